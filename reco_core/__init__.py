@@ -1,0 +1,28 @@
+"""ReCo, region-controlled text-to-image generation, without ComfyUI and without diffusers.
+
+Yang et al., "ReCo: Region-Controlled Text-to-Image Generation", CVPR 2023, arXiv 2211.15518.
+"""
+
+from .layout import Box, Layout, Region
+from .position_rows import ordered_rows, random_rows
+from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabulary
+from .prompt import format_prompt, normalize_text, parse_prompt
+from .sequence import TokenSequence, build_sequence, fit_layout
+
+__all__ = [
+    "BOS_ID",
+    "DEFAULT_VOCABULARY",
+    "EOS_ID",
+    "Box",
+    "Layout",
+    "PositionVocabulary",
+    "Region",
+    "TokenSequence",
+    "build_sequence",
+    "fit_layout",
+    "format_prompt",
+    "normalize_text",
+    "ordered_rows",
+    "parse_prompt",
+    "random_rows",
+]

@@ -1,0 +1,268 @@
+"""The layout of a picture: one caption, and regions that say what goes where."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
+
+JSON_VERSION = 1
+SIZE_STEP = 8  # a latent pixel of Stable Diffusion covers 8x8 image pixels
+_PIXEL_TOLERANCE = 1e-6  # forgives the rounding error of x + width, not a box outside the image
+
+
+@dataclass(frozen=True)
+class Box:
+    """An upright box: xyxy, normalised to [0, 1], origin at the image's top-left corner.
+
+    Zero width or height is legal, since a quantised box can have equal corners.
+
+    Raises:
+        ValueError: a coordinate is not a finite number in [0, 1], or the corners are inverted.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def __post_init__(self) -> None:
+        for name in ("x0", "y0", "x1", "y1"):
+            value = _finite(f"box {name}", getattr(self, name))
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(
+                    f"box {name} = {value!r} is outside the image: coordinates are fractions "
+                    "of it, from 0 (left, top) to 1 (right, bottom)"
+                )
+            object.__setattr__(self, name, value)
+        for low, high in (("x0", "x1"), ("y0", "y1")):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(
+                    f"box is inverted: {low} = {getattr(self, low)!r} is greater than "
+                    f"{high} = {getattr(self, high)!r}; give the top-left corner first"
+                )
+
+    @classmethod
+    def from_pixels(
+        cls,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        image_width: int,
+        image_height: int,
+    ) -> Box:
+        """The box a person entered: xywh in pixels of an image_width x image_height picture.
+
+        Raises:
+            ValueError: a value is not finite, the box is empty, or it leaves the image.
+        """
+        image_width = _size("image width", image_width)
+        image_height = _size("image height", image_height)
+        x0, x1 = _pixel_interval("x", x, "width", width, image_width)
+        y0, y1 = _pixel_interval("y", y, "height", height, image_height)
+        return cls(x0 / image_width, y0 / image_height, x1 / image_width, y1 / image_height)
+
+    def to_pixels(
+        self, image_width: float, image_height: float
+    ) -> tuple[float, float, float, float]:
+        """xyxy in pixels, not rounded."""
+        return (
+            self.x0 * image_width,
+            self.y0 * image_height,
+            self.x1 * image_width,
+            self.y1 * image_height,
+        )
+
+    @property
+    def area(self) -> float:
+        """The share of the image that the box covers, in [0, 1]."""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.x0 == self.x1 or self.y0 == self.y1
+
+
+@dataclass(frozen=True)
+class Region:
+    """What is to be seen in a box.
+
+    text: the description, kept as written (prompt weights and embeddings included).
+    weight: multiplies the prompt weight of all of the region's tokens; 1 changes nothing.
+
+    Raises:
+        ValueError: the text is empty or the weight is not a finite number.
+    """
+
+    text: str
+    box: Box
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise ValueError(
+                f"region text {self.text!r} is empty: say in words what the box contains"
+            )
+        if not isinstance(self.box, Box):
+            raise ValueError(f"region {self.text!r}: box {self.box!r} is not a Box")
+        weight = _finite(f"weight of region {self.text!r}", self.weight)
+        object.__setattr__(self, "weight", weight)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A caption for the whole picture and the regions in it, in prompt order.
+
+    width, height: size of the picture in pixels, positive and divisible by 8.
+
+    Raises:
+        ValueError: the caption is not a text, a region is not a Region, or a size is not legal.
+    """
+
+    caption: str = ""
+    regions: tuple[Region, ...] = ()
+    width: int = 512
+    height: int = 512
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.caption, str):
+            raise ValueError(f"caption {self.caption!r} is not a text")
+        regions = tuple(self.regions)
+        for region in regions:
+            if not isinstance(region, Region):
+                raise ValueError(f"{region!r} is not a Region")
+        object.__setattr__(self, "regions", regions)
+        for name in ("width", "height"):
+            value = _size(f"layout {name}", getattr(self, name))
+            if value % SIZE_STEP:
+                near = max(SIZE_STEP, SIZE_STEP * round(value / SIZE_STEP))
+                raise ValueError(
+                    f"layout {name} = {value} is not divisible by {SIZE_STEP}: use {near}"
+                )
+            object.__setattr__(self, name, value)
+
+    def with_region(self, region: Region) -> Layout:
+        """The same layout with one more region at the end."""
+        return replace(self, regions=(*self.regions, region))
+
+    def to_json(self) -> str:
+        """JSON text from which `from_json` makes an equal layout."""
+        return json.dumps(
+            {
+                "version": JSON_VERSION,
+                "caption": self.caption,
+                "width": self.width,
+                "height": self.height,
+                "regions": [
+                    {
+                        "text": region.text,
+                        "box": [region.box.x0, region.box.y0, region.box.x1, region.box.y1],
+                        "weight": region.weight,
+                    }
+                    for region in self.regions
+                ],
+            },
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Layout:
+        """Read what `to_json` wrote; keys it does not know are ignored.
+
+        Raises:
+            ValueError: not JSON, not a layout, a newer version, or values that are not legal.
+        """
+        try:
+            data = json.loads(text, parse_constant=_reject_constant)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not JSON: {error}; the text begins {_start(text)}") from None
+        except RecursionError:
+            raise ValueError("this JSON is nested too deeply to be a layout") from None
+        if not isinstance(data, Mapping) or not {"caption", "regions"} & data.keys():
+            raise ValueError(f"this JSON is not a layout: expected {_SHAPE}; got {_start(text)}")
+        _check_version(data.get("version", JSON_VERSION))
+        regions = data.get("regions", [])
+        if not isinstance(regions, list):
+            raise ValueError(f"layout regions must be a list, got {_start(regions)}")
+        return cls(
+            caption=data.get("caption", ""),
+            regions=tuple(_region(index, item) for index, item in enumerate(regions)),
+            width=data.get("width", 512),
+            height=data.get("height", 512),
+        )
+
+
+_SHAPE = (
+    'an object like {"caption": "...", "width": 512, "height": 512, '
+    '"regions": [{"text": "...", "box": [x0, y0, x1, y1]}]}, boxes as fractions of the image'
+)
+
+
+def _region(index: int, data: Any) -> Region:
+    if not isinstance(data, Mapping) or not {"text", "box"} <= data.keys():
+        raise ValueError(
+            f'layout region {index + 1} must be an object with "text" and "box", got {_start(data)}'
+        )
+    corners = data["box"]
+    if not isinstance(corners, list) or len(corners) != 4:
+        raise ValueError(
+            f"layout region {index + 1}: box must be four numbers [x0, y0, x1, y1], "
+            f"got {_start(corners)}"
+        )
+    try:
+        return Region(data["text"], Box(*corners), data.get("weight", 1.0))
+    except ValueError as error:
+        raise ValueError(f"layout region {index + 1}: {error}") from None
+
+
+def _check_version(version: Any) -> None:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ValueError(f"layout version {version!r} is not a version: expected {JSON_VERSION}")
+    if version > JSON_VERSION:
+        raise ValueError(
+            f"layout version {version} is newer than this ReCo reads (up to {JSON_VERSION}): "
+            "update ReCo"
+        )
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} in a layout: every number must be finite")
+
+
+def _finite(name: str, value: Any) -> float:
+    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{name} = {value!r} is not a finite number")
+    return float(value)
+
+
+def _size(name: str, value: Any) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value <= 0:
+        raise ValueError(f"{name} = {value!r} is not a positive whole number of pixels")
+    return int(value)
+
+
+def _pixel_interval(
+    start_name: str, start: float, size_name: str, size: float, limit: int
+) -> tuple[float, float]:
+    """One side of a box in pixels, as (start, stop) inside [0, limit]."""
+    start = _finite(f"box {start_name}", start)
+    size = _finite(f"box {size_name}", size)
+    if size <= 0:
+        raise ValueError(f"box {size_name} = {size:g} px must be greater than 0")
+    if start < 0 or start + size > limit + _PIXEL_TOLERANCE:
+        raise ValueError(
+            f"box leaves the image: {start_name} = {start:g} and {size_name} = {size:g} span "
+            f"{start:g} to {start + size:g} px of 0 to {limit}; move or shrink the box"
+        )
+    return start, min(start + size, float(limit))
+
+
+def _start(value: Any, limit: int = 80) -> str:
+    """A quotation short enough for an error message."""
+    quoted = repr(value)
+    return quoted if len(quoted) <= limit else quoted[: limit - 3] + "..."

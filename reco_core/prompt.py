@@ -1,0 +1,162 @@
+"""The two written forms of a ReCo layout.
+
+The authors' form counts in thousandths of the image, which are quantised afterwards:
+    a park <546> <621> <885> <861> a horse <654> <512> <739> <779> a man
+The form of the diffusers port names the bins themselves:
+    a park <|endoftext|> <bin545> <bin620> <bin884> <bin860> <|startoftext|> a horse <|endoftext|>
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from .layout import Box, Layout, Region
+from .position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
+
+PromptForm = Literal["authors", "diffusers"]
+
+_THOUSANDTHS = 1000
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+_POSITION = re.compile(r"<(bin)?([-+]?[0-9]+(?:\.[0-9]+)?)>")
+# With the one space on either side that separates it from the texts.
+_POSITION_RUN = re.compile(rf" ?{_POSITION.pattern}(?:\s*{_POSITION.pattern})* ?")
+_RESERVED = re.compile(rf"{_POSITION.pattern}|{re.escape(_START)}|{re.escape(_END)}")
+
+
+def normalize_text(text: str) -> str:
+    """What the authors do to a caption or region text before CLIP's tokenizer sees it.
+
+    Prompt weights and `embedding:` names must be taken out first; this is for plain words.
+    """
+    text = text.lower().lstrip(",.!?*#:;~")
+    text = text.replace("-", " ").replace("/", " ").replace("<person>", "person")
+    return re.sub(r"\s+", " ", text).strip(" ")
+
+
+def parse_prompt(
+    text: str,
+    vocabulary: PositionVocabulary = DEFAULT_VOCABULARY,
+    width: int = 512,
+    height: int = 512,
+) -> Layout:
+    """Read either written form, told apart by its position tokens; texts are kept as written.
+
+    A prompt without position tokens is a layout that has a caption and no regions.
+
+    Raises:
+        ValueError: not four position tokens in a row, a box without a text, a number outside
+            the image or the vocabulary, inverted corners, or the two forms mixed.
+    """
+    runs = list(_POSITION_RUN.finditer(text))
+    _check_one_form(runs)
+    ends = [run.start() for run in runs[1:]] + [len(text)]
+    regions = tuple(
+        _parse_region(run.group(), text[run.end() : end], vocabulary)
+        for run, end in zip(runs, ends, strict=False)
+    )
+    caption = _unwrap(text[: runs[0].start()] if runs else text)
+    return Layout(caption, regions, width, height)
+
+
+def format_prompt(
+    layout: Layout,
+    form: PromptForm,
+    vocabulary: PositionVocabulary = DEFAULT_VOCABULARY,
+) -> str:
+    """Write a layout so that `parse_prompt` leads to the same token ids.
+
+    Boxes are written by their bins, not exactly; size and region weights have no place in either
+    form.
+
+    Raises:
+        ValueError: an unknown form, a text that contains what would be read as a position token
+            or marker, or a vocabulary with more bins than the authors' form can name.
+    """
+    if form not in ("authors", "diffusers"):
+        raise ValueError(f"prompt form {form!r} is unknown: use 'authors' or 'diffusers'")
+    for text in (layout.caption, *(region.text for region in layout.regions)):
+        _check_text(text)
+    if form == "authors":
+        positions = [_authors_positions(region.box, vocabulary) for region in layout.regions]
+        pieces = [f"{p} {r.text}" for p, r in zip(positions, layout.regions, strict=True)]
+        return " ".join([layout.caption, *pieces])
+    positions = [_diffusers_positions(region.box, vocabulary) for region in layout.regions]
+    pieces = [
+        f"{p} {_START} {r.text} {_END}" for p, r in zip(positions, layout.regions, strict=True)
+    ]
+    return " ".join([f"{layout.caption} {_END}", *pieces])
+
+
+def _check_one_form(runs: list[re.Match[str]]) -> None:
+    tokens = [token for run in runs for token in _POSITION.finditer(run.group())]
+    authors = next((token.group() for token in tokens if not token[1]), None)
+    diffusers = next((token.group() for token in tokens if token[1]), None)
+    if authors and diffusers:
+        raise ValueError(
+            f"the prompt mixes {authors} (thousandths of the image) with {diffusers} (bins): "
+            "write all boxes in one form"
+        )
+
+
+def _parse_region(run: str, text: str, vocabulary: PositionVocabulary) -> Region:
+    tokens = list(_POSITION.finditer(run))
+    if len(tokens) != 4:
+        raise ValueError(
+            f"{run.strip()!r} before {text.strip()[:40]!r} has {len(tokens)} position token(s): "
+            "a box needs four in a row, x0 y0 x1 y1, and then a text"
+        )
+    try:
+        return Region(_unwrap(text), Box(*(_coordinate(token, vocabulary) for token in tokens)))
+    except ValueError as error:
+        raise ValueError(f"in {(run + text).strip()[:80]!r}: {error}") from None
+
+
+def _coordinate(token: re.Match[str], vocabulary: PositionVocabulary) -> float:
+    is_bin, number = token[1], float(token[2])
+    if is_bin and not number.is_integer():
+        raise ValueError(f"{token.group()} is not a whole bin")
+    if is_bin:
+        return vocabulary.value(int(number))
+    if not 0 <= number <= _THOUSANDTHS:
+        raise ValueError(f"{token.group()} is outside the image: thousandths go from 0 to 1000")
+    return number / _THOUSANDTHS
+
+
+def _unwrap(piece: str) -> str:
+    """A caption or region text without the port's markers and the one space inside each."""
+    stripped = piece.strip()
+    if stripped.startswith(_START):
+        piece = piece.lstrip().removeprefix(_START).removeprefix(" ")
+    if stripped.endswith(_END):
+        piece = piece.rstrip().removesuffix(_END).removesuffix(" ")
+    if _START in piece or _END in piece:
+        raise ValueError(
+            f"{stripped[:80]!r} has {_START} or {_END} in the middle of a text: "
+            "they belong around it"
+        )
+    return piece
+
+
+def _check_text(text: str) -> None:
+    found = _RESERVED.search(text)
+    if found:
+        raise ValueError(
+            f"{found.group()!r} in the text {text!r} would be read as a position or marker: "
+            "take it out before writing a prompt"
+        )
+
+
+def _authors_positions(box: Box, vocabulary: PositionVocabulary) -> str:
+    if vocabulary.num_bins > _THOUSANDTHS + 1:
+        raise ValueError(
+            f"{vocabulary.num_bins} bins cannot be named in thousandths (at most "
+            f"{_THOUSANDTHS + 1}): use the 'diffusers' form"
+        )
+    bins = (vocabulary.bin(v) for v in (box.x0, box.y0, box.x1, box.y1))
+    return " ".join(f"<{round(vocabulary.value(b) * _THOUSANDTHS)}>" for b in bins)
+
+
+def _diffusers_positions(box: Box, vocabulary: PositionVocabulary) -> str:
+    bins = (vocabulary.bin(v) for v in (box.x0, box.y0, box.x1, box.y1))
+    return " ".join(f"<bin{b:03d}>" for b in bins)

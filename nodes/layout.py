@@ -1,0 +1,142 @@
+"""Nodes that make layouts: an image caption and boxes with words in them."""
+
+import json
+
+from comfy_api.latest import io
+
+from ..reco_core import Box, Layout, Region, parse_prompt
+
+RecoLayout = io.Custom("RECO_LAYOUT")
+
+CATEGORY = "ReCo"
+MAX_SIDE = 16384  # ComfyUI's own limit for images, in pixels
+
+
+def read_layout(text: str, width: int, height: int) -> Layout:
+    """Read any written form of a layout: JSON, the authors' prompt, the diffusers port's prompt.
+
+    width, height: pixels, multiples of 8; for the prompts, since JSON brings its own.
+    Raises ValueError when the text is in none of the forms.
+    """
+    return Layout.from_json(text) if _is_json(text) else parse_prompt(text, width=width, height=height)
+
+
+def _is_json(text: str) -> bool:
+    """Whether text is meant as JSON: every object, and lists only when they are whole JSON,
+    since a caption may begin with a bracket."""
+    start = text.lstrip()[:1]
+    if start != "[":
+        return start == "{"
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+class ReCoLayoutFromText(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ReCoLayoutFromText",
+            display_name="ReCo Layout From Text",
+            category=CATEGORY,
+            description="Make a layout from a plain caption, a ReCo prompt or JSON.",
+            inputs=[
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="",
+                    placeholder="a dog on a lawn <100> <300> <600> <900> a brown dog",
+                    tooltip="A caption, to which ReCo Add Region adds boxes; or a whole ReCo prompt "
+                    "(<546> <621> <885> <861> in thousandths, or <bin514> ...); or a layout as JSON.",
+                ),
+                io.Int.Input(
+                    "width",
+                    default=512,
+                    min=8,
+                    max=MAX_SIDE,
+                    step=8,
+                    tooltip="Width of the picture in pixels, a multiple of 8. JSON brings its own.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=512,
+                    min=8,
+                    max=MAX_SIDE,
+                    step=8,
+                    tooltip="Height of the picture in pixels, a multiple of 8. JSON brings its own.",
+                ),
+            ],
+            outputs=[RecoLayout.Output(display_name="layout", tooltip="Caption, boxes and size.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, text) -> bool | str:
+        if text is None:  # linked: known only when the workflow runs
+            return True
+        try:
+            read_layout(text, width=512, height=512)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, text: str, width: int, height: int) -> io.NodeOutput:
+        return io.NodeOutput(read_layout(text, width, height))
+
+
+class ReCoAddRegion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ReCoAddRegion",
+            display_name="ReCo Add Region",
+            category=CATEGORY,
+            description="Add one box with its words to a layout.",
+            inputs=[
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="",
+                    placeholder="a brown dog",
+                    tooltip="What to paint in the box. Weights such as (brown dog:1.3) and "
+                    "embedding:name work here.",
+                ),
+                _pixels("x", 0, 0, "Left edge of the box, in pixels of the layout."),
+                _pixels("y", 0, 0, "Top edge of the box, in pixels of the layout."),
+                _pixels("width", 256, 1, "Width of the box, in pixels of the layout."),
+                _pixels("height", 256, 1, "Height of the box, in pixels of the layout."),
+                io.Float.Input(
+                    "weight",
+                    default=1.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="Strength of the whole region, position included. 1 is as trained.",
+                ),
+                RecoLayout.Input(
+                    "layout",
+                    optional=True,
+                    tooltip="The layout to add to. Without one, a 512 x 512 layout with no caption "
+                    "is started; ReCo Layout From Text starts one with a caption and any size.",
+                ),
+            ],
+            outputs=[RecoLayout.Output(display_name="layout", tooltip="The layout with the region.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, text) -> bool | str:
+        if text is None or text.strip():
+            return True
+        return "The region has no text: write what to paint in the box, or remove the node."
+
+    @classmethod
+    def execute(cls, text, x, y, width, height, weight=1.0, layout=None) -> io.NodeOutput:
+        layout = layout if layout is not None else Layout()
+        box = Box.from_pixels(x, y, width, height, layout.width, layout.height)
+        return io.NodeOutput(layout.with_region(Region(text, box, weight)))
+
+
+def _pixels(name: str, default: int, minimum: int, tooltip: str) -> io.Int.Input:
+    return io.Int.Input(name, default=default, min=minimum, max=MAX_SIDE, tooltip=tooltip)

@@ -1,0 +1,204 @@
+"""Load ReCo checkpoints: single files of Stable Diffusion 1's architecture, of any width, whose text
+encoder has position tokens."""
+
+from pathlib import Path
+
+import comfy.model_detection
+import comfy.model_management
+import comfy.model_patcher
+import comfy.sd
+import comfy.supported_models
+import comfy.utils
+import folder_paths
+from comfy_api.latest import io
+
+from ..reco_core import UNET_PREFIX, VAE_PREFIX, CheckpointInfo, describe_checkpoint, read_checkpoint
+from .clip import build_clip
+from .layout import CATEGORY
+
+CHECKPOINT_FOLDER = "reco_checkpoints"
+"""Folder key of the pack's own models/: not `checkpoints`, whose stock loader cannot open them."""
+
+SUFFIXES = (".safetensors", ".ckpt")
+SD1_VAE = {"ch": 128, "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2}
+
+
+class ReCoSD15(comfy.supported_models.SD15):
+    """Stable Diffusion 1 without the stock restriction to 320 channels and 768 wide text states."""
+
+    unet_config = {}
+
+
+def read_reco_checkpoint(path: Path) -> tuple[dict, CheckpointInfo]:
+    """Read a checkpoint file. Raises ValueError when it is not a ReCo checkpoint."""
+    state_dict, metadata = read_checkpoint(path)
+    info = describe_checkpoint(state_dict, metadata)
+    if not info.is_reco:
+        raise ValueError(
+            f"{path.name!r} is a plain Stable Diffusion 1 checkpoint: its text encoder has no "
+            "position tokens, so it cannot follow boxes. Open it with ComfyUI's own Load Checkpoint, "
+            "or make a ReCo checkpoint of it with `python -m train fit` (see the README)."
+        )
+    return state_dict, info
+
+
+def build_model(
+    state_dict: dict, info: CheckpointInfo, disable_dynamic: bool = False
+) -> comfy.model_patcher.ModelPatcher:
+    """The UNet as ComfyUI's MODEL. Takes its weights out of state_dict."""
+    management = comfy.model_management
+    load_device = management.get_torch_device()
+    parameters = comfy.utils.calculate_parameters(state_dict, UNET_PREFIX)
+    config = ReCoSD15(comfy.model_detection.detect_unet_config(state_dict, UNET_PREFIX))
+    config.unet_config["num_heads"] = info.unet_heads
+    dtypes = config.supported_inference_dtypes
+    dtype = management.unet_dtype(
+        model_params=parameters,
+        supported_dtypes=dtypes,
+        weight_dtype=comfy.utils.weight_dtype(state_dict, UNET_PREFIX),
+    )
+    config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, load_device, dtypes))
+    initial_device = management.unet_inital_load_device(parameters, dtype)
+    model = config.get_model(state_dict, UNET_PREFIX, device=initial_device)
+    patcher = _patcher_class(disable_dynamic)(
+        model, load_device=load_device, offload_device=management.unet_offload_device()
+    )
+    model.load_model_weights(state_dict, UNET_PREFIX, assign=patcher.is_dynamic())
+    if initial_device.type != "cpu":
+        management.load_models_gpu([patcher], force_full_load=True)
+    return patcher
+
+
+def _patcher_class(disable_dynamic: bool) -> type[comfy.model_patcher.ModelPatcher]:
+    if disable_dynamic:
+        return comfy.model_patcher.ModelPatcher
+    return comfy.model_patcher.CoreModelPatcher
+
+
+def build_vae(state_dict: dict) -> comfy.sd.VAE:
+    """ComfyUI's VAE around a KL autoencoder of any width, or TAESD. Takes its weights out."""
+    weights = comfy.utils.state_dict_prefix_replace(state_dict, {VAE_PREFIX: ""}, filter_keys=True)
+    return comfy.sd.VAE(sd=weights, config=kl_config(weights))
+
+
+def kl_config(weights: dict) -> dict | None:
+    """The configuration of a KL autoencoder that is not of SD1's size, read off its weights.
+
+    None when ComfyUI's own detection is right: SD1's size, TAESD, no autoencoder at all.
+    """
+    if "encoder.conv_in.weight" not in weights:
+        return None
+    channels, image_channels = weights["encoder.conv_in.weight"].shape[:2]
+    first_convs = _numbered(weights, "encoder.down.{}.block.0.conv1.weight")
+    size = {
+        "ch": channels,
+        "ch_mult": [weights[name].shape[0] // channels for name in first_convs],
+        "num_res_blocks": len(_numbered(weights, "encoder.down.0.block.{}.conv1.weight")),
+    }
+    if size == SD1_VAE:
+        return None
+    latent_channels = weights["decoder.conv_in.weight"].shape[1]
+    ddconfig = {
+        **size,
+        "double_z": True,
+        "z_channels": latent_channels,
+        "resolution": 256,
+        "in_channels": image_channels,
+        "out_ch": image_channels,
+        "attn_resolutions": [],
+        "dropout": 0.0,
+    }
+    return {"params": {"ddconfig": ddconfig, "embed_dim": latent_channels}}
+
+
+def _numbered(weights: dict, name: str) -> list[str]:
+    """The names, counted up from 0, that are there without a gap."""
+    names = []
+    while name.format(len(names)) in weights:
+        names.append(name.format(len(names)))
+    return names
+
+
+def load_checkpoint(path: Path, embedding_directory: list[str] | None = None):
+    """MODEL, CLIP and VAE of a ReCo checkpoint file.
+
+    Raises ValueError when the file is unreadable or not a ReCo checkpoint.
+    """
+    state_dict, info = read_reco_checkpoint(path)
+    model = build_model(state_dict, info)
+    clip = build_clip(state_dict, info, embedding_directory)
+    vae = build_vae(state_dict)
+    model.cached_patcher_init = (_reload_model, (path,))
+    clip.patcher.cached_patcher_init = (_reload_clip, (path, embedding_directory))
+    if vae.first_stage_model is not None:
+        vae.patcher.cached_patcher_init = (_reload_vae, (path,))
+    return model, clip, vae
+
+
+# ComfyUI rebuilds a patcher from its file for torch.compile, other devices and static offloading.
+
+
+def _reload_model(path: Path, disable_dynamic: bool = False):
+    return build_model(*read_reco_checkpoint(path), disable_dynamic=disable_dynamic)
+
+
+def _reload_clip(path: Path, embedding_directory, disable_dynamic: bool = False):
+    state_dict, info = read_reco_checkpoint(path)
+    return build_clip(state_dict, info, embedding_directory, disable_dynamic=disable_dynamic).patcher
+
+
+def _reload_vae(path: Path, disable_dynamic: bool = False):
+    return build_vae(read_reco_checkpoint(path)[0]).patcher
+
+
+def checkpoint_names() -> list[str]:
+    """Names in the pack's models/ and then in ComfyUI's checkpoints folder, each once."""
+    names = (
+        *folder_paths.get_filename_list(CHECKPOINT_FOLDER),
+        *folder_paths.get_filename_list("checkpoints"),
+    )
+    return [name for name in dict.fromkeys(names) if name.lower().endswith(SUFFIXES)]
+
+
+def checkpoint_path(name: str) -> Path:
+    """The file of a listed name. Raises FileNotFoundError when it is gone."""
+    own = folder_paths.get_full_path(CHECKPOINT_FOLDER, name)
+    return Path(own or folder_paths.get_full_path_or_raise("checkpoints", name))
+
+
+class ReCoLoadCheckpoint(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ReCoLoadCheckpoint",
+            display_name="ReCo Load Checkpoint",
+            category=CATEGORY,
+            description="Load a Stable Diffusion 1 checkpoint that was trained with position tokens.",
+            inputs=[
+                io.Combo.Input(
+                    "ckpt_name",
+                    options=checkpoint_names(),
+                    tooltip="A ReCo checkpoint (.safetensors or .ckpt) from ComfyUI's checkpoints "
+                    "folder, or one that comes with this pack.",
+                )
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The UNet, for any sampler."),
+                io.Clip.Output(
+                    display_name="clip",
+                    tooltip="The text encoder. It reads layouts and ReCo prompts, also from ComfyUI's "
+                    "own CLIP Text Encode.",
+                ),
+                io.Vae.Output(display_name="vae", tooltip="Latents to pixels and back."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, ckpt_name: str) -> tuple[str, int]:
+        path = checkpoint_path(ckpt_name)
+        return str(path), path.stat().st_mtime_ns  # so that a newly trained file is read again
+
+    @classmethod
+    def execute(cls, ckpt_name: str) -> io.NodeOutput:
+        embeddings = folder_paths.get_folder_paths("embeddings")
+        return io.NodeOutput(*load_checkpoint(checkpoint_path(ckpt_name), embeddings))

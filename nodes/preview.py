@@ -1,0 +1,39 @@
+"""Draw a layout on an image."""
+
+import numpy as np
+import torch
+from comfy_api.latest import io
+from PIL import Image
+
+from ..reco_core import Layout, draw_layout
+from .layout import CATEGORY, RecoLayout
+
+
+def draw_on_batch(images: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Draw a layout on every image of a batch.
+
+    images: (B, H, W, C) in [0, 1]; alpha, if any, is dropped. Returns (B, H, W, 3) in [0, 1].
+    """
+    pixels = (images[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    drawn = [np.asarray(draw_layout(Image.fromarray(image), layout).convert("RGB")) for image in pixels]
+    return torch.from_numpy(np.stack(drawn)).float() / 255
+
+
+class ReCoDrawLayout(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ReCoDrawLayout",
+            display_name="ReCo Draw Layout",
+            category=CATEGORY,
+            description="Draw the boxes of a layout, numbered and with their texts, on images.",
+            inputs=[
+                io.Image.Input("image", tooltip="One or more images, of any size: boxes are scaled."),
+                RecoLayout.Input("layout", tooltip="The layout to draw."),
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="The images with the boxes.")],
+        )
+
+    @classmethod
+    def execute(cls, image, layout) -> io.NodeOutput:
+        return io.NodeOutput(draw_on_batch(image, layout))

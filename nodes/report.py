@@ -1,0 +1,97 @@
+"""What the text encoder was given, in words: tokens used, the sequence, and warnings."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from ..reco_core import BOS_ID, EOS_ID, Layout, PositionVocabulary, TokenSequence
+
+NAMED = 8
+"""How many regions a message names before it only counts them."""
+
+
+def name_regions(regions: Mapping[int, str]) -> str:
+    """'region 2 (a cat), region 5 (a dog) and 3 more' from {index from 0: text}."""
+    named = [f"region {index + 1} ({_shorten(text)})" for index, text in regions.items()][:NAMED]
+    more = len(regions) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def describe_sequence(
+    layout: Layout,
+    sequence: TokenSequence,
+    vocabulary: PositionVocabulary,
+    decode: Callable[[list[int]], str],
+    warnings: Sequence[str] = (),
+) -> str:
+    """A readable account of an encoded layout: warnings, tokens per part, the sequence itself.
+
+    sequence: of (token id or vector, weight) items. decode: ids of words -> text.
+    """
+    total = len(sequence.ids)
+    lines = [f"Warning: {warning}" for warning in warnings]
+    lines.append(f"{sequence.used} of {total} tokens used, {len(layout.regions)} regions")
+    lines.append(f"caption: {_length(sequence.caption_span)} tokens: {_shorten(layout.caption)}")
+    for number, (region, span) in enumerate(
+        zip(layout.regions, sequence.region_spans, strict=True), start=1
+    ):
+        left, top, right, bottom = region.box.to_pixels(layout.width, layout.height)
+        corners = f"({left:g}, {top:g}) to ({right:g}, {bottom:g})"
+        lines.append(f"region {number}: {_length(span)} tokens: {corners}: {_shorten(region.text)}")
+    lines.append(f"sequence: {_spell(sequence, vocabulary, decode)}")
+    return "\n".join(lines)
+
+
+def unknown_words(
+    sequence: TokenSequence, decode: Callable[[list[int]], str], known: Sequence[str]
+) -> list[str]:
+    """The words of a sequence, in order, that are not among those a checkpoint lists as known.
+
+    Empty when the checkpoint lists none.
+    """
+    if not known:
+        return []
+    words = re.findall(r"\w+", " ".join(_texts(sequence, decode)))
+    return list(dict.fromkeys(word for word in words if word not in set(known)))
+
+
+def _spell(
+    sequence: TokenSequence, vocabulary: PositionVocabulary, decode: Callable[[list[int]], str]
+) -> str:
+    """The used part of a sequence, with special tokens written out."""
+    pieces: list[str] = []
+    words: list[int] = []
+    for token, *_ in sequence.ids[: sequence.used]:
+        if isinstance(token, int) and token < BOS_ID:
+            words.append(token)
+            continue
+        if words:
+            pieces.append(decode(words).strip())
+            words = []
+        pieces.append(_special(token, vocabulary))
+    return " ".join([*pieces, decode(words).strip()] if words else pieces)
+
+
+def _special(token, vocabulary: PositionVocabulary) -> str:
+    if not isinstance(token, int):
+        return "[embedding]"
+    if token in (BOS_ID, EOS_ID):
+        return "[BOS]" if token == BOS_ID else "[EOS]"
+    return f"<bin{token - vocabulary.offset:03d}>"
+
+
+def _texts(sequence: TokenSequence, decode: Callable[[list[int]], str]) -> list[str]:
+    """The words of caption and regions as text, one string each."""
+    texts = []
+    for start, stop in (sequence.caption_span, *sequence.region_spans):
+        items = sequence.ids[start:stop]
+        ids = [token for token, *_ in items if isinstance(token, int) and token < BOS_ID]
+        texts.append(decode(ids))
+    return texts
+
+
+def _length(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
+
+
+def _shorten(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -3,6 +3,17 @@
 Yang et al., "ReCo: Region-Controlled Text-to-Image Generation", CVPR 2023, arXiv 2211.15518.
 """
 
+from .checkpoint import (
+    POSITION_EMBEDDING,
+    TEXT_PREFIX,
+    TOKEN_EMBEDDING,
+    UNET_PREFIX,
+    VAE_PREFIX,
+    CheckpointInfo,
+    describe_checkpoint,
+    extend_checkpoint,
+)
+from .checkpoint_file import read_checkpoint, write_checkpoint
 from .layout import Box, Layout, Region
 from .position_rows import ordered_rows, random_rows
 from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabulary
@@ -13,16 +24,26 @@ __all__ = [
     "BOS_ID",
     "DEFAULT_VOCABULARY",
     "EOS_ID",
+    "POSITION_EMBEDDING",
+    "TEXT_PREFIX",
+    "TOKEN_EMBEDDING",
+    "UNET_PREFIX",
+    "VAE_PREFIX",
     "Box",
+    "CheckpointInfo",
     "Layout",
     "PositionVocabulary",
     "Region",
     "TokenSequence",
     "build_sequence",
+    "describe_checkpoint",
+    "extend_checkpoint",
     "fit_layout",
     "format_prompt",
     "normalize_text",
     "ordered_rows",
     "parse_prompt",
     "random_rows",
+    "read_checkpoint",
+    "write_checkpoint",
 ]

@@ -1,0 +1,219 @@
+"""Single-file Stable Diffusion 1.x checkpoints as state dicts: recognise and extend them.
+
+Keys are those of the original latent-diffusion code. How much ReCo is in a checkpoint is read
+off its weights: the token embedding has CLIP's 49408 rows and one more for each position token,
+the position embedding one row for each token of the sequence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from .position_rows import ordered_rows, random_rows
+from .position_tokens import CLIP_VOCABULARY_SIZE
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = Mapping[str, torch.Tensor]
+
+UNET_PREFIX = "model.diffusion_model."
+VAE_PREFIX = "first_stage_model."
+TEXT_PREFIX = "cond_stage_model.transformer.text_model."
+TOKEN_EMBEDDING = TEXT_PREFIX + "embeddings.token_embedding.weight"
+POSITION_EMBEDDING = TEXT_PREFIX + "embeddings.position_embedding.weight"
+
+_CLIP_MAX_LENGTH = 77
+_CLIP_HEAD_WIDTH = 64
+_SD1_UNET_HEADS = 8
+_TEXT_LAYER = re.compile(re.escape(TEXT_PREFIX) + r"encoder\.layers\.(\d+)\.")
+_TEXT_MLP = TEXT_PREFIX + "encoder.layers.0.mlp.fc1.weight"  # (intermediate, width)
+_UNET_CONTEXT = re.compile(re.escape(UNET_PREFIX) + r".*\.attn2\.to_k\.weight")  # (inner, width)
+
+_ROWS = {"ordered": ordered_rows, "random": random_rows}
+
+# A key that tells the kind of a foreign file. The first match counts.
+_FOREIGN = (
+    ("a LoRA", re.compile(r"(^|\.)lora_|\.lora_|\.hada_|\.lokr_")),
+    ("an SDXL checkpoint", re.compile(r"^conditioner\.embedders\.")),
+    (
+        "an SD2 checkpoint, whose text encoder is OpenCLIP",
+        re.compile(r"^cond_stage_model\.model\."),
+    ),
+    ("an SD3 checkpoint", re.compile(r"joint_blocks\.")),
+    ("a Flux checkpoint", re.compile(r"double_blocks\.")),
+    ("a ControlNet", re.compile(r"^(control_model|controlnet_)")),
+    ("a textual-inversion embedding", re.compile(r"^(string_to_param|emb_params)$")),
+    ("a UNet in diffusers' layout", re.compile(r"^(unet\.)?down_blocks\.")),
+    ("a text encoder alone", re.compile(r"^(text_model\.)?embeddings\.token_embedding\.")),
+    ("a VAE alone", re.compile(r"^(encoder|decoder)\.")),
+    ("an SD1-type UNet alone", re.compile(rf"^({re.escape(UNET_PREFIX)})?input_blocks\.")),
+)
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint is.
+
+    num_bins: position tokens, 0 for a plain checkpoint.
+    max_length: tokens of the text sequence (77 in CLIP).
+    text_width, text_layers, text_intermediate: sizes of the text encoder.
+    text_heads, unet_heads: from the metadata, else width / 64 and 8: weights do not tell.
+    words: lower-case words the model knows; empty when the file does not say.
+    metadata: the file's own, as read.
+    """
+
+    is_reco: bool
+    num_bins: int
+    max_length: int
+    text_width: int
+    text_layers: int
+    text_intermediate: int
+    text_heads: int
+    unet_heads: int
+    words: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> CheckpointInfo:
+    """Read off a checkpoint's keys, shapes and metadata what it is.
+
+    Raises:
+        ValueError: it is not of the SD1 type (the error says what it looks like), its parts do
+            not go together, or its metadata cannot be read.
+    """
+    check_keys(state_dict)
+    rows, width = state_dict[TOKEN_EMBEDDING].shape
+    if rows < CLIP_VOCABULARY_SIZE or rows == CLIP_VOCABULARY_SIZE + 1:
+        raise ValueError(
+            f"the token embedding has {rows} rows: expected CLIP's {CLIP_VOCABULARY_SIZE} and "
+            "one more for each of at least 2 position tokens"
+        )
+    _check_unet_context(state_dict, width)
+    num_bins = rows - CLIP_VOCABULARY_SIZE
+    layers = {int(m[1]) for m in map(_TEXT_LAYER.match, state_dict) if m}
+    return CheckpointInfo(
+        is_reco=num_bins > 0,
+        num_bins=num_bins,
+        max_length=state_dict[POSITION_EMBEDDING].shape[0],
+        text_width=width,
+        text_layers=len(layers),
+        text_intermediate=state_dict[_TEXT_MLP].shape[0] if _TEXT_MLP in state_dict else 0,
+        text_heads=_heads(metadata, "text_heads", max(1, width // _CLIP_HEAD_WIDTH)),
+        unet_heads=_heads(metadata, "unet_heads", _SD1_UNET_HEADS),
+        words=_words(metadata),
+        metadata=dict(metadata),
+    )
+
+
+def extend_checkpoint(
+    state_dict: StateDict,
+    num_bins: int = 1000,
+    max_length: int = 616,
+    rows: Literal["ordered", "random"] = "ordered",
+    seed: int = 0,
+) -> dict[str, torch.Tensor]:
+    """A plain SD1 checkpoint with room for ReCo's position tokens and longer sequences.
+
+    New token rows have the standard deviation of CLIP's own; new position rows repeat the last
+    one, as in the released code. The given dict and its tensors stay as they are.
+
+    Raises:
+        ValueError: the checkpoint has position tokens already, its sequence is longer than
+            max_length, num_bins is less than 2, or rows is unknown.
+    """
+    import torch
+
+    if rows not in _ROWS:
+        raise ValueError(f"rows = {rows!r} is unknown: use 'ordered' or 'random'")
+    if num_bins < 2:
+        raise ValueError(f"num_bins = {num_bins}: at least 2 position tokens are needed")
+    tokens, positions = state_dict[TOKEN_EMBEDDING], state_dict[POSITION_EMBEDDING]
+    if len(tokens) != CLIP_VOCABULARY_SIZE:
+        raise ValueError(
+            f"the token embedding has {len(tokens)} rows, not CLIP's {CLIP_VOCABULARY_SIZE}: "
+            "extend a plain SD1 checkpoint, or train this one as it is"
+        )
+    if len(positions) > max_length:
+        raise ValueError(
+            f"max_length = {max_length} is less than the {len(positions)} tokens of the checkpoint"
+        )
+    new_tokens = _ROWS[rows](num_bins, tokens.shape[1], tokens.float().std().item(), seed)
+    new_positions = positions[-1:].expand(max_length - len(positions), -1)
+    return {
+        **state_dict,
+        TOKEN_EMBEDDING: torch.cat([tokens, new_tokens.to(tokens)]),
+        POSITION_EMBEDDING: torch.cat([positions, new_positions]),
+    }
+
+
+def select_weights(state_dict: StateDict) -> dict[str, torch.Tensor]:
+    """The weights of UNet, VAE and text encoder under the keys of the latent-diffusion code.
+
+    Drops EMA copies, the VAE's loss, noise schedules and the position_ids buffer (whose length
+    is not that of the sequence). The text encoder may lack `text_model.` in its keys, as those
+    of newer transformers do.
+    """
+    kept = {}
+    for key, tensor in state_dict.items():
+        key = _text_key(key)
+        wanted = key.startswith((UNET_PREFIX, VAE_PREFIX, TEXT_PREFIX))
+        if wanted and not key.startswith(VAE_PREFIX + "loss.") and "position_ids" not in key:
+            kept[key] = tensor
+    return kept
+
+
+def check_keys(keys: Iterable[str]) -> None:
+    """Raise a ValueError that says what the file looks like, unless it is of the SD1 type."""
+    keys = list(keys)
+    found = {_text_key(key) for key in keys}
+    has_unet = any(key.startswith(UNET_PREFIX) for key in found)
+    if has_unet and {TOKEN_EMBEDDING, POSITION_EMBEDDING} <= found:
+        return
+    kind = next(
+        (kind for kind, pattern in _FOREIGN if any(pattern.search(key) for key in keys)),
+        f"something else, with keys like {sorted(keys)[:3]!r}" if keys else "an empty file",
+    )
+    raise ValueError(
+        f"this is not a Stable Diffusion 1.x checkpoint but looks like {kind}: use a ReCo or SD1 "
+        "single file that holds UNet, VAE and CLIP text encoder"
+    )
+
+
+def _text_key(key: str) -> str:
+    prefix = TEXT_PREFIX.removesuffix("text_model.")
+    inner = key.removeprefix(prefix)
+    if key != inner and inner.startswith(("embeddings.", "encoder.", "final_layer_norm.")):
+        return TEXT_PREFIX + inner
+    return key
+
+
+def _check_unet_context(state_dict: StateDict, text_width: int) -> None:
+    key = next((key for key in state_dict if _UNET_CONTEXT.match(key)), None)
+    if key and state_dict[key].shape[1] != text_width:
+        raise ValueError(
+            f"the text encoder is {text_width} wide but the UNet attends to texts of width "
+            f"{state_dict[key].shape[1]}: these parts do not belong together"
+        )
+
+
+def _heads(metadata: Mapping[str, str], key: str, default: int) -> int:
+    text = metadata.get(key, str(default))
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"metadata {key} = {text!r} is not a positive whole number")
+    return int(text)
+
+
+def _words(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    text = metadata.get("words", "[]")
+    try:
+        words = json.loads(text)
+    except json.JSONDecodeError:
+        words = None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"metadata words = {text[:80]!r} is not a JSON list of words")
+    return tuple(word.lower() for word in words)

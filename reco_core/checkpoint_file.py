@@ -1,0 +1,165 @@
+"""Checkpoint files: read .safetensors and .ckpt without running code, write .safetensors whole."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .checkpoint import check_keys, select_weights
+
+if TYPE_CHECKING:
+    import torch
+
+_REMEDY = "the file is truncated, damaged or not what its name says: fetch it again"
+
+
+class _Inert:
+    """Stands in for a class of a pickle whose content is thrown away."""
+
+    def __init__(self, *args: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _inert(name: str) -> type:
+    module, _, qualname = name.rpartition(".")
+    return type(qualname, (_Inert,), {"__module__": module})
+
+
+# What Lightning leaves beside the weights: its checkpoint callback with the best score so far.
+# Anything else that is not a tensor or a plain container is refused by torch.
+_INERT_CLASSES = [
+    _inert(name)
+    for name in (
+        "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+        "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
+        "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray.scalar",
+        "numpy.dtype",
+        "_codecs.encode",
+    )
+]
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read a single-file checkpoint of the SD1 type, plain or ReCo.
+
+    A .ckpt is unpickled with tensors and plain containers only, so code in it never runs; its
+    EMA weights and optimiser state are left out. Tensors are mapped from the file, not copied.
+
+    Returns:
+        (state_dict, metadata): latent-diffusion keys to CPU tensors as stored; the safetensors
+        header's metadata, or {"steps": ...} of a Lightning checkpoint.
+
+    Raises:
+        ValueError: another kind of file, a truncated one, a pickle with code, or a model that
+            is not of the SD1 type. The error names the file, the cause and what to do.
+        FileNotFoundError: there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint file {path}")
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise ValueError(f"{path.name}: checkpoints end in {', '.join(_READERS)}")
+    try:
+        weights, metadata = read(path)
+        check_keys(weights)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error.__cause__
+    return select_weights(weights), metadata
+
+
+def write_checkpoint(
+    path: str | Path, state_dict: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
+) -> None:
+    """Write a .safetensors file that appears whole or not at all.
+
+    Raises:
+        ValueError: another suffix, metadata that are not strings, or values that are not tensors.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{path.name}: checkpoints are written as .safetensors")
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise ValueError(f"metadata {key!r}: {value!r} must be strings")
+    for key, tensor in state_dict.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise ValueError(f"{key!r} is not a tensor but {type(tensor).__name__}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(_separate(state_dict), temporary, metadata=dict(metadata))
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _separate(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Contiguous tensors, none of which shares memory with another: safetensors wants that."""
+    seen, tensors = set(), {}
+    for key, tensor in state_dict.items():
+        tensor = tensor.detach().contiguous()
+        storage = tensor.untyped_storage().data_ptr()
+        tensors[key] = tensor.clone() if storage in seen else tensor
+        seen.add(storage)
+    return tensors
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{_REMEDY} ({error})") from error
+
+
+def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    import torch
+
+    try:
+        with torch.serialization.safe_globals(_INERT_CLASSES):
+            loaded = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
+    except pickle.UnpicklingError as error:
+        code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        raise ValueError(
+            f"this pickle cannot be read without running {code[1] if code else 'its'} code; "
+            "nothing was run: use a .safetensors file, or a .ckpt that holds weights only"
+        ) from error
+    except Exception as error:  # a damaged pickle can raise anything
+        raise ValueError(f"{_REMEDY} ({type(error).__name__})") from error
+    return _lightning_parts(loaded)
+
+
+def _lightning_parts(loaded: object) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Weights and metadata of what Lightning's trainer saved, or of a bare state dict."""
+    weights = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else loaded
+    if not isinstance(weights, Mapping):
+        raise ValueError(f"expected a dict of tensors, found a {type(weights).__name__}")
+    steps = loaded.get("global_step") if isinstance(loaded, Mapping) else None
+    metadata = {"steps": str(steps)} if isinstance(steps, int) else {}
+    return {str(key): value for key, value in weights.items()}, metadata
+
+
+_READERS = {
+    ".safetensors": _read_safetensors,
+    ".ckpt": _read_pickle,
+    ".pt": _read_pickle,
+    ".pth": _read_pickle,
+}

@@ -14,6 +14,7 @@ from .checkpoint import (
     extend_checkpoint,
 )
 from .checkpoint_file import read_checkpoint, write_checkpoint
+from .draw import draw_layout
 from .layout import Box, Layout, Region
 from .position_rows import ordered_rows, random_rows
 from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabulary
@@ -37,6 +38,7 @@ __all__ = [
     "TokenSequence",
     "build_sequence",
     "describe_checkpoint",
+    "draw_layout",
     "extend_checkpoint",
     "fit_layout",
     "format_prompt",

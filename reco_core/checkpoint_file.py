@@ -8,7 +8,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .checkpoint import check_keys, select_weights
 
@@ -35,7 +35,7 @@ def _inert(name: str) -> type:
 
 # What Lightning leaves beside the weights: its checkpoint callback with the best score so far.
 # Anything else that is not a tensor or a plain container is refused by torch.
-_INERT_CLASSES = [
+_INERT_CLASSES: list[Any] = [
     _inert(name)
     for name in (
         "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
@@ -138,9 +138,10 @@ def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             )
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        name = f" ({code[1]})" if code else ""
         raise ValueError(
-            f"this pickle cannot be read without running {code[1] if code else 'its'} code; "
-            "nothing was run: use a .safetensors file, or a .ckpt that holds weights only"
+            f"reading this pickle would run code{name}; nothing was run: use a .safetensors file, "
+            "or a .ckpt that holds weights only"
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
         raise ValueError(f"{_REMEDY} ({type(error).__name__})") from error

@@ -1,0 +1,205 @@
+"""Draw a layout on an image: coloured boxes with numbered labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .layout import Box, Layout
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw, ImageFont
+
+    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+Rect = tuple[int, int, int, int]  # xyxy in pixels, right and bottom edge outside
+
+_COLOURS = (
+    (230, 25, 75),
+    (60, 180, 75),
+    (67, 99, 216),
+    (245, 130, 49),
+    (145, 30, 180),
+    (70, 220, 230),
+    (240, 50, 230),
+    (190, 240, 20),
+    (250, 190, 212),
+    (0, 128, 128),
+    (154, 99, 36),
+    (255, 225, 25),
+)
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+_SMALLEST_FONT = 10  # pixels; less cannot be read
+_MAX_LINES = 3
+_LABEL_SHARE = 0.4  # of the image's width, that a label may take even if its box is narrower
+
+
+@dataclass(frozen=True)
+class _Label:
+    lines: tuple[str, ...]
+    rect: Rect
+
+
+def draw_layout(image: Image.Image, layout: Layout) -> Image.Image:
+    """A copy of the image, RGB and of the same size, with the layout's boxes on it.
+
+    Boxes are fractions of this image, whatever the layout's own size. Every region gets its
+    number, counted from 1, and as much of its text as finds room without covering other labels.
+    """
+    from PIL import ImageDraw, ImageFont
+
+    drawn = image.convert("RGB").copy()
+    draw = ImageDraw.Draw(drawn)
+    short_side = min(drawn.size)
+    font = ImageFont.load_default(max(_SMALLEST_FONT, round(short_side / 40)))
+    line_width = max(1, round(short_side / 200))
+    rects = [_pixel_rect(region.box, drawn.size) for region in layout.regions]
+    for index, rect in enumerate(rects):
+        _draw_outline(draw, rect, _COLOURS[index % len(_COLOURS)], line_width)
+    labels = _place_labels([region.text for region in layout.regions], rects, drawn.size, font)
+    for index, label in enumerate(labels):
+        _draw_label(draw, label, _COLOURS[index % len(_COLOURS)], font)
+    return drawn
+
+
+def _pixel_rect(box: Box, size: tuple[int, int]) -> Rect:
+    """The pixels a box covers, at least one."""
+    width, height = size
+    x0, y0, x1, y1 = (round(v) for v in box.to_pixels(width, height))
+    x0, y0 = min(x0, width - 1), min(y0, height - 1)
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+
+
+def _draw_outline(
+    draw: ImageDraw.ImageDraw, rect: Rect, colour: tuple[int, int, int], line_width: int
+) -> None:
+    """A frame just inside rect, between thin black lines so that it shows on any ground."""
+    x0, y0, x1, y1 = rect
+    draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_BLACK, width=line_width + 2)
+    draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=colour, width=line_width)
+
+
+def _draw_label(
+    draw: ImageDraw.ImageDraw, label: _Label, colour: tuple[int, int, int], font: Font
+) -> None:
+    x0, y0, x1, y1 = label.rect
+    draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=colour)
+    red, green, blue = colour
+    ink = _BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else _WHITE
+    for line_number, line in enumerate(label.lines):
+        y = y0 + line_number * _line_height(font)
+        draw.text((x0 + _padding(font), y), line, fill=ink, font=font)
+
+
+def _place_labels(
+    texts: Sequence[str], rects: Sequence[Rect], size: tuple[int, int], font: Font
+) -> list[_Label]:
+    """One label for each box. Numbers are placed first, so that none is lost to a long text."""
+    labels: list[_Label] = []
+    for index, rect in enumerate(rects):
+        labels.append(_place_number(index + 1, rect, labels, size, font))
+    for index, (text, rect) in enumerate(zip(texts, rects, strict=True)):
+        others = labels[:index] + labels[index + 1 :]
+        wording = f"{index + 1} {' '.join(text.split())}"
+        labels[index] = _place_text(wording, rect, others, size, font) or labels[index]
+    return labels
+
+
+def _place_number(
+    number: int, rect: Rect, others: Sequence[_Label], size: tuple[int, int], font: Font
+) -> _Label:
+    """The number where it covers least of other labels and, that settled, not its own box."""
+
+    def cost(spot: Rect) -> tuple[int, bool]:
+        return sum(_overlap(spot, other.rect) for other in others), _hides(spot, rect)
+
+    lines = (str(number),)
+    return _Label(lines, min(_spots(rect, lines, size, font), key=cost))
+
+
+def _place_text(
+    text: str, rect: Rect, others: Sequence[_Label], size: tuple[int, int], font: Font
+) -> _Label | None:
+    """The first free place that leaves half of the box to be seen, else the first free one."""
+    room = max(rect[2] - rect[0], round(_LABEL_SHARE * size[0]))
+    fallback = None
+    for lines in _wordings(text, room, font):
+        for spot in _spots(rect, lines, size, font):
+            if any(_overlap(spot, other.rect) for other in others):
+                continue
+            if not _hides(spot, rect):
+                return _Label(lines, spot)
+            fallback = fallback or _Label(lines, spot)
+    return fallback
+
+
+def _wordings(text: str, room: int, font: Font) -> Iterator[tuple[str, ...]]:
+    """Ways to write a label, the most telling first: whole, then cut to fewer lines."""
+    width = room - 2 * _padding(font)
+    lines = _wrap(text, width, font)
+    for count in range(min(len(lines), _MAX_LINES), 0, -1):
+        if count == len(lines):
+            yield tuple(lines)
+        else:
+            yield (*lines[: count - 1], _ellipsis(" ".join(lines[count - 1 :]), width, font))
+
+
+def _wrap(text: str, width: float, font: Font) -> list[str]:
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return [_ellipsis(line, width, font) for line in lines]
+
+
+def _ellipsis(line: str, width: float, font: Font) -> str:
+    """The line, or as much of its start as fits with three dots."""
+    if font.getlength(line) <= width:
+        return line
+    while line and font.getlength(line + "...") > width:
+        line = line[:-1]
+    return line.rstrip() + "..."
+
+
+def _spots(rect: Rect, lines: Sequence[str], size: tuple[int, int], font: Font) -> Iterator[Rect]:
+    """Places for a label: in the corners of its box, then above and below it, all in the image."""
+    width = 2 * _padding(font) + round(max(font.getlength(line) for line in lines))
+    height = len(lines) * _line_height(font)
+    x0, y0, x1, y1 = rect
+    right, bottom = x1 - width, y1 - height
+    for x, y in (
+        (x0, y0),
+        (x0, y0 - height),
+        (right, y0),
+        (x0, bottom),
+        (right, bottom),
+        (x0, y1),
+        (right, y0 - height),
+        (right, y1),
+    ):
+        x, y = max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))
+        yield x, y, x + width, y + height
+
+
+def _hides(label: Rect, box: Rect) -> bool:
+    """Whether a label covers more than half of the box that it names."""
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return 2 * _overlap(label, box) > area
+
+
+def _overlap(a: Rect, b: Rect) -> int:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    return max(0, width) * max(0, height)
+
+
+def _line_height(font: Font) -> int:
+    x0, top, x1, bottom = font.getbbox("Ag")
+    return round(bottom) + max(1, round(top / 2))
+
+
+def _padding(font: Font) -> int:
+    return max(2, _line_height(font) // 6)

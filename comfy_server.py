@@ -1,0 +1,251 @@
+"""A ComfyUI process with this pack, in a folder of its own. Used by dev.py and by the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+COMFY_HOME = ROOT / ".comfyui"
+FETCHED_COMFYUI = COMFY_HOME / "ComfyUI"
+PACK = "comfyui-reco"
+ONLY_THIS_PACK = ("--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK)
+HEADLESS = (
+    *("--listen", "127.0.0.1", "--cpu", "--use-pytorch-cross-attention", "--disable-api-nodes"),
+    *("--disable-auto-launch", "--database-url", "sqlite:///:memory:"),
+)
+# A proxy of the environment must not come between us and loopback.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Failure(Exception):
+    """What went wrong and what to do about it, in one line."""
+
+
+class ComfyServer:
+    """A ComfyUI on a free loopback port, on the CPU, with no custom nodes but this pack.
+
+        with ComfyServer(folder) as server:
+            entry = server.wait(server.post_prompt(workflow))
+
+    base_dir holds its models, input, output, user and custom_nodes folders and its log,
+    comfyui.log. extra_args are further ComfyUI flags. comfyui is its source folder, by default the
+    one COMFYUI_PATH names or dev.py fetched. Entering returns when ComfyUI answers and leaving ends
+    it. Raises Failure when it ends by itself or does not answer within `timeout` seconds.
+    """
+
+    def __init__(
+        self,
+        base_dir: str | Path,
+        extra_args: Sequence[str] = (),
+        comfyui: str | Path | None = None,
+        timeout: float = 180,
+    ) -> None:
+        self.base_dir = Path(base_dir).resolve()
+        self.log = self.base_dir / "comfyui.log"
+        self.timeout = timeout
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        source = Path(comfyui) if comfyui else given_comfyui() or FETCHED_COMFYUI
+        flags = ("--port", str(self.port), *HEADLESS, *extra_args)
+        self.command = comfyui_command(source, self.base_dir, *flags)
+
+    def __enter__(self) -> ComfyServer:
+        # Idle threads that spin would starve whatever shares the CPU.
+        environment = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONIOENCODING": "utf-8", **os.environ}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
+        try:
+            self._wait_until(self._answers, self.timeout, "start")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process, if it still runs."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def get(self, path: str) -> bytes:
+        """The body of the answer to GET path. Raises urllib.error.HTTPError for an error."""
+        with DIRECT.open(self.url + path, timeout=60) as response:
+            return response.read()
+
+    def post_prompt(self, prompt: dict) -> str:
+        """Queue a workflow in API format; its prompt id. Raises Failure if ComfyUI refuses it."""
+        body = json.dumps({"prompt": prompt}).encode()
+        try:
+            with DIRECT.open(self.url + "/prompt", body, timeout=60) as response:
+                return json.load(response)["prompt_id"]
+        except urllib.error.HTTPError as refusal:
+            raise Failure(explain_refusal(json.load(refusal))) from None
+
+    def history(self, prompt_id: str) -> dict:
+        """The prompt's history entry with "outputs" and "status", or {} while it is not done."""
+        return json.loads(self.get(f"/history/{prompt_id}")).get(prompt_id, {})
+
+    def wait(self, prompt_id: str, timeout: float = 600) -> dict:
+        """The history entry when the prompt is done. Raises Failure naming the node that failed."""
+        self._wait_until(lambda: self.history(prompt_id), timeout, "finish the workflow")
+        entry = self.history(prompt_id)
+        for kind, message in entry["status"]["messages"]:
+            if kind == "execution_error":
+                text = message["exception_message"].strip()
+                raise Failure(f"{message['node_type']} (node {message['node_id']}): {text}")
+        return entry
+
+    def view(self, image: dict) -> bytes:
+        """The file of an image in a history entry: {"filename", "subfolder", "type"}."""
+        return self.get("/view?" + urllib.parse.urlencode(image))
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return bool(self.get("/system_stats"))
+        return False
+
+    def _wait_until(self, done: Callable[[], object], timeout: float, what: str) -> None:
+        deadline = time.monotonic() + timeout
+        while not done():
+            if self.process is None or self.process.poll() is not None:
+                raise Failure(f"ComfyUI ended before it could {what}: {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise Failure(f"ComfyUI did not {what} in {timeout:.0f} s. Its log: {self.log}")
+            time.sleep(0.1)
+
+    def _last_words(self) -> str:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text("utf-8", errors="replace"))
+        lines = [line.strip() for line in plain.splitlines() if line.strip()]
+        return f"{lines[-1] if lines else 'it said nothing'} (its log: {self.log})"
+
+
+def run_workflow(
+    server: ComfyServer, workflow: Path, show: Callable[[str], None] = lambda title: None
+) -> list[str]:
+    """Run a workflow file, in UI or API format, through comfy-cli.
+
+    show gets the title of each node as it starts. Returns the addresses of the pictures made.
+    Raises Failure naming the node that failed.
+    """
+
+    def show_node(line: str) -> None:
+        event = json.loads(line) if line.startswith("{") else {}
+        if event.get("type") == "executing":
+            show(event["title"])
+
+    command: list[str | Path] = [PYTHON, "-m", "comfy_cli", "--skip-prompt", "--json-stream"]
+    command += ["run", "--workflow", workflow, "--wait", "--timeout", "300", "--where", "local"]
+    command += ["--host", "127.0.0.1", "--port", str(server.port)]
+    # comfy-cli keeps settings and job files in the home folder: leave the user's alone.
+    home = {"HOME": str(server.base_dir), "USERPROFILE": str(server.base_dir)}
+    private = {"DO_NOT_TRACK": "1", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **home}
+    _, output = run(command, show_node, private)
+    last = (output.splitlines() or ["comfy-cli said nothing."])[-1]
+    answer: dict = json.loads(last) if last.startswith("{") else {"error": {"message": last}}
+    if answer.get("ok"):
+        return answer["data"]["outputs"]
+    error = answer["error"]
+    # The hint says what is wrong with a workflow, but only general things of a node that failed.
+    hint = "" if error.get("code") == "execution_error" else error.get("hint") or ""
+    raise Failure(" ".join(f"{workflow.name} failed. {error['message']} {hint}".split()))
+
+
+def run(
+    command: Sequence[str | Path],
+    show: Callable[[str], None] = lambda line: None,
+    environment: dict[str, str] | None = None,
+) -> tuple[int, str]:
+    """Run a command, showing each line of its output as it comes; its exit status and output."""
+    lines = []
+    utf8 = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, **utf8, **(environment or {})},
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                show(line)
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode, "".join(lines)
+
+
+def given_comfyui() -> Path | None:
+    """The ComfyUI that COMFYUI_PATH names, or None if it is not set."""
+    path = os.environ.get("COMFYUI_PATH")
+    if not path:
+        return None
+    folder = Path(path).expanduser().resolve()
+    if not (folder / "main.py").is_file() or not (folder / "comfy").is_dir():
+        raise Failure(
+            f"COMFYUI_PATH is {path!r}, which has no main.py and comfy/. "
+            "Set it to ComfyUI's own folder, or unset it to use a pinned release."
+        )
+    return folder
+
+
+def comfyui_command(comfyui: Path, base_dir: Path, *flags: str) -> list[str]:
+    """The command that starts ComfyUI on base_dir, after linking this pack into it."""
+    link_pack(base_dir)
+    start = [str(PYTHON), str(comfyui / "main.py"), "--base-directory", str(base_dir)]
+    return [*start, *ONLY_THIS_PACK, *flags]
+
+
+def link_pack(base_dir: Path) -> None:
+    """Make base_dir/custom_nodes/comfyui-reco lead to this folder."""
+    link = base_dir / "custom_nodes" / PACK
+    if link.exists() and link.resolve() == ROOT:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    if sys.platform == "win32":  # a junction needs no rights there, a symbolic link does
+        import _winapi
+
+        _winapi.CreateJunction(str(ROOT), str(link))
+    else:
+        link.symlink_to(ROOT, target_is_directory=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def explain_refusal(answer: dict) -> str:
+    """One line from ComfyUI's answer to a workflow that is not valid."""
+    for node_id, node in (answer.get("node_errors") or {}).items():
+        error = node["errors"][0]
+        return f"{node['class_type']} (node {node_id}): {error['message']}: {error['details']}"
+    return answer["error"]["message"]

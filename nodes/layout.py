@@ -113,6 +113,7 @@ class ReCoAddRegion(io.ComfyNode):
                     min=0.0,
                     max=10.0,
                     step=0.05,
+                    optional=True,
                     tooltip="Strength of the whole region, position included. 1 is as trained.",
                 ),
                 RecoLayout.Input(

@@ -10,13 +10,21 @@ from .layout import CATEGORY, RecoLayout
 
 
 def draw_on_batch(images: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """Draw a layout on every image of a batch.
+    """Draw a layout on every image of a batch; pixels that are not drawn on stay exactly as they are.
 
     images: (B, H, W, C) in [0, 1]; alpha, if any, is dropped. Returns (B, H, W, 3) in [0, 1].
     """
-    pixels = (images[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    drawn = [np.asarray(draw_layout(Image.fromarray(image), layout).convert("RGB")) for image in pixels]
-    return torch.from_numpy(np.stack(drawn)).float() / 255
+    images = images[..., :3].cpu()
+    pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
+    drawn = torch.stack([_draw(image, layout) for image in pixels])
+    touched = (drawn != pixels).any(dim=-1, keepdim=True)
+    return torch.where(touched, drawn.float() / 255, images)
+
+
+def _draw(pixels: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """pixels: (H, W, 3) of bytes, and so is what returns."""
+    image = draw_layout(Image.fromarray(pixels.numpy()), layout)
+    return torch.from_numpy(np.array(image.convert("RGB")))
 
 
 class ReCoDrawLayout(io.ComfyNode):

@@ -76,6 +76,7 @@ def _overflow_input() -> io.Combo.Input:
         "overflow",
         options=[OVERFLOW_ERROR, OVERFLOW_DROP],
         default=OVERFLOW_ERROR,
+        optional=True,
         tooltip="When the layout is longer than the checkpoint reads: stop and name the regions that "
         "do not fit, or leave those out and say so.",
     )
@@ -142,6 +143,7 @@ class ReCoConditioning(io.ComfyNode):
                     default=1,
                     min=1,
                     max=4096,
+                    optional=True,
                     tooltip="How many pictures to make in one go.",
                 ),
                 _overflow_input(),

@@ -22,7 +22,7 @@ class Size:
     attention_levels: int = 2
     text_width: int = 64
     text_layers: int = 2
-    max_length: int = 154
+    max_length: int = 308
     num_bins: int = 1000
     vae: str = "taesd"
     vae_channels: int = 32

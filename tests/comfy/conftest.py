@@ -1,0 +1,101 @@
+"""One real ComfyUI server and one ComfyUI without a server, shared by the tests in this folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path += [str(ROOT), str(HERE)]  # at the end: our nodes/ must not shadow ComfyUI's nodes.py
+
+from comfy_server import FETCHED_COMFYUI, ComfyServer, given_comfyui  # noqa: E402
+from inside import Inside  # noqa: E402
+from random_checkpoint import CLIP_VOCABULARY, Size, random_state_dict  # noqa: E402
+
+from reco_core import write_checkpoint  # noqa: E402
+
+TINY = "reco-tiny.safetensors"
+TINY_METADATA = {
+    "format": "reco",
+    "unet_heads": "4",
+    "text_heads": "2",
+    "words": json.dumps(["a", "and", "blue", "circle", "red", "square"]),
+}
+TOKEN_TABLE = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
+
+
+class CodeInAPickle:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.fixture(scope="session")
+def comfyui() -> Path:
+    return given_comfyui() or FETCHED_COMFYUI
+
+
+@pytest.fixture(scope="session")
+def base_dir(tmp_path_factory) -> Path:
+    """ComfyUI's base directory, with a tiny ReCo checkpoint and files that are none."""
+    folder = tmp_path_factory.mktemp("comfyui")
+    checkpoints = folder / "models" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    weights = random_state_dict(Size())
+    write_checkpoint(checkpoints / TINY, weights, TINY_METADATA)
+    whole = (checkpoints / TINY).read_bytes()
+    (checkpoints / "truncated.safetensors").write_bytes(whole[: len(whole) // 2])
+    plain = {**weights, TOKEN_TABLE: weights[TOKEN_TABLE][:CLIP_VOCABULARY]}
+    write_checkpoint(checkpoints / "plain-sd1.safetensors", plain, {})
+    sdxl = {"conditioner.embedders.0.transformer.text_model.final_layer_norm.bias": torch.zeros(4)}
+    write_checkpoint(checkpoints / "foreign.safetensors", sdxl, {})
+    code = {"state_dict": weights, "extra": CodeInAPickle(folder / "code-has-run")}
+    torch.save(code, checkpoints / "code.ckpt")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(base_dir: Path) -> Path:
+    return base_dir / "models" / "checkpoints" / TINY
+
+
+@pytest.fixture(scope="session")
+def server(comfyui: Path, base_dir: Path):
+    with ComfyServer(base_dir, comfyui=comfyui) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def inside(comfyui: Path):
+    process = Inside(comfyui, "--fp32-text-enc")
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def run(server):
+    """Run an API-format workflow; returns {node id: (H, W, 3) array of its first image}, history."""
+
+    def run_workflow(workflow: dict) -> tuple[dict[str, np.ndarray], dict]:
+        entry = server.wait(server.post_prompt(workflow))
+        images = {
+            node: np.asarray(Image.open(io.BytesIO(server.view(output["images"][0]))))
+            for node, output in entry["outputs"].items()
+            if "images" in output
+        }
+        return images, entry
+
+    return run_workflow

@@ -1,0 +1,75 @@
+"""A ComfyUI without its server, in a process of its own, that runs the functions of inside_checks.py.
+
+ComfyUI and this pack both have a module called `nodes`, so tests cannot import ComfyUI beside the
+pack. Started as `python inside.py COMFYUI [flags]`; each line of JSON on stdin, {"check": name,
+"arguments": {...}}, is answered by one on stdout: {"result": ...} or {"error": "..."}.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Inside:
+    """The parent's side: `inside("check", argument=value)` returns what the check returns."""
+
+    def __init__(self, comfyui: Path, *flags: str):
+        command = [sys.executable, __file__, str(comfyui), "--cpu", *flags]
+        pipe = subprocess.PIPE
+        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+
+    def __call__(self, check: str, **arguments):
+        print(json.dumps({"check": check, "arguments": arguments}), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"ComfyUI ended with {self.process.wait()} during {check}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise AssertionError(answer["error"])
+        return answer["result"]
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+def load_pack(name: str = "reco_pack"):
+    """Load the pack by its path, as ComfyUI loads custom nodes. Another name is another copy."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "__init__.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def serve(comfyui: str, flags: list[str]) -> None:
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what ComfyUI prints is no answer
+    sys.dont_write_bytecode = False  # as for a user: only the first load compiles
+    sys.path.insert(0, comfyui)
+    sys.argv = ["main.py", *flags]
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import inside_checks
+
+    for line in sys.stdin:
+        call = json.loads(line)
+        try:
+            answer = {"result": getattr(inside_checks, call["check"])(**call["arguments"])}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], sys.argv[2:])

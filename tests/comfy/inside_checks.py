@@ -1,0 +1,228 @@
+"""What tests ask of a ComfyUI: run by inside.py with ComfyUI's modules at hand.
+
+Arguments and results are JSON. Layouts go in as JSON texts, tokens come out as ids.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from pathlib import Path
+
+import comfy.sample
+import comfy.sd
+import nodes as comfyui_nodes
+import server as _server  # noqa: F401  (ComfyUI has it loaded before it loads custom nodes)
+import torch
+from inside import load_pack
+
+PACK = load_pack()
+loaders = PACK.nodes.loaders
+text_encode = PACK.nodes.text_encode
+Layout = PACK.nodes.layout.Layout
+
+_loaded: dict[str, tuple] = {}
+
+
+def load(path: str, embeddings: str | None = None) -> tuple:
+    key = f"{path} {embeddings}"
+    if key not in _loaded:
+        _loaded[key] = loaders.load_checkpoint(Path(path), [embeddings] if embeddings else None)
+    return _loaded[key]
+
+
+def encode(clip, prompt) -> torch.Tensor:
+    return clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0][0]
+
+
+def start_up_seconds() -> float:
+    """The least time in which the pack loads, of a few fresh copies, its bytecode being compiled."""
+    seconds = []
+    for number in range(5):
+        start = time.perf_counter()
+        load_pack(f"reco_pack_{number}")
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def tokens(path: str, text: str, embeddings: str | None = None) -> dict:
+    """Ids and weights of the one chunk; embedding vectors appear as -1."""
+    _, clip, _ = load(path, embeddings)
+    (chunk,) = clip.tokenize(text)["l"]
+    ids = [token if isinstance(token, int) else -1 for token, _ in chunk]
+    return {"ids": ids, "weights": [weight for _, weight in chunk]}
+
+
+def layout_tokens(path: str, layout: str) -> list[int]:
+    (chunk,) = load(path)[1].tokenize(Layout.from_json(layout))["l"]
+    return [token for token, _ in chunk]
+
+
+def word_ids(path: str, text: str) -> list[list]:
+    (chunk,) = load(path)[1].tokenize(text, return_word_ids=True)["l"]
+    return [list(item) for item in chunk]
+
+
+def logged_while_tokenizing(path: str, text: str) -> dict:
+    """The chunk's length, and what was logged as a warning meanwhile."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logging.getLogger().addHandler(handler)
+    try:
+        result = tokens(path, text)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    return {"ids": result["ids"], "messages": messages}
+
+
+def report(path: str, layout: str, overflow: str = "error") -> dict:
+    conditioning, text = text_encode.encode_layout(load(path)[1], Layout.from_json(layout), overflow)
+    return {"shape": list(conditioning[0][0].shape), "report": text}
+
+
+def stock_clip_error() -> str:
+    """What the encoder says to a CLIP that did not come from a ReCo checkpoint."""
+    clip = comfy.sd.CLIP(no_init=True)
+    clip.tokenizer = object()
+    try:
+        text_encode.encode_layout(clip, Layout())
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def text_states_difference(path: str, prompt: str) -> dict:
+    """Greatest difference between the loader's text states and those of transformers' CLIPTextModel
+    on the same ids and weights, in fp32."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    _, clip, _ = load(path)
+    ours = encode(clip, prompt)
+    state_dict, info = loaders.read_reco_checkpoint(Path(path))
+    config = CLIPTextConfig(
+        vocab_size=49408 + info.num_bins,
+        hidden_size=info.text_width,
+        intermediate_size=info.text_intermediate,
+        num_hidden_layers=info.text_layers,
+        num_attention_heads=info.text_heads,
+        max_position_embeddings=info.max_length,
+        hidden_act="quick_gelu",
+    )
+    model = CLIPTextModel(config).eval()
+    prefix = "cond_stage_model.transformer."
+    weights = {k[len(prefix) :]: v.float() for k, v in state_dict.items() if k.startswith(prefix)}
+    if "embeddings.token_embedding.weight" in model.state_dict():  # transformers >= 5.6
+        weights = {k.removeprefix("text_model."): v for k, v in weights.items()}
+    model.load_state_dict(weights)
+    ids = torch.tensor([[token for token, _ in clip.tokenize(prompt)["l"][0]]])
+    with torch.no_grad():
+        theirs = model(ids).last_hidden_state
+    return {
+        "shape": list(ours.shape),
+        "dtype": str(next(clip.cond_stage_model.parameters()).dtype),
+        "difference": (ours - theirs).abs().max().item(),
+        "scale": theirs.abs().mean().item(),
+    }
+
+
+def unet_work(path: str, layout: str, steps: int) -> dict:
+    """Rows and calls of the UNet while sampling with guidance."""
+    model, clip, _ = load(path)
+    layout = Layout.from_json(layout)
+    rows: list[list[int]] = []
+
+    def count(apply_model, arguments):
+        rows.append(list(arguments["input"].shape))
+        return apply_model(arguments["input"], arguments["timestep"], **arguments["c"])
+
+    counted = model.clone()
+    counted.set_model_unet_function_wrapper(count)
+    positive, _ = text_encode.encode_layout(clip, layout)
+    negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+    latent = torch.zeros(1, 4, layout.height // 8, layout.width // 8)
+    noise = comfy.sample.prepare_noise(latent, seed=0)
+    samples = comfy.sample.sample(
+        counted, noise, steps, 3.0, "euler", "normal", positive, negative, latent, seed=0
+    )
+    lengths = [positive[0][0].shape[1], negative[0][0].shape[1]]
+    return {"calls": rows, "lengths": lengths, "finite": bool(samples.isfinite().all())}
+
+
+def lora_effect(path: str, prompt: str) -> dict:
+    """How far a LoRA on UNet and text encoder moves the text states, and whether all of it applied."""
+    model, clip, _ = load(path)
+    name = "lora_te_text_model_encoder_layers_0_mlp_fc1"
+    fc1 = clip.cond_stage_model.clip_l.transformer.text_model.encoder.layers[0].mlp.fc1.weight
+    lora = {
+        f"{name}.lora_up.weight": torch.randn(fc1.shape[0], 1),
+        f"{name}.lora_down.weight": torch.randn(1, fc1.shape[1]),
+        f"{name}.alpha": torch.tensor(1.0),
+    }
+    unet_name = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
+    to_k = model.model.diffusion_model.middle_block[1].transformer_blocks[0].attn2.to_k.weight
+    lora[f"{unet_name}.lora_up.weight"] = torch.randn(to_k.shape[0], 1)
+    lora[f"{unet_name}.lora_down.weight"] = torch.randn(1, to_k.shape[1])
+    before = encode(clip, prompt)
+    patched_model, patched_clip = comfy.sd.load_lora_for_models(model, clip, lora, 1.0, 1.0)
+    after = encode(patched_clip, prompt)
+    restored = encode(clip, prompt)
+    return {
+        "unet_patches": len(patched_model.patches),
+        "clip_patches": len(patched_clip.patcher.patches),
+        "moved": (after - before).abs().max().item(),
+        "left_behind": (restored - before).abs().max().item(),
+        "length": after.shape[1],
+    }
+
+
+def clip_skip_effect(path: str, prompt: str) -> dict:
+    """ComfyUI's own CLIPSetLastLayer at -1 and -2."""
+    _, clip, _ = load(path)
+    plain = encode(clip, prompt)
+    set_last_layer = comfyui_nodes.CLIPSetLastLayer().set_last_layer
+    last = encode(set_last_layer(clip, -1)[0], prompt)
+    earlier = encode(set_last_layer(clip, -2)[0], prompt)
+    return {
+        "last": (last - plain).abs().max().item(),
+        "earlier": (earlier - plain).abs().max().item(),
+        "length": earlier.shape[1],
+    }
+
+
+def weight_effect(path: str, plain: str, weighted: str) -> list[float]:
+    """Per token, how far weights move the text states."""
+    _, clip, _ = load(path)
+    difference = encode(clip, weighted) - encode(clip, plain)
+    return difference.abs().amax(dim=-1)[0].tolist()
+
+
+def rebuilt_equal(path: str) -> dict:
+    """Whether the patchers' factories make the same weights again, as offloading needs."""
+    result = {}
+    for name, part in zip(("model", "clip", "vae"), load(path), strict=True):
+        patcher = part if name == "model" else part.patcher
+        factory, arguments = patcher.cached_patcher_init
+        again = factory(*arguments, disable_dynamic=True)
+        here, there = patcher.model.state_dict(), again.model.state_dict()
+        trained = [k for k in here if "logit_scale" not in k and "text_projection" not in k]
+        result[name] = here.keys() == there.keys() and all(
+            torch.equal(here[k], there[k]) for k in trained
+        )
+    return result
+
+
+def vae_round_trip(path: str) -> list[int]:
+    """Shape of a picture that went to latents and back."""
+    _, _, vae = load(path)
+    return list(vae.decode(vae.encode(torch.rand(1, 64, 64, 3))).shape)
+
+
+def full_size_step(path: str, layout: str) -> dict:
+    """Load, encode, one step at the layout's size, decode; with seconds and peak memory."""
+    start = time.monotonic()
+    work = unet_work(path, layout, steps=1)
+    seconds = time.monotonic() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
+    return {**work, "seconds": seconds, "peak_gib": peak / 2**20}

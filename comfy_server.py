@@ -151,11 +151,15 @@ def run_workflow(
     show gets the title of each node as it starts. Returns the addresses of the pictures made.
     Raises Failure naming the node that failed.
     """
+    answer: dict = {}
 
-    def show_node(line: str) -> None:
+    def follow(line: str) -> None:
+        nonlocal answer
         event = json.loads(line) if line.startswith("{") else {}
         if event.get("type") == "executing":
             show(event["title"])
+        elif event.get("type") == "envelope":
+            answer = event
 
     command: list[str | Path] = [PYTHON, "-m", "comfy_cli", "--skip-prompt", "--json-stream"]
     command += ["run", "--workflow", workflow, "--wait", "--timeout", "300", "--where", "local"]
@@ -163,15 +167,16 @@ def run_workflow(
     # comfy-cli keeps settings and job files in the home folder: leave the user's alone.
     home = {"HOME": str(server.base_dir), "USERPROFILE": str(server.base_dir)}
     private = {"DO_NOT_TRACK": "1", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **home}
-    _, output = run(command, show_node, private)
-    last = (output.splitlines() or ["comfy-cli said nothing."])[-1]
-    answer: dict = json.loads(last) if last.startswith("{") else {"error": {"message": last}}
+    _, output = run(command, follow, private)
     if answer.get("ok"):
         return answer["data"]["outputs"]
-    error = answer["error"]
-    # The hint says what is wrong with a workflow, but only general things of a node that failed.
-    hint = "" if error.get("code") == "execution_error" else error.get("hint") or ""
-    raise Failure(" ".join(f"{workflow.name} failed. {error['message']} {hint}".split()))
+    error = answer.get("error") or {
+        "message": (output.splitlines() or ["comfy-cli said nothing."])[-1]
+    }
+    # The hint tells what is wrong with a workflow, but nothing particular of a node that failed.
+    hint = "" if error.get("code") == "execution_error" else error.get("hint")
+    reason = f"{error['message']}: {hint}" if hint else error["message"]
+    raise Failure(f"{workflow.name} failed: {' '.join(reason.split())}")
 
 
 def run(

@@ -67,6 +67,10 @@ CAUSES = (
         "|connection broken|Failed to connect|Connection refused",
         "the package index does not answer. Check the network and run this again.",
     ),
+    (
+        "from versions: none",
+        "the package index has nothing for this system, or does not answer. Check the network.",
+    ),
     ("ensurepip", "Python's venv module is incomplete. On Debian: apt install python3-venv."),
 )
 
@@ -97,10 +101,10 @@ def test(words: list[str]) -> int:
 
 def comfy(words: list[str]) -> int:
     """Run ComfyUI until the user stops it."""
-    comfyui = set_up()
     port = words[words.index("--port") + 1] if "--port" in words[:-1] else "8188"
     if port.isdigit() and in_use(int(port)):
         raise Failure(f"port {port} is in use. Stop what uses it, or add: --port {free_port()}")
+    comfyui = set_up()
     flags = ["--port", port, *words]
     find_gpu = "import torch; raise SystemExit(not torch.accelerator.is_available())"
     if "--cpu" not in flags and subprocess.run([PYTHON, "-c", find_gpu]).returncode:

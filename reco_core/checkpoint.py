@@ -3,6 +3,9 @@
 Keys are those of the original latent-diffusion code. How much ReCo is in a checkpoint is read
 off its weights: the token embedding has CLIP's 49408 rows and one more for each position token,
 the position embedding one row for each token of the sequence.
+
+Metadata, all strings: format ("reco"), num_bins, max_length, steps, data, licence, unet_heads,
+text_heads, words (a JSON list of the lower-case words the model knows), image_size.
 """
 
 from __future__ import annotations

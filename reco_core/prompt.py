@@ -78,13 +78,9 @@ def format_prompt(
     for text in (layout.caption, *(region.text for region in layout.regions)):
         _check_text(text)
     if form == "authors":
-        positions = [_authors_positions(region.box, vocabulary) for region in layout.regions]
-        pieces = [f"{p} {r.text}" for p, r in zip(positions, layout.regions, strict=True)]
+        pieces = [f"{_thousandths(r.box, vocabulary)} {r.text}" for r in layout.regions]
         return " ".join([layout.caption, *pieces])
-    positions = [_diffusers_positions(region.box, vocabulary) for region in layout.regions]
-    pieces = [
-        f"{p} {_START} {r.text} {_END}" for p, r in zip(positions, layout.regions, strict=True)
-    ]
+    pieces = [f"{_bins(r.box, vocabulary)} {_START} {r.text} {_END}" for r in layout.regions]
     return " ".join([f"{layout.caption} {_END}", *pieces])
 
 
@@ -147,16 +143,15 @@ def _check_text(text: str) -> None:
         )
 
 
-def _authors_positions(box: Box, vocabulary: PositionVocabulary) -> str:
+def _thousandths(box: Box, vocabulary: PositionVocabulary) -> str:
     if vocabulary.num_bins > _THOUSANDTHS + 1:
         raise ValueError(
             f"{vocabulary.num_bins} bins cannot be named in thousandths (at most "
             f"{_THOUSANDTHS + 1}): use the 'diffusers' form"
         )
-    bins = (vocabulary.bin(v) for v in (box.x0, box.y0, box.x1, box.y1))
-    return " ".join(f"<{round(vocabulary.value(b) * _THOUSANDTHS)}>" for b in bins)
+    centres = vocabulary.decode(vocabulary.encode(box)).to_pixels(_THOUSANDTHS, _THOUSANDTHS)
+    return " ".join(f"<{round(v)}>" for v in centres)
 
 
-def _diffusers_positions(box: Box, vocabulary: PositionVocabulary) -> str:
-    bins = (vocabulary.bin(v) for v in (box.x0, box.y0, box.x1, box.y1))
-    return " ".join(f"<bin{b:03d}>" for b in bins)
+def _bins(box: Box, vocabulary: PositionVocabulary) -> str:
+    return " ".join(f"<bin{token - vocabulary.offset:03d}>" for token in vocabulary.encode(box))

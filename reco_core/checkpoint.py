@@ -30,7 +30,6 @@ TEXT_PREFIX = "cond_stage_model.transformer.text_model."
 TOKEN_EMBEDDING = TEXT_PREFIX + "embeddings.token_embedding.weight"
 POSITION_EMBEDDING = TEXT_PREFIX + "embeddings.position_embedding.weight"
 
-_CLIP_MAX_LENGTH = 77
 _CLIP_HEAD_WIDTH = 64
 _SD1_UNET_HEADS = 8
 _TEXT_LAYER = re.compile(re.escape(TEXT_PREFIX) + r"encoder\.layers\.(\d+)\.")
@@ -90,6 +89,7 @@ def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> C
             not go together, or its metadata cannot be read.
     """
     check_keys(state_dict)
+    state_dict = select_weights(state_dict)
     rows, width = state_dict[TOKEN_EMBEDDING].shape
     if rows < CLIP_VOCABULARY_SIZE or rows == CLIP_VOCABULARY_SIZE + 1:
         raise ValueError(
@@ -126,8 +126,8 @@ def extend_checkpoint(
     one, as in the released code. The given dict and its tensors stay as they are.
 
     Raises:
-        ValueError: the checkpoint has position tokens already, its sequence is longer than
-            max_length, num_bins is less than 2, or rows is unknown.
+        ValueError: the checkpoint is not of the SD1 type, has position tokens already, or has a
+            sequence longer than max_length; num_bins is less than 2; or rows is unknown.
     """
     import torch
 
@@ -135,6 +135,8 @@ def extend_checkpoint(
         raise ValueError(f"rows = {rows!r} is unknown: use 'ordered' or 'random'")
     if num_bins < 2:
         raise ValueError(f"num_bins = {num_bins}: at least 2 position tokens are needed")
+    check_keys(state_dict)
+    state_dict = select_weights(state_dict)
     tokens, positions = state_dict[TOKEN_EMBEDDING], state_dict[POSITION_EMBEDDING]
     if len(tokens) != CLIP_VOCABULARY_SIZE:
         raise ValueError(

@@ -121,6 +121,17 @@ def test_foreign_file_is_called_what_it_looks_like(tmp_path, keys, kind):
         read_checkpoint(path)
 
 
+def test_keys_without_text_model_are_understood_everywhere(sd1):
+    bare = without_text_model(sd1)
+    assert describe_checkpoint(bare, {}) == describe_checkpoint(sd1, {})
+    assert_same(extend_checkpoint(bare), extend_checkpoint(sd1))
+
+
+def test_foreign_weights_are_not_extended():
+    with pytest.raises(ValueError, match="looks like a LoRA"):
+        extend_checkpoint({"lora_unet_x.lora_up.weight": torch.zeros(1)})
+
+
 def test_parts_of_different_widths_are_refused(sd1):
     mixed = {**sd1, CONTEXT: torch.zeros(32, 768)}
     with pytest.raises(ValueError, match="128 wide but the UNet attends to texts of width 768"):

@@ -1,4 +1,4 @@
-"""ReCo for ComfyUI: boxes with words in them for Stable Diffusion 1.x. ComfyUI's door to the pack."""
+"""ReCo for ComfyUI: boxes with words in them for Stable Diffusion 1.x. ComfyUI's door."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""ReCo's text encoder as ComfyUI classes: a tokenizer that understands layouts and ReCo prompts, and
-CLIP's text model with the longer token and position tables."""
+"""ReCo's text encoder as ComfyUI classes: a tokenizer that understands layouts and ReCo prompts,
+and CLIP's text model with the longer token and position tables."""
 
 import logging
 from functools import partial
@@ -84,14 +84,14 @@ class ReCoTokenizer(SD1Tokenizer):
         layout, dropped = self.fit(layout, **options)
         if dropped:
             logging.warning(
-                f"ReCo: the prompt is longer than the {self.info.max_length} tokens this checkpoint "
-                f"reads; left out: {name_regions(dropped)}."
+                f"ReCo: the prompt is longer than the {self.info.max_length} tokens this "
+                f"checkpoint reads; left out: {name_regions(dropped)}."
             )
         sequence = self.sequence(layout, **options)
         if not sequence.caption_fits:
             logging.warning(
-                f"ReCo: the caption is longer than the {self.info.max_length} tokens this checkpoint "
-                "reads; its end was cut off."
+                f"ReCo: the caption is longer than the {self.info.max_length} tokens this "
+                "checkpoint reads; its end was cut off."
             )
         items = _with_word_ids(sequence) if return_word_ids else list(sequence.ids)
         return {self.clip_name: [items]}
@@ -112,10 +112,11 @@ class ReCoTokenizer(SD1Tokenizer):
 
 
 def _with_word_ids(sequence: TokenSequence) -> list[tuple]:
-    """Items with a third member: 0 for what is not a word, else the number of the caption or region
-    it belongs to, counted from 1."""
+    """Items with a third member: 0 for what is not a word, else the number of the caption or
+    region it belongs to, counted from 1."""
     numbers = [0] * len(sequence.ids)
-    for number, (start, stop) in enumerate((sequence.caption_span, *sequence.region_spans), start=1):
+    spans = (sequence.caption_span, *sequence.region_spans)
+    for number, (start, stop) in enumerate(spans, start=1):
         for position in range(start, stop):
             if _is_word(sequence.ids[position][0]):
                 numbers[position] = number
@@ -183,7 +184,8 @@ def build_clip(
 
     Takes its weights out of state_dict, whose keys are those of a single-file checkpoint.
     """
-    weights = state_dict_prefix_replace(state_dict, {"cond_stage_model.": "clip_l."}, filter_keys=True)
+    prefixes = {"cond_stage_model.": "clip_l."}
+    weights = state_dict_prefix_replace(state_dict, prefixes, filter_keys=True)
     target = ClipTarget(ReCoTokenizer, ReCoClipModel)
     target.params = {"info": info}
     return comfy.sd.CLIP(

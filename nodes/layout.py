@@ -18,7 +18,9 @@ def read_layout(text: str, width: int, height: int) -> Layout:
     width, height: pixels, multiples of 8; for the prompts, since JSON brings its own.
     Raises ValueError when the text is in none of the forms.
     """
-    return Layout.from_json(text) if _is_json(text) else parse_prompt(text, width=width, height=height)
+    if _is_json(text):
+        return Layout.from_json(text)
+    return parse_prompt(text, width=width, height=height)
 
 
 def _is_json(text: str) -> bool:
@@ -48,8 +50,9 @@ class ReCoLayoutFromText(io.ComfyNode):
                     multiline=True,
                     default="",
                     placeholder="a dog on a lawn <100> <300> <600> <900> a brown dog",
-                    tooltip="A caption, to which ReCo Add Region adds boxes; or a whole ReCo prompt "
-                    "(<546> <621> <885> <861> in thousandths, or <bin514> ...); or a layout as JSON.",
+                    tooltip="A caption, to which ReCo Add Region adds boxes; or a whole ReCo "
+                    "prompt, with <546> <621> <885> <861> in thousandths or <bin514> ...; or a "
+                    "layout as JSON.",
                 ),
                 io.Int.Input(
                     "width",
@@ -57,7 +60,7 @@ class ReCoLayoutFromText(io.ComfyNode):
                     min=8,
                     max=MAX_SIDE,
                     step=8,
-                    tooltip="Width of the picture in pixels, a multiple of 8. JSON brings its own.",
+                    tooltip="Width of the picture: pixels, a multiple of 8. JSON brings its own.",
                 ),
                 io.Int.Input(
                     "height",
@@ -65,7 +68,7 @@ class ReCoLayoutFromText(io.ComfyNode):
                     min=8,
                     max=MAX_SIDE,
                     step=8,
-                    tooltip="Height of the picture in pixels, a multiple of 8. JSON brings its own.",
+                    tooltip="Height of the picture: pixels, a multiple of 8. JSON brings its own.",
                 ),
             ],
             outputs=[RecoLayout.Output(display_name="layout", tooltip="Caption, boxes and size.")],
@@ -123,7 +126,7 @@ class ReCoAddRegion(io.ComfyNode):
                     "is started; ReCo Layout From Text starts one with a caption and any size.",
                 ),
             ],
-            outputs=[RecoLayout.Output(display_name="layout", tooltip="The layout with the region.")],
+            outputs=[RecoLayout.Output(display_name="layout", tooltip="It, with the region.")],
         )
 
     @classmethod

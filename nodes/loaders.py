@@ -1,5 +1,5 @@
-"""Load ReCo checkpoints: single files of Stable Diffusion 1's architecture, of any width, whose text
-encoder has position tokens."""
+"""Load ReCo checkpoints: single files of Stable Diffusion 1's architecture, of any width, whose
+text encoder has position tokens."""
 
 from pathlib import Path
 
@@ -12,7 +12,13 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
-from ..reco_core import UNET_PREFIX, VAE_PREFIX, CheckpointInfo, describe_checkpoint, read_checkpoint
+from ..reco_core import (
+    UNET_PREFIX,
+    VAE_PREFIX,
+    CheckpointInfo,
+    describe_checkpoint,
+    read_checkpoint,
+)
 from .clip import build_clip
 from .layout import CATEGORY
 
@@ -36,8 +42,9 @@ def read_reco_checkpoint(path: Path) -> tuple[dict, CheckpointInfo]:
     if not info.is_reco:
         raise ValueError(
             f"{path.name!r} is a plain Stable Diffusion 1 checkpoint: its text encoder has no "
-            "position tokens, so it cannot follow boxes. Open it with ComfyUI's own Load Checkpoint, "
-            "or make a ReCo checkpoint of it with `python -m train fit` (see the README)."
+            "position tokens, so it cannot follow boxes. Open it with ComfyUI's own Load "
+            "Checkpoint, or make a ReCo checkpoint of it with `python -m train fit` (see the "
+            "README)."
         )
     return state_dict, info
 
@@ -143,8 +150,9 @@ def _reload_model(path: Path, disable_dynamic: bool = False):
 
 
 def _reload_clip(path: Path, embedding_directory, disable_dynamic: bool = False):
-    state_dict, info = read_reco_checkpoint(path)
-    return build_clip(state_dict, info, embedding_directory, disable_dynamic=disable_dynamic).patcher
+    weights_and_info = read_reco_checkpoint(path)
+    clip = build_clip(*weights_and_info, embedding_directory, disable_dynamic=disable_dynamic)
+    return clip.patcher
 
 
 def _reload_vae(path: Path, disable_dynamic: bool = False):
@@ -173,7 +181,7 @@ class ReCoLoadCheckpoint(io.ComfyNode):
             node_id="ReCoLoadCheckpoint",
             display_name="ReCo Load Checkpoint",
             category=CATEGORY,
-            description="Load a Stable Diffusion 1 checkpoint that was trained with position tokens.",
+            description="Load a Stable Diffusion 1 checkpoint that has ReCo's position tokens.",
             inputs=[
                 io.Combo.Input(
                     "ckpt_name",
@@ -186,8 +194,8 @@ class ReCoLoadCheckpoint(io.ComfyNode):
                 io.Model.Output(display_name="model", tooltip="The UNet, for any sampler."),
                 io.Clip.Output(
                     display_name="clip",
-                    tooltip="The text encoder. It reads layouts and ReCo prompts, also from ComfyUI's "
-                    "own CLIP Text Encode.",
+                    tooltip="The text encoder. It reads layouts and ReCo prompts, also from "
+                    "ComfyUI's own CLIP Text Encode.",
                 ),
                 io.Vae.Output(display_name="vae", tooltip="Latents to pixels and back."),
             ],

@@ -10,7 +10,7 @@ from .layout import CATEGORY, RecoLayout
 
 
 def draw_on_batch(images: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """Draw a layout on every image of a batch; pixels that are not drawn on stay exactly as they are.
+    """Draw a layout on every image of a batch; pixels not drawn on stay exactly as they are.
 
     images: (B, H, W, C) in [0, 1]; alpha, if any, is dropped. Returns (B, H, W, 3) in [0, 1].
     """
@@ -36,7 +36,7 @@ class ReCoDrawLayout(io.ComfyNode):
             category=CATEGORY,
             description="Draw the boxes of a layout, numbered and with their texts, on images.",
             inputs=[
-                io.Image.Input("image", tooltip="One or more images, of any size: boxes are scaled."),
+                io.Image.Input("image", tooltip="Images of any size: boxes are scaled."),
                 RecoLayout.Input("layout", tooltip="The layout to draw."),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The images with the boxes.")],

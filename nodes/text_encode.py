@@ -2,8 +2,9 @@
 
 import logging
 
+import comfy.model_management
+import torch
 from comfy_api.latest import io, ui
-from nodes import EmptyLatentImage
 from server import PromptServer
 
 from ..reco_core import Layout
@@ -44,6 +45,15 @@ def encode_layout(clip, layout: Layout, overflow: str = OVERFLOW_ERROR) -> tuple
     return conditioning, report
 
 
+def empty_latent(layout: Layout, batch_size: int) -> dict:
+    """Latents to denoise, (B, 4, H/8, W/8) for a layout of H x W pixels."""
+    samples = torch.zeros(
+        (batch_size, 4, layout.height // 8, layout.width // 8),
+        device=comfy.model_management.intermediate_device(),
+    )
+    return {"samples": samples, "downscale_ratio_spacial": 8}
+
+
 def reco_tokenizer(clip) -> ReCoTokenizer:
     """The tokenizer of a ReCo CLIP. Raises ValueError when the CLIP is another's."""
     if clip is None:
@@ -59,8 +69,8 @@ def reco_tokenizer(clip) -> ReCoTokenizer:
 def _overflow_message(tokenizer: ReCoTokenizer, layout: Layout, dropped: dict[int, str]) -> str:
     return (
         f"The layout needs {tokenizer.sequence(layout).needed} tokens and this checkpoint reads "
-        f"{tokenizer.info.max_length}. These do not fit: {name_regions(dropped)}. Shorten the texts, "
-        f"remove regions, or set overflow to {OVERFLOW_DROP!r}."
+        f"{tokenizer.info.max_length}. These do not fit: {name_regions(dropped)}. Shorten the "
+        f"texts, remove regions, or set overflow to {OVERFLOW_DROP!r}."
     )
 
 
@@ -77,8 +87,8 @@ def _overflow_input() -> io.Combo.Input:
         options=[OVERFLOW_ERROR, OVERFLOW_DROP],
         default=OVERFLOW_ERROR,
         optional=True,
-        tooltip="When the layout is longer than the checkpoint reads: stop and name the regions that "
-        "do not fit, or leave those out and say so.",
+        tooltip="When the layout is longer than the checkpoint reads: stop and name the regions "
+        "that do not fit, or leave those out and say so.",
     )
 
 
@@ -126,7 +136,7 @@ class ReCoConditioning(io.ComfyNode):
             node_id="ReCoConditioning",
             display_name="ReCo Conditioning",
             category=CATEGORY,
-            description="Everything a sampler wants from a layout: positive, negative, empty latent.",
+            description="All a sampler wants from a layout: positive, negative, empty latent.",
             inputs=[
                 io.Clip.Input("clip", tooltip="The clip output of ReCo Load Checkpoint."),
                 RecoLayout.Input("layout", tooltip="The caption and the boxes with their words."),
@@ -135,8 +145,8 @@ class ReCoConditioning(io.ComfyNode):
                     multiline=True,
                     dynamic_prompts=True,
                     default="",
-                    tooltip="What to keep out of the picture. Empty is how ReCo was trained; a ReCo "
-                    "prompt with boxes works too.",
+                    tooltip="What to keep out of the picture. Empty is how ReCo was trained; a "
+                    "ReCo prompt with boxes works too.",
                 ),
                 io.Int.Input(
                     "batch_size",
@@ -164,9 +174,11 @@ class ReCoConditioning(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip, layout, negative="", batch_size=1, overflow=OVERFLOW_ERROR) -> io.NodeOutput:
+    def execute(
+        cls, clip, layout, negative="", batch_size=1, overflow=OVERFLOW_ERROR
+    ) -> io.NodeOutput:
         positive, report = encode_layout(clip, layout, overflow)
         unconditional = clip.encode_from_tokens_scheduled(clip.tokenize(negative))
-        latent = EmptyLatentImage().generate(layout.width, layout.height, batch_size)[0]
+        latent = empty_latent(layout, batch_size)
         shown = _show(report, cls.hidden.unique_id)
         return io.NodeOutput(positive, unconditional, latent, report, ui=shown)

@@ -17,10 +17,10 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path += [str(ROOT), str(HERE)]  # at the end: our nodes/ must not shadow ComfyUI's nodes.py
 
-from comfy_server import FETCHED_COMFYUI, ComfyServer, given_comfyui  # noqa: E402
 from inside import Inside  # noqa: E402
 from random_checkpoint import CLIP_VOCABULARY, Size, random_state_dict  # noqa: E402
 
+from comfy_server import FETCHED_COMFYUI, ComfyServer, given_comfyui  # noqa: E402
 from reco_core import write_checkpoint  # noqa: E402
 
 TINY = "reco-tiny.safetensors"
@@ -87,7 +87,7 @@ def inside(comfyui: Path):
 
 @pytest.fixture
 def run(server):
-    """Run an API-format workflow; returns {node id: (H, W, 3) array of its first image}, history."""
+    """Run an API-format workflow: {node id: (H, W, 3) array of its first image}, history."""
 
     def run_workflow(workflow: dict) -> tuple[dict[str, np.ndarray], dict]:
         entry = server.wait(server.post_prompt(workflow))

@@ -1,4 +1,4 @@
-"""A ComfyUI without its server, in a process of its own, that runs the functions of inside_checks.py.
+"""A ComfyUI without its server, in a process of its own, that runs functions of inside_checks.py.
 
 ComfyUI and this pack both have a module called `nodes`, so tests cannot import ComfyUI beside the
 pack. Started as `python inside.py COMFYUI [flags]`; each line of JSON on stdin, {"check": name,
@@ -23,12 +23,17 @@ class Inside:
 
     def __init__(self, comfyui: Path, *flags: str):
         command = [sys.executable, __file__, str(comfyui), "--cpu", *flags]
-        pipe = subprocess.PIPE
-        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+        )
 
     def __call__(self, check: str, **arguments):
-        print(json.dumps({"check": check, "arguments": arguments}), file=self.process.stdin, flush=True)
+        call = json.dumps({"check": check, "arguments": arguments})
+        print(call, file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"ComfyUI ended with {self.process.wait()} during {check}")

@@ -6,16 +6,16 @@ Arguments and results are JSON. Layouts go in as JSON texts, tokens come out as 
 from __future__ import annotations
 
 import logging
-import resource
 import time
 from pathlib import Path
 
 import comfy.sample
 import comfy.sd
-import nodes as comfyui_nodes
 import server as _server  # noqa: F401  (ComfyUI has it loaded before it loads custom nodes)
 import torch
 from inside import load_pack
+
+import nodes as comfyui_nodes
 
 PACK = load_pack()
 loaders = PACK.nodes.loaders
@@ -37,7 +37,7 @@ def encode(clip, prompt) -> torch.Tensor:
 
 
 def start_up_seconds() -> float:
-    """The least time in which the pack loads, of a few fresh copies, its bytecode being compiled."""
+    """The least time in which fresh copies of the pack load, their bytecode being there."""
     seconds = []
     for number in range(5):
         start = time.perf_counter()
@@ -78,7 +78,8 @@ def logged_while_tokenizing(path: str, text: str) -> dict:
 
 
 def report(path: str, layout: str, overflow: str = "error") -> dict:
-    conditioning, text = text_encode.encode_layout(load(path)[1], Layout.from_json(layout), overflow)
+    clip = load(path)[1]
+    conditioning, text = text_encode.encode_layout(clip, Layout.from_json(layout), overflow)
     return {"shape": list(conditioning[0][0].shape), "report": text}
 
 
@@ -151,7 +152,7 @@ def unet_work(path: str, layout: str, steps: int) -> dict:
 
 
 def lora_effect(path: str, prompt: str) -> dict:
-    """How far a LoRA on UNet and text encoder moves the text states, and whether all of it applied."""
+    """How far a LoRA on UNet and text encoder moves text states, and how much of it applied."""
     model, clip, _ = load(path)
     name = "lora_te_text_model_encoder_layers_0_mlp_fc1"
     fc1 = clip.cond_stage_model.clip_l.transformer.text_model.encoder.layers[0].mlp.fc1.weight
@@ -221,6 +222,8 @@ def vae_round_trip(path: str) -> list[int]:
 
 def full_size_step(path: str, layout: str) -> dict:
     """Load, encode, one step at the layout's size, decode; with seconds and peak memory."""
+    import resource  # not on Windows
+
     start = time.monotonic()
     work = unet_work(path, layout, steps=1)
     seconds = time.monotonic() - start

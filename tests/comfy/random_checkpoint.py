@@ -1,4 +1,4 @@
-"""ReCo checkpoints of random weights, of any size, with the keys of a single Stable Diffusion 1 file."""
+"""ReCo checkpoints of random weights and any size, with the keys of a single SD1 file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FULL_SIZE = Size(
 def random_state_dict(
     size: Size, dtype: torch.dtype = torch.float16, seed: int = 0, text_std: float = 0.02
 ) -> dict[str, torch.Tensor]:
-    """Weights that compute finite numbers: matrices of fan-in scale, norms of one, biases of zero."""
+    """Weights that keep numbers finite: matrices of fan-in scale, norms of one, biases of zero."""
     generator = torch.Generator().manual_seed(seed)
     state_dict = {}
     for name, shape in checkpoint_shapes(size):
@@ -56,6 +56,9 @@ def random_state_dict(
         else:
             weight = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
         state_dict[name] = weight.to(dtype)
+    if size.vae == "taesd":  # it works on latents that are scaled already
+        state_dict["first_stage_model.vae_scale"] = torch.tensor(0.18215)
+        state_dict["first_stage_model.vae_shift"] = torch.tensor(0.0)
     return state_dict
 
 
@@ -167,7 +170,7 @@ def _transformer(name: str, width: int, context: int) -> Shapes:
 
 
 def _taesd() -> Shapes:
-    """The tiny autoencoder: convolutions c, strided ones s, residual blocks b, blanks without weights."""
+    """The tiny autoencoder: convolutions c, others without bias s, blocks b, no weights -."""
     yield from _taesd_half("taesd_encoder", "cbsbbbsbbbsbbbc", first=3, last=4)
     yield from _taesd_half("taesd_decoder", "-c-bbb-sbbb-sbbb-sbc", first=4, last=3)
 

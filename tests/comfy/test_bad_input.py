@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+
 from comfy_server import Failure
 
 

@@ -1,0 +1,68 @@
+"""The workflow that users open, run through comfy-cli from the format in which they save it."""
+
+import io
+import json
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from comfy_server import run_workflow
+from train.data.shapeskills import COLOURS
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = ROOT / "example_workflows" / "reco_quickstart.json"
+CHECKPOINT = "reco-shapes.safetensors"
+
+
+def pictures(server, workflow: Path) -> dict[str, np.ndarray]:
+    """File name without its number -> (H, W, 3) picture."""
+    found = {}
+    for address in run_workflow(server, workflow):
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
+        image = Image.open(io.BytesIO(server.view(query))).convert("RGB")
+        found[query["filename"].rpartition("_0")[0]] = np.asarray(image)
+    return found
+
+
+def saved_nodes() -> list[dict]:
+    return json.loads(QUICKSTART.read_text("utf-8"))["nodes"]
+
+
+def test_the_quickstart_runs_as_saved_with_any_checkpoint(server, tiny, tmp_path):
+    workflow = tmp_path / "quickstart.json"
+    workflow.write_text(QUICKSTART.read_text("utf-8").replace(CHECKPOINT, tiny.name), "utf-8")
+    made = pictures(server, workflow)
+    assert made["quickstart"].shape == (128, 128, 3)
+    assert made["quickstart_boxes"].shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [node for node in saved_nodes() if node["type"].startswith("ReCo")],
+    ids=lambda node: f"{node['id']}-{node['type']}",
+)
+def test_saved_inputs_are_those_the_node_has_in_the_same_order(server, node):
+    """The values of widgets are saved by position: an input that moves would shift them."""
+    info = json.loads(server.get(f"/object_info/{node['type']}"))[node["type"]]
+    names = [name for group in info["input_order"].values() for name in group]
+    saved_widgets = [slot["name"] for slot in node["inputs"] if "widget" in slot]
+    saved_sockets = [slot["name"] for slot in node["inputs"] if "widget" not in slot]
+    hidden = info["input_order"].get("hidden", [])
+    widgets = [name for name in names if name not in (*saved_sockets, *hidden)]
+    assert saved_widgets == widgets
+    assert [slot["name"] for slot in node["outputs"]] == info["output_name"]
+
+
+@pytest.mark.skipif(not (ROOT / "models" / CHECKPOINT).exists(), reason=f"{CHECKPOINT} is missing")
+def test_the_quickstarts_picture_has_the_asked_colours_in_its_boxes(server):
+    picture = pictures(server, QUICKSTART)["quickstart"].astype(float)
+    regions = [node["widgets_values"] for node in saved_nodes() if node["type"] == "ReCoAddRegion"]
+    for text, x, y, width, height, _ in regions:
+        middle = picture[y + height // 3 : y + height, x + width // 3 : x + width - width // 3]
+        colour = np.median(middle.reshape(-1, 3), axis=0)
+        nearest = min(COLOURS, key=lambda name: np.linalg.norm(colour - COLOURS[name]))
+        assert nearest == text.split()[0], f"{text}: {colour}"

@@ -5,6 +5,7 @@ import logging
 from functools import partial
 
 import comfy.sd
+import torch
 from comfy.clip_model import CLIPTextModel
 from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer, SDClipModel, SDTokenizer
 from comfy.supported_models_base import ClipTarget
@@ -72,6 +73,8 @@ class ReCoTokenizer(SD1Tokenizer):
         self.vocabulary = PositionVocabulary(self.info.num_bins)
         text_tokenizer = partial(TextTokenizer, self.info.text_width)
         super().__init__(embedding_directory, tokenizer=text_tokenizer)
+        offset, bins = self.vocabulary.offset, range(self.info.num_bins)
+        self.clip_l.inv_vocab.update({offset + number: f"<bin{number:03d}>" for number in bins})
 
     def tokenize_with_weights(self, text: Layout | str, return_word_ids=False, **kwargs):
         """{"l": [[(token id or vector, weight), ...]]} of one chunk.
@@ -188,7 +191,7 @@ def build_clip(
     weights = state_dict_prefix_replace(state_dict, prefixes, filter_keys=True)
     target = ClipTarget(ReCoTokenizer, ReCoClipModel)
     target.params = {"info": info}
-    return comfy.sd.CLIP(
+    clip = comfy.sd.CLIP(
         target,
         embedding_directory=embedding_directory,
         tokenizer_data={"reco_info": info},
@@ -197,3 +200,16 @@ def build_clip(
         model_options=model_options or {},
         disable_dynamic=disable_dynamic,
     )
+    text_model = clip.cond_stage_model.clip_l.transformer.text_model
+    check_complete("text encoder", text_model, "clip_l.transformer.text_model.", weights)
+    return clip
+
+
+def check_complete(part: str, module: torch.nn.Module, prefix: str, weights: dict) -> None:
+    """Raise ValueError when a checkpoint lacks weights of a module, which ComfyUI only logs."""
+    missing = [name for name in module.state_dict() if prefix + name not in weights]
+    if missing:
+        raise ValueError(
+            f"The checkpoint is incomplete: its {part} lacks {len(missing)} weights, "
+            f"{missing[0]!r} among them. Fetch or convert it again."
+        )

@@ -19,7 +19,7 @@ from ..reco_core import (
     describe_checkpoint,
     read_checkpoint,
 )
-from .clip import build_clip
+from .clip import build_clip, check_complete
 from .layout import CATEGORY
 
 CHECKPOINT_FOLDER = "reco_checkpoints"
@@ -56,7 +56,7 @@ def build_model(
     management = comfy.model_management
     load_device = management.get_torch_device()
     parameters = comfy.utils.calculate_parameters(state_dict, UNET_PREFIX)
-    config = ReCoSD15(comfy.model_detection.detect_unet_config(state_dict, UNET_PREFIX))
+    config = ReCoSD15(_unet_config(state_dict))
     config.unet_config["num_heads"] = info.unet_heads
     dtypes = config.supported_inference_dtypes
     dtype = management.unet_dtype(
@@ -67,6 +67,7 @@ def build_model(
     config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, load_device, dtypes))
     initial_device = management.unet_inital_load_device(parameters, dtype)
     model = config.get_model(state_dict, UNET_PREFIX, device=initial_device)
+    check_complete("UNet", model.diffusion_model, UNET_PREFIX, state_dict)
     patcher = _patcher_class(disable_dynamic)(
         model, load_device=load_device, offload_device=management.unet_offload_device()
     )
@@ -74,6 +75,13 @@ def build_model(
     if initial_device.type != "cpu":
         management.load_models_gpu([patcher], force_full_load=True)
     return patcher
+
+
+def _unet_config(state_dict: dict) -> dict:
+    config = comfy.model_detection.detect_unet_config(state_dict, UNET_PREFIX)
+    if config is None:
+        raise ValueError("The checkpoint's UNet is not of a kind that ComfyUI knows.")
+    return config
 
 
 def _patcher_class(disable_dynamic: bool) -> type[comfy.model_patcher.ModelPatcher]:

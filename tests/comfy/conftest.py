@@ -30,7 +30,8 @@ TINY_METADATA = {
     "text_heads": "2",
     "words": json.dumps(["a", "and", "blue", "circle", "red", "square"]),
 }
-TOKEN_TABLE = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
+TEXT = "cond_stage_model.transformer.text_model."
+TOKEN_TABLE = f"{TEXT}embeddings.token_embedding.weight"
 
 
 class CodeInAPickle:
@@ -60,6 +61,10 @@ def base_dir(tmp_path_factory) -> Path:
     (checkpoints / "truncated.safetensors").write_bytes(whole[: len(whole) // 2])
     plain = {**weights, TOKEN_TABLE: weights[TOKEN_TABLE][:CLIP_VOCABULARY]}
     write_checkpoint(checkpoints / "plain-sd1.safetensors", plain, {})
+    parts = {"unet": "model.diffusion_model.out.", "text": f"{TEXT}final_layer_norm."}
+    for name, part in parts.items():
+        some = {key: weight for key, weight in weights.items() if not key.startswith(part)}
+        write_checkpoint(checkpoints / f"incomplete-{name}.safetensors", some, {})
     sdxl = {"conditioner.embedders.0.transformer.text_model.final_layer_norm.bias": torch.zeros(4)}
     write_checkpoint(checkpoints / "foreign.safetensors", sdxl, {})
     code = {"state_dict": weights, "extra": CodeInAPickle(folder / "code-has-run")}
@@ -74,7 +79,8 @@ def tiny(base_dir: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server(comfyui: Path, base_dir: Path):
-    with ComfyServer(base_dir, comfyui=comfyui) as running:
+    # Without a cache every workflow is computed anew, also one that ran before.
+    with ComfyServer(base_dir, ["--cache-none"], comfyui=comfyui) as running:
         yield running
 
 

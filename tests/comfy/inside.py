@@ -66,6 +66,7 @@ def serve(comfyui: str, flags: list[str]) -> None:
 
     comfy.options.enable_args_parsing()
     import inside_checks
+    import utils.extra_config  # noqa: F401  (as main.py does: later, `utils` is another's)
 
     for line in sys.stdin:
         call = json.loads(line)

@@ -64,6 +64,12 @@ def word_ids(path: str, text: str) -> list[list]:
     return [list(item) for item in chunk]
 
 
+def untokenized(path: str, text: str) -> list[str]:
+    tokenizer = load(path)[1].tokenizer
+    (chunk,) = tokenizer.tokenize_with_weights(text)["l"]
+    return [word for _, word in tokenizer.untokenize(chunk)]
+
+
 def logged_while_tokenizing(path: str, text: str) -> dict:
     """The chunk's length, and what was logged as a warning meanwhile."""
     messages: list[str] = []

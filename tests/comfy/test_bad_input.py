@@ -110,6 +110,12 @@ def test_a_file_that_is_no_reco_checkpoint_is_refused_with_its_cause(server, nam
     assert name in str(failure.value)
 
 
+@pytest.mark.parametrize("part", ["unet", "text"])
+def test_a_checkpoint_that_lacks_weights_is_refused(server, part):
+    with pytest.raises(Failure, match="checkpoint is incomplete"):
+        server.wait(server.post_prompt(loaded(f"incomplete-{part}.safetensors")))
+
+
 def test_code_in_a_checkpoint_does_not_run(server, base_dir):
     with pytest.raises(Failure):
         server.wait(server.post_prompt(loaded("code.ckpt")))

@@ -1,11 +1,15 @@
 """The text encoder inside ComfyUI: tokens, text states, LoRA, clip skip, weights, offloading."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from random_checkpoint import Size, random_state_dict
 
 from reco_core import Box, Layout, PositionVocabulary, Region, write_checkpoint
 
+GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "tokens.json").read_text("utf-8"))
 BOS, EOS = 49406, 49407
 LENGTH = 308
 
@@ -39,6 +43,11 @@ def test_a_layout_and_its_prompt_give_the_same_tokens(inside, tiny, tokens):
     assert ids == tokens(prompt)["ids"]
     start = words(ids).index(EOS) + 1
     assert tuple(ids[start : start + 4]) == PositionVocabulary().encode(box)
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["prompt"][:30])
+def test_the_authors_prompts_give_the_authors_tokens(tokens, case):
+    assert words(tokens(case["prompt"])["ids"]) == case["ids"]
 
 
 def test_weights_work_inside_region_texts(tokens):
@@ -139,6 +148,18 @@ def test_weights_move_only_the_states_of_weighted_words(inside, tiny):
     moved = inside("weight_effect", path=str(tiny), plain="red circle", weighted="(red:1.5) circle")
     assert moved[1] > 0.001
     assert max(moved[:1] + moved[2:]) < 1e-6
+
+
+def test_a_prompts_tokens_can_be_spelled_back(inside, tiny):
+    spelled = inside("untokenized", path=str(tiny), text="red <0> <0> <1000> <1000> circle")
+    assert spelled[1:7] == [
+        "red</w>",
+        "<|endoftext|>",
+        "<bin000>",
+        "<bin000>",
+        "<bin999>",
+        "<bin999>",
+    ]
 
 
 def test_patchers_can_be_rebuilt_from_the_file(inside, tiny):

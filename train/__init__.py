@@ -1,0 +1,1 @@
+"""Training and evaluation of ReCo checkpoints: `python -m train --help`."""

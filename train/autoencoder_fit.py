@@ -1,0 +1,93 @@
+"""Training of the small autoencoder on crops of ShapeSkills pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+from tqdm import tqdm
+
+from train.atomic import save_atomically
+from train.autoencoder import (
+    AutoencoderConfig,
+    autoencoder_loss,
+    build_autoencoder,
+    start_as_thumbnail,
+)
+from train.data.shapeskills import render, sample
+from train.training_state import restore_state, save_state
+
+SAVE_EVERY = 200
+
+
+def fit_autoencoder(config: AutoencoderConfig, image_size: int, seed: int, folder: Path) -> Path:
+    """Train the slim autoencoder, or finish a training that was stopped; returns its weights' path.
+
+    Writes autoencoder.safetensors when done; until then autoencoder_state.pt holds what a resumed
+    run needs. Pictures come from ShapeSkills' training split.
+    """
+    finished, unfinished = folder / "autoencoder.safetensors", folder / "autoencoder_state.pt"
+    if finished.exists():
+        return finished
+    torch.manual_seed(seed)
+    model = build_autoencoder(config.width, config.encoder_blocks, config.decoder_blocks)
+    start_as_thumbnail(model)
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, config.steps, pct_start=0.05
+    )
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    start = restore_state(parts, unfinished, torch.device("cpu"))
+
+    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="autoencoder")
+    for step in bar:
+        model.encoder.requires_grad_(step < config.encoder_steps)
+        images = _crops(step, config, image_size, seed)
+        loss = autoencoder_loss(model, images, config)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 20 == 0:
+            bar.set_postfix(loss=f"{loss.item():.4f}", psnr=f"{psnr(model, images):.1f} dB")
+        if (step + 1) % SAVE_EVERY == 0:
+            save_state(parts, step + 1, unfinished)
+    save_atomically(dict(model.state_dict()), finished)
+    unfinished.unlink(missing_ok=True)
+    return finished
+
+
+def load_autoencoder(config: AutoencoderConfig, path: Path) -> AutoencoderTiny:
+    """The slim autoencoder with weights written by fit_autoencoder, in evaluation mode."""
+    model = build_autoencoder(config.width, config.encoder_blocks, config.decoder_blocks)
+    model.load_state_dict(load_file(path))
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def psnr(model: AutoencoderTiny, images: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB of encode-decode; images (B, 3, H, W) in [-1, 1]."""
+    decoded = model.decoder(model.encoder(images)).clamp(-1, 1)
+    return -10 * torch.log10((decoded - images).square().mean() / 4).item()
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """PIL RGB -> float (3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def _crops(step: int, config: AutoencoderConfig, image_size: int, seed: int) -> Tensor:
+    rng = np.random.default_rng([seed, step])
+    first, crops = step * config.batch_size, []
+    for index in range(first, first + config.batch_size):
+        image = to_tensor(render(sample(index, seed, size=image_size).scene))
+        top, left = rng.integers(0, image_size - config.crop, endpoint=True, size=2)
+        crops.append(image[:, top : top + config.crop, left : left + config.crop])
+    return torch.stack(crops).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,1 @@
+"""Sampling of layouts and scores of what came out."""

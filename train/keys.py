@@ -1,0 +1,99 @@
+"""Key names: diffusers and transformers modules <-> the single LDM file.
+
+diffusers converts LDM keys to its own but not back. The inverse here is its own forward conversion,
+run once on the names instead of the tensors, so that there is no key table to keep in step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from diffusers import AutoencoderTiny, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+from torch import Tensor
+
+from reco_core import TEXT_PREFIX, UNET_PREFIX, VAE_PREFIX
+
+RESNET_PARTS = (
+    "in_layers.0",
+    "in_layers.2",
+    "emb_layers.1",
+    "out_layers.0",
+    "out_layers.3",
+    "skip_connection",
+)
+STEM_PARTS = ("time_embed.0", "time_embed.2", "input_blocks.0.0", "out.0", "out.2")
+TAESD_ENCODER, TAESD_DECODER = f"{VAE_PREFIX}taesd_encoder.", f"{VAE_PREFIX}taesd_decoder."
+LATENT_SCALE_KEY = f"{VAE_PREFIX}vae_scale"
+
+
+def unet_keys(unet: UNet2DConditionModel) -> dict[str, str]:
+    """diffusers key -> LDM key (with prefix), for every parameter of the UNet."""
+    wanted = list(unet.state_dict())
+    candidates = {key: key for key in _ldm_candidates(unet.config, wanted)}
+    converted = convert_ldm_unet_checkpoint(candidates, unet.config)
+    return {key: converted[key] for key in wanted}
+
+
+def taesd_keys(vae: AutoencoderTiny) -> dict[str, str]:
+    """AutoencoderTiny key -> LDM key; ComfyUI's decoder counts its input clamp as a layer."""
+    return {key: _taesd_key(key) for key in vae.state_dict()}
+
+
+def text_keys(keys: Iterable[str]) -> dict[str, str]:
+    """CLIPTextModel key, with or without `text_model.`, -> LDM key."""
+    return {key: TEXT_PREFIX + key.removeprefix("text_model.") for key in keys}
+
+
+def pick(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
+    """A single file's tensors under a module's own names; ValueError if some are missing."""
+    missing = [ldm for ldm in keys.values() if ldm not in state]
+    if missing:
+        raise ValueError(
+            f"The checkpoint lacks {len(missing)} tensors of its architecture: {missing[0]!r} ... "
+            "it is incomplete, or not a Stable Diffusion 1.x layout."
+        )
+    return {key: state[ldm] for key, ldm in keys.items()}
+
+
+def _taesd_key(key: str) -> str:
+    part, _, index, rest = key.split(".", 3)
+    if part == "encoder":
+        return f"{TAESD_ENCODER}{index}.{rest}"
+    return f"{TAESD_DECODER}{int(index) + 1}.{rest}"
+
+
+def _ldm_candidates(config: Mapping, diffusers_keys: list[str]) -> Iterable[str]:
+    """Every LDM name that the architecture could use; the conversion keeps those it does use."""
+    levels = len(config["block_out_channels"])
+    per_level = config["layers_per_block"] + 1
+    attention = sorted(
+        {m[1] for key in diffusers_keys if (m := re.search(r"attentions\.\d+\.(.*)", key))}
+    )
+    names = [f"{part}.{kind}" for part in STEM_PARTS for kind in ("weight", "bias")]
+    for i in range(1, levels * per_level):
+        is_downsampler = i % per_level == 0
+        names += (
+            _module(f"input_blocks.{i}.0", ("op",))
+            if is_downsampler
+            else _resnet(f"input_blocks.{i}.0")
+        )
+        names += [] if is_downsampler else [f"input_blocks.{i}.1.{part}" for part in attention]
+    names += [*_resnet("middle_block.0"), *_resnet("middle_block.2")]
+    names += [f"middle_block.1.{part}" for part in attention]
+    for i in range(levels * per_level):
+        attended = f"up_blocks.{i // per_level}.attentions.0.norm.weight" in diffusers_keys
+        names += _resnet(f"output_blocks.{i}.0")
+        names += [f"output_blocks.{i}.1.{part}" for part in attention] if attended else []
+        if (i + 1) % per_level == 0:
+            names += _module(f"output_blocks.{i}.{2 if attended else 1}", ("conv",))
+    return (UNET_PREFIX + name for name in names)
+
+
+def _resnet(prefix: str) -> list[str]:
+    return _module(prefix, RESNET_PARTS)
+
+
+def _module(prefix: str, parts: Iterable[str]) -> list[str]:
+    return [f"{prefix}.{part}.{kind}" for part in parts for kind in ("weight", "bias")]

@@ -1,0 +1,88 @@
+"""Pictures to latents and back, for the two autoencoders an SD 1.x file can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+from torch import Tensor
+
+from reco_core import VAE_PREFIX
+from train.autoencoder import build_autoencoder, widen_autoencoder
+from train.keys import LATENT_SCALE_KEY, TAESD_ENCODER, pick, taesd_keys
+
+SD_SCALE = 0.18215
+"""Stable Diffusion 1.x's factor between its autoencoder's latents and the UNet's."""
+
+
+class TinyCodec:
+    """AutoencoderTiny: latents are the UNet's own, no sampling."""
+
+    def __init__(self, autoencoder: AutoencoderTiny):
+        self.autoencoder = autoencoder.eval().requires_grad_(False)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """images (B, 3, H, W) in [-1, 1] -> latents (B, 4, H/8, W/8)."""
+        return self.autoencoder.encoder(images)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """latents (B, 4, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
+        return self.autoencoder.decoder(latents).clamp(-1, 1)
+
+    def single_file(self) -> dict[str, Tensor]:
+        """TAESD tensors under single-file keys, at TAESD's full size."""
+        stock = widen_autoencoder(self.autoencoder)
+        values = stock.state_dict()
+        tensors = {ldm: values[key] for key, ldm in taesd_keys(stock).items()}
+        return tensors | {LATENT_SCALE_KEY: torch.tensor(SD_SCALE)}
+
+
+class KLCodec:
+    """SD's AutoencoderKL: latents are drawn from the posterior (paper's recipe) and scaled."""
+
+    def __init__(self, state: Mapping[str, Tensor]):
+        self.tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
+        config = _kl_config(self.tensors)
+        self.autoencoder = AutoencoderKL(**config).eval().requires_grad_(False)
+        self.autoencoder.load_state_dict(convert_ldm_vae_checkpoint(self.tensors, config))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """images (B, 3, H, W) in [-1, 1] -> latents (B, 4, H/8, W/8)."""
+        return self.autoencoder.encode(images).latent_dist.sample() * SD_SCALE
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """latents (B, 4, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
+        return self.autoencoder.decode(latents / SD_SCALE).sample.clamp(-1, 1)
+
+    def single_file(self) -> dict[str, Tensor]:
+        """The tensors as they were read: the autoencoder is never trained."""
+        return self.tensors
+
+
+LatentCodec = TinyCodec | KLCodec
+
+
+def load_codec(state: Mapping[str, Tensor]) -> LatentCodec:
+    """The autoencoder inside a single-file state dict: TAESD or AutoencoderKL of any width."""
+    if not any(key.startswith(TAESD_ENCODER) for key in state):
+        return KLCodec(state)
+    autoencoder = build_autoencoder()
+    autoencoder.load_state_dict(pick(state, taesd_keys(autoencoder)))
+    return TinyCodec(autoencoder.float())
+
+
+def _kl_config(tensors: Mapping[str, Tensor]) -> dict:
+    levels = 0
+    channels = []
+    while (key := f"{VAE_PREFIX}encoder.down.{levels}.block.0.conv1.weight") in tensors:
+        channels.append(tensors[key].shape[0])
+        levels += 1
+    return {
+        "block_out_channels": channels,
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
+        "layers_per_block": 2,
+        "latent_channels": 4,
+    }

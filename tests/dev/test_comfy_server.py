@@ -82,8 +82,11 @@ def test_a_comfyui_that_cannot_start_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "ComfyUI"
     broken.mkdir()
     (broken / "main.py").write_text("import no_such_module")
-    with pytest.raises(dev.Failure, match="No module named 'no_such_module'"):
-        dev.ComfyServer(tmp_path / "base", comfyui=broken).__enter__()
+    server = dev.ComfyServer(tmp_path / "base", comfyui=broken)
+    with pytest.raises(dev.Failure, match="could start: .* No module named 'no_such_module'"):
+        server.__enter__()
+    with pytest.raises(dev.Failure, match="could finish the workflow: .* 'no_such_module'"):
+        server.wait("queued-before-it-ended")
 
 
 def test_a_silent_comfyui_is_stopped_when_its_time_is_over(tmp_path: Path) -> None:

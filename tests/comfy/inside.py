@@ -7,6 +7,7 @@ pack. Started as `python inside.py COMFYUI [flags]`; each line of JSON on stdin,
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -65,13 +66,12 @@ def serve(comfyui: str, flags: list[str]) -> None:
     import comfy.options
 
     comfy.options.enable_args_parsing()
-    import inside_checks
-    import utils.extra_config  # noqa: F401  (as main.py does: later, `utils` is another's)
-
+    importlib.import_module("utils.extra_config")  # first, as main.py does: later finds comfy.utils
+    checks = importlib.import_module("inside_checks")
     for line in sys.stdin:
         call = json.loads(line)
         try:
-            answer = {"result": getattr(inside_checks, call["check"])(**call["arguments"])}
+            answer = {"result": getattr(checks, call["check"])(**call["arguments"])}
         except Exception:
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer), file=answers, flush=True)

@@ -101,6 +101,7 @@ class ReCoAddRegion(io.ComfyNode):
                 io.String.Input(
                     "text",
                     multiline=True,
+                    dynamic_prompts=True,
                     default="",
                     placeholder="a brown dog",
                     tooltip="What to paint in the box. Weights such as (brown dog:1.3) and "

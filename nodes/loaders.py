@@ -210,9 +210,11 @@ class ReCoLoadCheckpoint(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, ckpt_name: str) -> tuple[str, int]:
-        path = checkpoint_path(ckpt_name)
-        return str(path), path.stat().st_mtime_ns  # so that a newly trained file is read again
+    def fingerprint_inputs(cls, ckpt_name: str | None) -> int:
+        """When the file was written, so that a newly trained one is read again."""
+        if ckpt_name is None:  # linked: known only when the workflow runs
+            return 0
+        return checkpoint_path(ckpt_name).stat().st_mtime_ns
 
     @classmethod
     def execute(cls, ckpt_name: str) -> io.NodeOutput:

@@ -29,7 +29,9 @@ def describe_sequence(
     """
     total = len(sequence.ids)
     lines = [f"Warning: {warning}" for warning in warnings]
-    lines.append(f"{sequence.used} of {total} tokens used, {len(layout.regions)} regions")
+    count = len(layout.regions)
+    regions = f"{count} region{'' if count == 1 else 's'}"
+    lines.append(f"{sequence.used} of {total} tokens used, {regions}")
     lines.append(f"caption: {_length(sequence.caption_span)} tokens: {_shorten(layout.caption)}")
     for number, (region, span) in enumerate(
         zip(layout.regions, sequence.region_spans, strict=True), start=1

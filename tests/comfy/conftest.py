@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -44,6 +45,17 @@ class CodeInAPickle:
         return os.mkdir, (str(self.marker),)
 
 
+def lora() -> dict[str, torch.Tensor]:
+    """A LoRA of rank 1 on one matrix of the tiny text encoder."""
+    name = "lora_te_text_model_encoder_layers_0_mlp_fc1"
+    width = Size().text_width
+    return {
+        f"{name}.lora_up.weight": torch.randn(4 * width, 1),
+        f"{name}.lora_down.weight": torch.randn(1, width),
+        f"{name}.alpha": torch.tensor(1.0),
+    }
+
+
 @pytest.fixture(scope="session")
 def comfyui() -> Path:
     return given_comfyui() or FETCHED_COMFYUI
@@ -65,6 +77,8 @@ def base_dir(tmp_path_factory) -> Path:
     for name, part in parts.items():
         some = {key: weight for key, weight in weights.items() if not key.startswith(part)}
         write_checkpoint(checkpoints / f"incomplete-{name}.safetensors", some, {})
+    (folder / "models" / "loras").mkdir()
+    save_file(lora(), folder / "models" / "loras" / "lora.safetensors")
     sdxl = {"conditioner.embedders.0.transformer.text_model.final_layer_norm.bias": torch.zeros(4)}
     write_checkpoint(checkpoints / "foreign.safetensors", sdxl, {})
     code = {"state_dict": weights, "extra": CodeInAPickle(folder / "code-has-run")}

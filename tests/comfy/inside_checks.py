@@ -48,15 +48,17 @@ def start_up_seconds() -> float:
 
 def tokens(path: str, text: str, embeddings: str | None = None) -> dict:
     """Ids and weights of the one chunk; embedding vectors appear as -1."""
-    _, clip, _ = load(path, embeddings)
-    (chunk,) = clip.tokenize(text)["l"]
+    return _ids_and_weights(load(path, embeddings)[1].tokenize(text))
+
+
+def layout_tokens(path: str, layout: str) -> dict:
+    return _ids_and_weights(load(path)[1].tokenize(Layout.from_json(layout)))
+
+
+def _ids_and_weights(tokens: dict) -> dict:
+    (chunk,) = tokens["l"]
     ids = [token if isinstance(token, int) else -1 for token, _ in chunk]
     return {"ids": ids, "weights": [weight for _, weight in chunk]}
-
-
-def layout_tokens(path: str, layout: str) -> list[int]:
-    (chunk,) = load(path)[1].tokenize(Layout.from_json(layout))["l"]
-    return [token for token, _ in chunk]
 
 
 def word_ids(path: str, text: str) -> list[list]:

@@ -39,7 +39,7 @@ def test_a_layout_and_its_prompt_give_the_same_tokens(inside, tiny, tokens):
     box = Box(0.546, 0.621, 0.885, 0.861)
     layout = Layout("a red circle", (Region("Brown-Horse", box),))
     prompt = "a red circle <546> <621> <885> <861> Brown-Horse"
-    ids = inside("layout_tokens", path=str(tiny), layout=layout.to_json())
+    ids = inside("layout_tokens", path=str(tiny), layout=layout.to_json())["ids"]
     assert ids == tokens(prompt)["ids"]
     start = words(ids).index(EOS) + 1
     assert tuple(ids[start : start + 4]) == PositionVocabulary().encode(box)
@@ -62,9 +62,9 @@ def test_a_negative_weight_keeps_its_sign(tokens):
 
 
 def test_a_regions_weight_is_on_its_position_tokens_too(inside, tiny):
-    layout = Layout("a", (Region("red circle", Box(0, 0, 1, 1), weight=0.5),))
-    report = inside("report", path=str(tiny), layout=layout.to_json())
-    assert report["shape"] == [1, LENGTH, 64]
+    layout = Layout("a", (Region("red (circle:1.2)", Box(0, 0, 1, 1), weight=0.5),))
+    weights = inside("layout_tokens", path=str(tiny), layout=layout.to_json())["weights"]
+    assert weights[:12] == [1, 1, 1] + [0.5] * 6 + [0.6, 0.5, 1]
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_the_report_spells_the_sequence(inside, tiny):
     layout = Layout("A red circle", (Region("red circle", Box(0.5, 0.25, 1, 1)),), 128, 64)
     report = inside("report", path=str(tiny), layout=layout.to_json())["report"]
     assert report.splitlines() == [
-        "13 of 308 tokens used, 1 regions",
+        "13 of 308 tokens used, 1 region",
         "caption: 5 tokens: A red circle",
         "region 1: 8 tokens: (64, 16) to (128, 64): red circle",
         "sequence: [BOS] a red circle [EOS] <bin500> <bin250> <bin999> <bin999> "

@@ -58,6 +58,7 @@ def test_a_workflow_in_api_format_makes_pictures_of_the_layouts_size(run, workfl
     assert picture.shape == boxes.shape == (128, 192, 3)
     assert picture.std() > 1  # random weights paint noise, not one colour
     assert len(entry["outputs"]["picture"]["images"]) == 2  # batch_size
+    assert len(entry["outputs"]["boxes"]["images"]) == 2
     report = entry["outputs"]["conditioning"]["text"][0]
     assert report == entry["outputs"]["report"]["text"][0]
     assert "of 308 tokens used, 2 regions" in report
@@ -136,12 +137,21 @@ def test_a_region_without_a_layout_starts_one(run, workflow):
     assert images["picture"].shape == (512, 512, 3)
 
 
-def test_a_stock_lora_and_clip_skip_work_between_loader_and_conditioning(run, workflow):
-    workflow["skip"] = {
-        "class_type": "CLIPSetLastLayer",
-        "inputs": {"clip": ["loader", 1], "stop_at_clip_layer": -2},
-    }
+BETWEEN = {
+    "CLIPSetLastLayer": ({"stop_at_clip_layer": -2}, 0),
+    "LoraLoader": ({"lora_name": "lora.safetensors", "strength_clip": 1, "strength_model": 1}, 1),
+}
+
+
+@pytest.mark.parametrize("node", BETWEEN)
+def test_comfyuis_own_nodes_work_between_loader_and_conditioning(run, workflow, node):
     plain, _ = run(workflow)
-    workflow["conditioning"]["inputs"]["clip"] = ["skip", 0]
-    skipped, _ = run(workflow)
-    assert not np.array_equal(plain["picture"], skipped["picture"])
+    settings, clip_output = BETWEEN[node]
+    inputs = {**settings, "clip": ["loader", 1]}
+    if node == "LoraLoader":
+        inputs["model"] = ["loader", 0]
+    workflow["between"] = {"class_type": node, "inputs": inputs}
+    workflow["conditioning"]["inputs"]["clip"] = ["between", clip_output]
+    changed, entry = run(workflow)
+    assert not np.array_equal(plain["picture"], changed["picture"])
+    assert "2 regions" in entry["outputs"]["conditioning"]["text"][0]

@@ -30,6 +30,7 @@ def ordered_rows(num_bins: int, width: int, std: float, seed: int = 0) -> torch.
     phase = torch.rand(width, generator=generator)
     coordinate = torch.linspace(0.0, 1.0, num_bins)
     rows = torch.cos(2 * math.pi * (coordinate[:, None] * frequency + phase))  # (bins, width)
+    rows = rows / frequency.sqrt()  # coarse position speaks louder than fine
     return _scaled(rows, std)
 
 

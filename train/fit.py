@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -41,8 +42,11 @@ LOG_EVERY = 20
 GAP_SAMPLES = 64
 
 
-def fit(config: FitConfig) -> Path:
-    """Train, or continue training, and write the checkpoint; returns its path."""
+def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None) -> Path:
+    """Train, or continue training, and write the checkpoint; returns its path.
+
+    after_step: called with the number of finished steps after each one.
+    """
     options, folder = config.optimizer, Path(config.folder)
     folder.mkdir(parents=True, exist_ok=True)
     if options.threads:
@@ -50,9 +54,9 @@ def fit(config: FitConfig) -> Path:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     model, metadata = start_model(config, folder)
+    model.to(device)
     data = encode(config, model, Split.TRAIN, config.data.samples, folder)
     gap = PositionGap(model, encode(config, model, Split.TEST, GAP_SAMPLES, folder), config.seed)
-    model.to(device)
     recorders = record_cross_attention(model.unet) if options.grounding_weight else []
 
     parameters = [p for module in model.trained for p in module.parameters()]
@@ -98,6 +102,7 @@ def fit(config: FitConfig) -> Path:
                 report_progress(config, model, gap, log, folder, step + 1)
         if (step + 1) % config.save_every == 0:
             save_state(state, step + 1, folder / "state.pt")
+        after_step(step + 1)
     log.close()
 
     with averaged(ema, parameters):
@@ -225,6 +230,6 @@ def write_output(config: FitConfig, model: TextToImage, base_metadata: dict[str,
         "image_size": str(config.image_size),
         "config": json.dumps(to_dict(config)),
     }
-    tensors = {key: value.half().contiguous() for key, value in single_file(model).items()}
+    tensors = {key: value.half().cpu().contiguous() for key, value in single_file(model).items()}
     write_checkpoint(Path(config.output), tensors, metadata)
     return Path(config.output)

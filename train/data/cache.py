@@ -20,7 +20,8 @@ from train.latents import LatentCodec
 from train.tokenizer import plain_tokenize
 
 MAX_REGIONS = 4
-ENCODE_BATCH = 50
+ENCODE_PIXELS = 50 * 128 * 128
+"""Pixels that go through the encoder at once: fifty small pictures, or three of 512 x 512."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,14 @@ def _encode(
     rows: list[dict[str, Tensor]] = []
     latents: list[Tensor] = []
     bar = tqdm(total=count, desc=f"encoding {split.name.lower()}", unit="images")
-    for start in range(0, count, ENCODE_BATCH):
-        indices = range(start, min(start + ENCODE_BATCH, count))
+    device = next(codec.autoencoder.parameters()).device
+    batch_size = max(1, ENCODE_PIXELS // image_size**2)
+    for start in range(0, count, batch_size):
+        indices = range(start, min(start + batch_size, count))
         samples = [sample(i, seed, split, image_size, counts) for i in indices]
         images = torch.stack([to_tensor(render(s.scene)) for s in samples])
-        latents.append(codec.encode(images.contiguous(memory_format=torch.channels_last)).half())
+        images = images.to(device, memory_format=torch.channels_last)
+        latents.append(codec.encode(images).half().cpu())
         rows += [encode_layout(s.layout, max_length, vocabulary) for s in samples]
         bar.update(len(samples))
     stacked = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
@@ -121,5 +125,5 @@ def _digest(codec: LatentCodec, options: list) -> str:
     digest = hashlib.sha256(json.dumps(options).encode())
     for name, tensor in codec.autoencoder.state_dict().items():
         if name.startswith(("encoder.", "quant_conv.")):
-            digest.update(tensor.contiguous().numpy().tobytes())
+            digest.update(tensor.contiguous().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]

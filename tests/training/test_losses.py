@@ -1,0 +1,86 @@
+"""The parts of the loss: noise weights, timesteps, grounding, the position gap's foreign boxes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from train.autoencoder import build_autoencoder
+from train.config import ModelConfig
+from train.grounding import RecordingAttention, box_coverage, grounding_loss, record_cross_attention
+from train.model import new_model
+from train.noise import HIGH_NOISE, draw_timesteps, loss_weights, training_schedule
+from train.position_gap import foreign_boxes
+
+EVERY = torch.arange(1000)
+
+
+def test_a_limit_of_one_is_the_plain_loss():
+    assert torch.equal(loss_weights(training_schedule(), EVERY, 1.0), torch.ones(1000))
+
+
+def test_weights_are_one_plus_the_inverse_of_the_signal_to_noise_ratio():
+    schedule = training_schedule()
+    kept = schedule.alphas_cumprod
+    expected = 1 + (1 - kept) / kept
+    torch.testing.assert_close(loss_weights(schedule, EVERY, 1e9), expected)
+    assert loss_weights(schedule, EVERY, 100.0).max() == 100.0
+
+
+def test_the_schedule_is_stable_diffusions():
+    kept = training_schedule().alphas_cumprod
+    assert kept[0].item() == pytest.approx(1 - 0.00085)
+    assert kept[-1].item() == pytest.approx(0.00466, rel=1e-2)
+
+
+@pytest.mark.parametrize(("share", "high"), [(0.0, 0.4), (0.5, 0.7), (1.0, 1.0)])
+def test_a_share_of_timesteps_is_drawn_from_high_noise(share, high):
+    drawn = draw_timesteps(20_000, share, torch.Generator().manual_seed(0))
+    assert drawn.min() >= 0 and drawn.max() == 999
+    assert (drawn >= HIGH_NOISE).float().mean().item() == pytest.approx(high, abs=0.02)
+
+
+def test_coverage_counts_the_share_of_each_cell():
+    box = torch.tensor([0.25, 0.0, 0.625, 0.5])
+    expected = torch.tensor([[0, 1, 0.5, 0], [0, 1, 0.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    torch.testing.assert_close(box_coverage(box, 4), expected)
+    whole = torch.tensor([[0.1, 0.2, 0.7, 0.9]])
+    assert box_coverage(whole, 16).mean().item() == pytest.approx(0.6 * 0.7, abs=1e-5)
+
+
+def test_grounding_is_lowest_when_each_region_attends_to_its_own_box():
+    boxes = torch.tensor([[[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]]])
+    spans = torch.tensor([[[2, 4], [4, 6], [0, 0]]])
+    inside = box_coverage(boxes, 4).flatten(2)  # (1, 3, 16)
+    attention = torch.zeros(1, 16, 6)
+    attention[..., 2:4] = inside[:, 0, :, None] / 2
+    attention[..., 4:6] = inside[:, 1, :, None] / 2
+    right, swapped = RecordingAttention(), RecordingAttention()
+    right.probabilities = attention
+    swapped.probabilities = attention[..., [0, 1, 4, 5, 2, 3]]
+    assert grounding_loss([right], boxes, spans) < 1e-3
+    assert grounding_loss([swapped], boxes, spans) > 5
+
+
+def test_recording_attention_computes_what_the_stock_processor_does():
+    config = ModelConfig(unet_channels=(32, 64), text_width=32, text_layers=1, text_heads=2)
+    model = new_model(config, build_autoencoder(8), seed=0)
+    inputs = torch.randn(2, 4, 8, 8), torch.tensor([10, 900]), torch.randn(2, 7, 32)
+    with torch.no_grad():
+        stock = model.unet(*inputs).sample
+        recorders = record_cross_attention(model.unet)
+        torch.testing.assert_close(model.unet(*inputs).sample, stock, rtol=1e-4, atol=1e-5)
+    shapes = {tuple(r.probabilities.shape) for r in recorders}
+    assert shapes == {(2, 64, 7), (2, 16, 7)}
+
+
+def test_foreign_boxes_change_position_tokens_and_nothing_else():
+    ids = torch.tensor(
+        [[49406, 7, 49407, 49408, 49409, 49410, 49411, 49406, 8, 49407],
+         [49406, 7, 49407, 50000, 50001, 50002, 50003, 49406, 9, 49407]]
+    )  # fmt: skip
+    foreign = foreign_boxes(ids)
+    assert foreign[0, 3:7].tolist() == [50000, 50001, 50002, 50003]
+    assert foreign[1, 3:7].tolist() == [49408, 49409, 49410, 49411]
+    words = ids < 49408
+    assert torch.equal(foreign[words], ids[words])

@@ -1,0 +1,86 @@
+"""Modules and the single file: nothing changes on the way there and back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+
+from reco_core import describe_checkpoint, extend_checkpoint
+from train.autoencoder import AutoencoderConfig, build_autoencoder, widen_autoencoder
+from train.config import ModelConfig
+from train.keys import unet_keys
+from train.model import load_model, new_model, single_file
+
+SMALL = ModelConfig(
+    unet_channels=(32, 64), text_width=64, text_layers=2, text_heads=2, max_length=40, num_bins=50
+)
+METADATA = {"unet_heads": "2", "text_heads": "2"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return new_model(SMALL, build_autoencoder(8, (0, 0, 1, 1), (1, 1, 0, 0)), seed=0)
+
+
+def test_every_key_of_a_full_size_unet_has_one_name_in_the_single_file():
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(cross_attention_dim=768)
+    keys = unet_keys(unet)
+    assert len(keys) == len(set(keys.values())) == 686
+    assert keys["up_blocks.0.upsamplers.0.conv.weight"].endswith("output_blocks.2.1.conv.weight")
+    assert keys["up_blocks.1.upsamplers.0.conv.weight"].endswith("output_blocks.5.2.conv.weight")
+    assert keys["down_blocks.3.resnets.1.norm2.bias"].endswith(
+        "input_blocks.11.0.out_layers.0.bias"
+    )
+
+
+def test_a_model_comes_back_from_its_single_file_unchanged(model):
+    again = load_model(single_file(model), METADATA, ModelConfig())
+    latents, ids = torch.randn(2, 4, 8, 8), torch.randint(0, 49_458, (2, 40))
+    with torch.no_grad():
+        states = model.text_states(ids)
+        assert torch.equal(states, again.text_states(ids))
+        t = torch.tensor(500)
+        assert torch.equal(
+            model.unet(latents, t, states).sample, again.unet(latents, t, states).sample
+        )
+        ours, theirs = model.codec.decode(latents), again.codec.decode(latents)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_the_file_says_its_sizes_itself(model):
+    info = describe_checkpoint(single_file(model), METADATA)
+    assert (info.is_reco, info.num_bins, info.max_length) == (True, 50, 40)
+    assert (info.text_width, info.text_layers, info.unet_heads) == (64, 2, 2)
+
+
+def test_a_plain_checkpoint_is_extended_before_training(model):
+    plain = single_file(new_model(SMALL, model.codec.autoencoder, seed=1))
+    for key in [k for k in plain if k.endswith("token_embedding.weight")]:
+        plain[key] = plain[key][:49_408]
+    for key in [k for k in plain if k.endswith("position_embedding.weight")]:
+        plain[key] = torch.randn(77, 64)
+    extended = load_model(plain, METADATA, ModelConfig(num_bins=64, max_length=120))
+    assert (extended.num_bins, extended.max_length) == (64, 120)
+    by_hand = extend_checkpoint(plain, 64, 120)
+    again = load_model(by_hand, METADATA, ModelConfig())
+    ids = torch.randint(0, 49_472, (1, 120))
+    assert torch.equal(extended.text_states(ids), again.text_states(ids))
+
+
+@pytest.mark.parametrize("width", [8, AutoencoderConfig.width])
+def test_widening_an_autoencoder_changes_no_picture(width):
+    config = AutoencoderConfig()
+    slim = build_autoencoder(width, config.encoder_blocks, config.decoder_blocks)
+    with torch.no_grad():
+        for parameter in slim.parameters():
+            parameter.normal_(0, 0.1)
+        stock = widen_autoencoder(slim)
+        images = torch.rand(2, 3, 32, 32) * 2 - 1
+        latents = slim.encoder(images)
+        assert latents.std() > 0
+        torch.testing.assert_close(stock.encoder(images), latents, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            stock.decoder(latents), slim.decoder(latents), rtol=1e-5, atol=1e-5
+        )

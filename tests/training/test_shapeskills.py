@@ -1,0 +1,114 @@
+"""The synthetic set, and the scorer that reads its truth from pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reco_core import normalize_text
+from train.data.shapeskills import (
+    COLOURS,
+    GROUNDS,
+    HELD_OUT,
+    MAX_SIDE,
+    MIN_SIDE,
+    SHAPES,
+    Split,
+    known_words,
+    render,
+    sample,
+)
+from train.evaluate.report import region_accuracy, score_images
+from train.evaluate.score import score_scene
+
+SAMPLES = [sample(i, seed=3) for i in range(300)]
+UNSEEN = [sample(i, seed=3, split=Split.TEST) for i in range(60)]
+
+
+def test_a_sample_depends_on_index_seed_and_split_only():
+    assert sample(5, seed=3) == SAMPLES[5]
+    assert len({sample(5, seed, split).scene for seed in (3, 4) for split in Split}) == 6
+
+
+def test_everything_occurs_and_held_out_pairs_never_do():
+    pairs = {(thing.colour, thing.shape) for s in SAMPLES for thing in s.scene.things}
+    assert pairs == {(c, s) for c in COLOURS for s in SHAPES} - HELD_OUT
+    assert {s.scene.ground for s in SAMPLES} == set(GROUNDS)
+    assert {len(s.scene.things) for s in SAMPLES} == {1, 2, 3, 4}
+
+
+def test_the_held_out_split_begins_with_a_held_out_pair():
+    for index in range(20):
+        first = sample(index, split=Split.HELD_OUT).scene.things[0]
+        assert (first.colour, first.shape) in HELD_OUT
+
+
+def test_boxes_keep_their_limits_and_do_not_overlap():
+    for s in SAMPLES:
+        boxes = [thing.pixels for thing in s.scene.things]
+        for x0, y0, x1, y1 in boxes:
+            assert 0 <= x0 < x1 <= 128 and 0 <= y0 < y1 <= 128
+            assert all(MIN_SIDE <= side / 128 <= MAX_SIDE for side in (x1 - x0, y1 - y0))
+        cover = np.zeros((128, 128), int)
+        for x0, y0, x1, y1 in boxes:
+            cover[y0:y1, x0:x1] += 1
+        assert cover.max() == 1
+
+
+def test_a_layout_says_what_its_scene_shows():
+    for s in SAMPLES:
+        assert s.layout.caption.endswith(f"on a {s.scene.ground} ground")
+        for thing, region in zip(s.scene.things, s.layout.regions, strict=True):
+            assert region.text.removeprefix("a ") == f"{thing.colour} {thing.shape}"
+            assert region.box.to_pixels(128, 128) == thing.pixels
+
+
+def test_captions_count_equal_things():
+    captions = " / ".join(s.layout.caption for s in SAMPLES)
+    assert "two " in captions and "circles" in captions
+
+
+def test_known_words_are_all_the_words_used():
+    texts = [t for s in SAMPLES for t in (s.layout.caption, *(r.text for r in s.layout.regions))]
+    used = {word.strip(",") for text in texts for word in normalize_text(text).split()}
+    assert used <= set(known_words())
+    assert set(known_words()) - used <= {"four", "three"}
+
+
+def test_the_scorer_gives_rendered_truth_every_point():
+    images = [render(s.scene) for s in UNSEEN]
+    assert region_accuracy(score_images(images, UNSEEN)) == 1.0
+
+
+def test_the_scorer_gives_shuffled_layouts_next_to_nothing():
+    images = [render(s.scene) for s in UNSEEN]
+    assert region_accuracy(score_images(images, UNSEEN[1:] + UNSEEN[:1])) < 0.05
+
+
+def with_first_thing(scene, **changes):
+    return replace(scene, things=(replace(scene.things[0], **changes), *scene.things[1:]))
+
+
+@pytest.mark.parametrize("change", ["colour", "shape", "place"])
+def test_the_scorer_catches_a_wrong(change):
+    for s in UNSEEN:
+        thing = s.scene.things[0]
+        others = {
+            "colour": {
+                "colour": next(c for c in COLOURS if c not in {t.colour for t in s.scene.things})
+            },
+            "shape": {"shape": next(x for x in SHAPES if x != thing.shape)},
+            "place": {"pixels": tuple(128 - v for v in (*thing.pixels[2:], *thing.pixels[:2]))},
+        }
+        wrong = with_first_thing(s.scene, **others[change])
+        if change == "place" and score_scene(render(s.scene), wrong)[0].iou >= 0.5:
+            continue  # a box in the middle is its own mirror image
+        wrong = replace(wrong, things=wrong.things[:1])
+        assert not score_scene(render(wrong), s.scene)[0].right
+
+
+def test_an_unknown_shape_is_named():
+    with pytest.raises(ValueError, match="'star'.*circle"):
+        render(with_first_thing(UNSEEN[0].scene, shape="star"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import zipfile
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .atomic import write_atomically
 from .checkpoint import check_keys, select_weights
 
 if TYPE_CHECKING:
@@ -97,14 +97,8 @@ def write_checkpoint(
     for key, tensor in state_dict.items():
         if not isinstance(tensor, torch.Tensor):
             raise ValueError(f"{key!r} is not a tensor but {type(tensor).__name__}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(_separate(state_dict), temporary, metadata=dict(metadata))
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    tensors = _separate(state_dict)
+    write_atomically(path, lambda file: save_file(tensors, file, metadata=dict(metadata)))
 
 
 def _separate(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 
 from reco_core import read_checkpoint
-from train.atomic import write_atomically
+from reco_core.atomic import write_atomically
 from train.config import ModelConfig
 from train.data.shapeskills import HELD_OUT, Sample, Split, render, sample
 from train.evaluate.report import contact_sheet, evaluate_samples, region_accuracy, score_images

@@ -97,10 +97,11 @@ def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None
             scalars |= {"gradient_norm": norm.item(), "images_per_second": speed}
             write_scalars(log, "train", scalars, step + 1)
             bar.set_postfix(loss=f"{scalars['total']:.3f}", img_s=f"{speed:.0f}")
-        if (step + 1) % config.sample.every == 0 or step + 1 == options.steps:
+        last = step + 1 == options.steps
+        if (step + 1) % config.sample.every == 0 or last:
             with averaged(ema, parameters):
                 report_progress(config, model, gap, log, folder, step + 1)
-        if (step + 1) % config.save_every == 0:
+        if (step + 1) % config.save_every == 0 or last:
             save_state(state, step + 1, folder / "state.pt")
         after_step(step + 1)
     log.close()

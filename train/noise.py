@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
@@ -20,6 +22,7 @@ HIGH_NOISE = 600
 """Timesteps from here on decide where things go."""
 
 
+@cache
 def training_schedule() -> DDPMScheduler:
     """The schedule that adds noise to latents in training."""
     return DDPMScheduler(**SCHEDULE)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor
@@ -23,15 +24,14 @@ from tqdm import tqdm
 from reco_core import (
     BOS_ID,
     EOS_ID,
-    PositionVocabulary,
     read_checkpoint,
     write_checkpoint,
 )
 from train.autoencoder_fit import fit_autoencoder, load_autoencoder
 from train.config import FitConfig, OptimizerConfig, to_dict
-from train.data.cache import Batch, EncodedSet, encode_shapeskills
+from train.data.cache import Batch, EncodedSet, SetOptions, encode_shapeskills
 from train.data.shapeskills import Split, known_words, sample
-from train.evaluate.report import contact_sheet, evaluate_samples
+from train.evaluate.report import contact_sheet, evaluate_samples, region_accuracy
 from train.grounding import RecordingAttention, grounding_loss, record_cross_attention
 from train.model import TextToImage, load_model, new_model, single_file
 from train.noise import draw_timesteps, loss_weights, training_schedule
@@ -124,17 +124,16 @@ def encode(
     config: FitConfig, model: TextToImage, split: Split, count: int, folder: Path
 ) -> EncodedSet:
     """ShapeSkills as latents and token sequences, cached in the run's folder."""
-    return encode_shapeskills(
-        model.codec,
+    options = SetOptions(
         count=count,
         seed=config.data.seed,
         split=split,
         counts=config.data.counts,
         image_size=config.image_size,
         max_length=model.max_length,
-        vocabulary=PositionVocabulary(model.num_bins),
-        folder=folder / "cache",
+        num_bins=model.num_bins,
     )
+    return encode_shapeskills(model.codec, options, folder / "cache")
 
 
 def training_losses(
@@ -199,9 +198,9 @@ def report_progress(
     images, scores = evaluate_samples(
         model, samples, steps=options.steps, guidance=options.guidance, seed=config.seed
     )
-    right = [score.right for scene in scores for score in scene]
-    write_scalars(log, "samples", {"region_accuracy": sum(right) / len(right)}, step)
+    write_scalars(log, "samples", {"region_accuracy": region_accuracy(scores)}, step)
     sheet = contact_sheet(images, samples, scores)
+    log.add_image("samples", np.asarray(sheet), step, dataformats="HWC")
     (folder / "samples").mkdir(exist_ok=True)
     sheet.save(folder / "samples" / f"step_{step:06d}.png")
 

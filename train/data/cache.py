@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
@@ -57,28 +57,28 @@ class EncodedSet:
         )
 
 
-def encode_shapeskills(
-    codec: LatentCodec,
-    *,
-    count: int,
-    seed: int,
-    split: Split,
-    counts: tuple[int, ...],
-    image_size: int,
-    max_length: int,
-    vocabulary: PositionVocabulary,
-    folder: Path,
-) -> EncodedSet:
+@dataclass(frozen=True)
+class SetOptions:
+    """What a set of ShapeSkills samples depends on, besides the autoencoder."""
+
+    count: int
+    seed: int
+    split: Split
+    counts: tuple[int, ...]
+    image_size: int
+    max_length: int
+    num_bins: int
+
+
+def encode_shapeskills(codec: LatentCodec, options: SetOptions, folder: Path) -> EncodedSet:
     """Render, encode and tokenise samples 0 to count - 1 of a split, or read them back.
 
     The file's name carries a digest of everything the tensors depend on.
     """
-    options = [count, seed, int(split), counts, image_size, max_length, vocabulary.num_bins]
-    path = folder / f"{split.name.lower()}-{_digest(codec, options)}.safetensors"
-    if not path.exists():
-        samples = _encode(codec, count, seed, split, counts, image_size, max_length, vocabulary)
-        save_atomically(samples, path)
-    return EncodedSet(load_file(path))
+    name = f"{options.split.name.lower()}-{_digest(codec, options)}.safetensors"
+    if not (folder / name).exists():
+        save_atomically(_encode(codec, options), folder / name)
+    return EncodedSet(load_file(folder / name))
 
 
 def encode_layout(
@@ -94,35 +94,30 @@ def encode_layout(
 
 
 @torch.no_grad()
-def _encode(
-    codec: LatentCodec,
-    count: int,
-    seed: int,
-    split: Split,
-    counts: tuple[int, ...],
-    image_size: int,
-    max_length: int,
-    vocabulary: PositionVocabulary,
-) -> dict[str, Tensor]:
+def _encode(codec: LatentCodec, options: SetOptions) -> dict[str, Tensor]:
     rows: list[dict[str, Tensor]] = []
     latents: list[Tensor] = []
-    bar = tqdm(total=count, desc=f"encoding {split.name.lower()}", unit="images")
     device = next(codec.autoencoder.parameters()).device
-    batch_size = max(1, ENCODE_PIXELS // image_size**2)
-    for start in range(0, count, batch_size):
-        indices = range(start, min(start + batch_size, count))
-        samples = [sample(i, seed, split, image_size, counts) for i in indices]
+    vocabulary = PositionVocabulary(options.num_bins)
+    batch_size = max(1, ENCODE_PIXELS // options.image_size**2)
+    bar = tqdm(total=options.count, desc=f"encoding {options.split.name.lower()}", unit="images")
+    for start in range(0, options.count, batch_size):
+        samples = [
+            sample(i, options.seed, options.split, options.image_size, options.counts)
+            for i in range(start, min(start + batch_size, options.count))
+        ]
         images = torch.stack([to_tensor(render(s.scene)) for s in samples])
         images = images.to(device, memory_format=torch.channels_last)
         latents.append(codec.encode(images).half().cpu())
-        rows += [encode_layout(s.layout, max_length, vocabulary) for s in samples]
+        rows += [encode_layout(s.layout, options.max_length, vocabulary) for s in samples]
         bar.update(len(samples))
+    bar.close()
     stacked = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
-    return {"latents": torch.cat(latents).contiguous(), **stacked}
+    return {"latents": torch.cat(latents), **stacked}
 
 
-def _digest(codec: LatentCodec, options: list) -> str:
-    digest = hashlib.sha256(json.dumps(options).encode())
+def _digest(codec: LatentCodec, options: SetOptions) -> str:
+    digest = hashlib.sha256(json.dumps(astuple(options)).encode())
     for name, tensor in codec.autoencoder.state_dict().items():
         if name.startswith(("encoder.", "quant_conv.")):
             digest.update(tensor.contiguous().cpu().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""Shared by all tests: the project root, and CLIP's vocabulary as ComfyUI carries it."""
+"""Shared by all tests: where modules are, and CLIP's vocabulary as ComfyUI carries it."""
 
 import os
 import sys
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 # At the end: at the front our `nodes/` would shadow ComfyUI's `nodes.py`.
-sys.path.append(str(ROOT))
+sys.path += [str(ROOT), str(HERE)]
 
 
 @pytest.fixture(scope="session")

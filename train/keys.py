@@ -25,7 +25,7 @@ RESNET_PARTS = (
 )
 STEM_PARTS = ("time_embed.0", "time_embed.2", "input_blocks.0.0", "out.0", "out.2")
 TAESD_ENCODER, TAESD_DECODER = f"{VAE_PREFIX}taesd_encoder.", f"{VAE_PREFIX}taesd_decoder."
-LATENT_SCALE_KEY = f"{VAE_PREFIX}vae_scale"
+LATENT_SCALE_KEY, LATENT_SHIFT_KEY = f"{VAE_PREFIX}vae_scale", f"{VAE_PREFIX}vae_shift"
 
 
 def unet_keys(unet: UNet2DConditionModel) -> dict[str, str]:

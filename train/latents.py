@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reco_core import VAE_PREFIX
 from train.autoencoder import build_autoencoder, widen_autoencoder
-from train.keys import LATENT_SCALE_KEY, TAESD_ENCODER, pick, taesd_keys
+from train.keys import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, TAESD_ENCODER, pick, taesd_keys
 
 SD_SCALE = 0.18215
 """Stable Diffusion 1.x's factor between its autoencoder's latents and the UNet's."""
@@ -36,7 +36,8 @@ class TinyCodec:
         stock = widen_autoencoder(self.autoencoder)
         values = stock.state_dict()
         tensors = {ldm: values[key] for key, ldm in taesd_keys(stock).items()}
-        return tensors | {LATENT_SCALE_KEY: torch.tensor(SD_SCALE)}
+        scaling = {LATENT_SCALE_KEY: torch.tensor(SD_SCALE), LATENT_SHIFT_KEY: torch.tensor(0.0)}
+        return tensors | scaling
 
 
 class KLCodec:

@@ -15,8 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-sys.path += [str(ROOT), str(HERE)]  # at the end: our nodes/ must not shadow ComfyUI's nodes.py
+sys.path.append(str(HERE))
 
 from inside import Inside  # noqa: E402
 from random_checkpoint import CLIP_VOCABULARY, Size, random_state_dict  # noqa: E402

@@ -29,6 +29,11 @@ TINY = (
 
 
 @pytest.fixture
+def config_file():
+    return CONFIG
+
+
+@pytest.fixture
 def overrides(tmp_path):
     """Words for `python -m train fit` that make its run tiny and keep it in tmp_path."""
     return [

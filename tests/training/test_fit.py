@@ -17,7 +17,6 @@ from train.config import load_config
 from train.fit import fit
 
 ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "train" / "configs" / "reco-shapes.toml"
 
 
 def train(*words, **options):
@@ -25,8 +24,8 @@ def train(*words, **options):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
 
 
-def test_training_writes_a_checkpoint_that_says_what_it_is(overrides, tmp_path):
-    done = train("fit", "--config", CONFIG, *overrides)
+def test_training_writes_a_checkpoint_that_says_what_it_is(config_file, overrides, tmp_path):
+    done = train("fit", "--config", config_file, *overrides)
     assert done.returncode == 0, done.stderr
     tensors, metadata = read_checkpoint(tmp_path / "out.safetensors")
     info = describe_checkpoint(tensors, metadata)
@@ -62,14 +61,14 @@ def stop_at(step, last, error):
         raise error
 
 
-def test_a_checkpoint_is_trained_further(overrides, tiny_config, tmp_path):
+def test_a_checkpoint_is_trained_further(config_file, overrides, tiny_config, tmp_path):
     base = fit(tiny_config)
     words = [
         *overrides,
         f'model.base="{base.as_posix()}"',
         f'output="{tmp_path.as_posix()}/more.safetensors"',
     ]
-    more = load_config(CONFIG, [*words, f'folder="{tmp_path.as_posix()}/more"'])
+    more = load_config(config_file, [*words, f'folder="{tmp_path.as_posix()}/more"'])
     tensors, metadata = read_checkpoint(fit(more))
     assert metadata["steps"] == "8"
     before = read_checkpoint(base)[0]
@@ -90,8 +89,8 @@ def test_a_checkpoint_is_trained_further(overrides, tiny_config, tmp_path):
         ("model.base=/nowhere/base.safetensors", "base.safetensors"),
     ],
 )
-def test_a_mistake_is_one_line_that_quotes_it(word, message, overrides):
-    done = train("fit", "--config", CONFIG, *overrides, word)
+def test_a_mistake_is_one_line_that_quotes_it(word, message, config_file, overrides):
+    done = train("fit", "--config", config_file, *overrides, word)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

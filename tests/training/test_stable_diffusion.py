@@ -1,0 +1,60 @@
+"""Files of Stable Diffusion 1's own architecture, small and random: four levels, KL autoencoder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from random_checkpoint import Size, random_state_dict
+from safetensors.torch import save_file
+
+from reco_core import describe_checkpoint, read_checkpoint
+from train.config import ModelConfig, load_config
+from train.fit import fit
+from train.model import load_model, single_file
+
+PLAIN = Size(
+    channel_mult=(1, 2, 4, 4),
+    res_blocks=2,
+    attention_levels=3,
+    max_length=77,
+    num_bins=0,
+    vae="kl",
+)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return random_state_dict(PLAIN, torch.float32)
+
+
+def test_every_tensor_survives_the_modules(plain):
+    extended = ModelConfig(num_bins=64, max_length=100)
+    ours = single_file(load_model(plain, {}, extended))
+    tables = {key for key in plain if key.endswith("_embedding.weight")}
+    assert ours.keys() == plain.keys()
+    for key, tensor in plain.items():
+        assert torch.equal(ours[key][: len(tensor)], tensor), key
+        assert (len(ours[key]) > len(tensor)) == (key in tables), key
+
+
+def test_the_kl_autoencoder_draws_scaled_latents(plain):
+    codec = load_model(plain, {}, ModelConfig()).codec
+    images = torch.rand(1, 3, 32, 32) * 2 - 1
+    first, second = codec.encode(images), codec.encode(images)
+    assert first.shape == (1, 4, 4, 4)
+    assert not torch.equal(first, second), "latents are drawn from the posterior"
+    assert codec.decode(first).shape == images.shape
+
+
+def test_a_plain_file_learns_position_tokens(plain, config_file, overrides, tmp_path):
+    base = tmp_path / "sd15.safetensors"
+    save_file({key: tensor.half() for key, tensor in plain.items()}, base)
+    words = [*overrides, f'model.base="{base.as_posix()}"', "image_size=64", "optimizer.steps=1"]
+    config = load_config(config_file, words)
+    tensors, metadata = read_checkpoint(fit(config))
+    info = describe_checkpoint(tensors, metadata)
+    assert (info.is_reco, info.num_bins, info.max_length, info.unet_heads) == (True, 1000, 96, 8)
+    vae = [key for key in plain if key.startswith("first_stage_model.")]
+    assert all(torch.equal(tensors[key], plain[key].half()) for key in vae)
+    trained = [key for key in plain if "diffusion_model" in key]
+    assert not all(torch.equal(tensors[key], plain[key].half()) for key in trained)

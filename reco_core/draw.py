@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 
 Rect = tuple[int, int, int, int]  # xyxy in pixels, right and bottom edge outside
 
-_COLOURS = (
-    (230, 25, 75),
-    (60, 180, 75),
-    (67, 99, 216),
-    (245, 130, 49),
-    (145, 30, 180),
-    (70, 220, 230),
-    (240, 50, 230),
-    (190, 240, 20),
-    (250, 190, 212),
-    (0, 128, 128),
-    (154, 99, 36),
-    (255, 225, 25),
+PALETTE = (
+    "#e6194b",
+    "#3cb44b",
+    "#4363d8",
+    "#f58231",
+    "#911eb4",
+    "#46dce6",
+    "#f032e6",
+    "#bef014",
+    "#fabed4",
+    "#008080",
+    "#9a6324",
+    "#ffe119",
 )
+"""Colors of the regions that bring none, by their place in the layout."""
+
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _SMALLEST_FONT = 10  # pixels; less cannot be read
 _MAX_LINES = 3
@@ -55,12 +57,23 @@ def draw_layout(image: Image.Image, layout: Layout) -> Image.Image:
     font = ImageFont.load_default(max(_SMALLEST_FONT, round(short_side / 40)))
     line_width = max(1, round(short_side / 200))
     rects = [_pixel_rect(region.box, drawn.size) for region in layout.regions]
-    for index, rect in enumerate(rects):
-        _draw_outline(draw, rect, _COLOURS[index % len(_COLOURS)], line_width)
+    colours = [_rgb(region.color or region_color(i)) for i, region in enumerate(layout.regions)]
+    for rect, colour in zip(rects, colours, strict=True):
+        _draw_outline(draw, rect, colour, line_width)
     labels = _place_labels([region.text for region in layout.regions], rects, drawn.size, font)
-    for index, label in enumerate(labels):
-        _draw_label(draw, label, _COLOURS[index % len(_COLOURS)], font)
+    for label, colour in zip(labels, colours, strict=True):
+        _draw_label(draw, label, colour, font)
     return drawn
+
+
+def region_color(index: int) -> str:
+    """The color, "#rrggbb", of a region that brings none. index: from 0."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(color[1:])
+    return red, green, blue
 
 
 def _pixel_rect(box: Box, size: tuple[int, int]) -> Rect:

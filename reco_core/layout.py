@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -93,14 +94,16 @@ class Region:
 
     text: the description, kept as written (prompt weights and embeddings included).
     weight: multiplies the prompt weight of all of the region's tokens; 1 changes nothing.
+    color: "#rrggbb" to draw the box in, or None for the next of `draw.PALETTE`. No model sees it.
 
     Raises:
-        ValueError: the text is empty or the weight is not a finite number.
+        ValueError: the text is empty, the weight is not a finite number, or the color is none.
     """
 
     text: str
     box: Box
     weight: float = 1.0
+    color: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
@@ -111,6 +114,10 @@ class Region:
             raise ValueError(f"region {self.text!r}: box {self.box!r} is not a Box")
         weight = _finite(f"weight of region {self.text!r}", self.weight)
         object.__setattr__(self, "weight", weight)
+        if self.color is not None and not _is_color(self.color):
+            raise ValueError(
+                f"color {self.color!r} of region {self.text!r} is not a color: write it as #rrggbb"
+            )
 
 
 @dataclass(frozen=True)
@@ -157,14 +164,7 @@ class Layout:
                 "caption": self.caption,
                 "width": self.width,
                 "height": self.height,
-                "regions": [
-                    {
-                        "text": region.text,
-                        "box": [region.box.x0, region.box.y0, region.box.x1, region.box.y1],
-                        "weight": region.weight,
-                    }
-                    for region in self.regions
-                ],
+                "regions": [_region_data(region) for region in self.regions],
             },
             ensure_ascii=False,
             allow_nan=False,
@@ -203,6 +203,12 @@ _SHAPE = (
 )
 
 
+def _region_data(region: Region) -> dict[str, Any]:
+    box = region.box
+    data = {"text": region.text, "box": [box.x0, box.y0, box.x1, box.y1], "weight": region.weight}
+    return data if region.color is None else {**data, "color": region.color}
+
+
 def _region(index: int, data: Any) -> Region:
     if not isinstance(data, Mapping) or not {"text", "box"} <= data.keys():
         raise ValueError(
@@ -215,7 +221,8 @@ def _region(index: int, data: Any) -> Region:
             f"got {_start(corners)}"
         )
     try:
-        return Region(data["text"], Box(*corners), data.get("weight", 1.0))
+        box = Box(*corners)
+        return Region(data["text"], box, data.get("weight", 1.0), data.get("color"))
     except ValueError as error:
         raise ValueError(f"layout region {index + 1}: {error}") from None
 
@@ -238,6 +245,10 @@ def _finite(name: str, value: Any) -> float:
     if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
         raise ValueError(f"{name} = {value!r} is not a finite number")
     return float(value)
+
+
+def _is_color(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value) is not None
 
 
 def _size(name: str, value: Any) -> int:

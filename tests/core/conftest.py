@@ -26,7 +26,14 @@ def boxes(draw):
 
 st.register_type_strategy(Box, boxes())
 st.register_type_strategy(
-    Region, st.builds(Region, TEXTS.filter(str.strip), boxes(), st.floats(-10, 10))
+    Region,
+    st.builds(
+        Region,
+        TEXTS.filter(str.strip),
+        boxes(),
+        st.floats(-10, 10),
+        st.none() | st.from_regex(r"#[0-9a-f]{6}", fullmatch=True),
+    ),
 )
 st.register_type_strategy(
     Layout,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reco_core import Box, Layout, Region, draw_layout
-from reco_core.draw import _COLOURS, _overlap, _pixel_rect, _place_labels
+from reco_core.draw import PALETTE, _overlap, _pixel_rect, _place_labels
 
 GREY = (128, 128, 128)
 
@@ -20,6 +20,10 @@ def one_box(box: Box) -> Layout:
     return Layout("", (Region("brown horse", box),))
 
 
+def rgb(color: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(color[1:]))
+
+
 def pixels_of(image: Image.Image, colour) -> tuple[int, int, int, int]:
     """xyxy of the smallest rectangle that holds all pixels of a colour."""
     ys, xs = np.nonzero((np.asarray(image) == colour).all(axis=2))
@@ -30,7 +34,13 @@ def pixels_of(image: Image.Image, colour) -> tuple[int, int, int, int]:
 def test_frame_lies_on_the_fractions_of_the_box(size):
     drawn = draw_layout(grey(*size), one_box(Box(0.25, 0.25, 1.0, 0.75)))
     width, height = size
-    assert pixels_of(drawn, _COLOURS[0]) == (width // 4, height // 4, width, height * 3 // 4)
+    assert pixels_of(drawn, rgb(PALETTE[0])) == (width // 4, height // 4, width, height * 3 // 4)
+
+
+def test_region_with_a_color_of_its_own_is_drawn_in_it():
+    region = Region("brown horse", Box(0.25, 0.25, 1.0, 0.75), color="#010203")
+    drawn = draw_layout(grey(128, 128), Layout("", (region,)))
+    assert pixels_of(drawn, (1, 2, 3)) == (32, 32, 128, 96)
 
 
 def test_image_itself_is_left_alone_and_its_size_kept():

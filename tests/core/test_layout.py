@@ -90,6 +90,12 @@ def test_region_needs_a_finite_weight(weight):
         Region("brown horse", HORSE.box, weight)
 
 
+@pytest.mark.parametrize("color", ["red", "#fff", "#12345g", "#1234567", 7, ""])
+def test_region_needs_a_color_that_can_be_drawn(color):
+    with pytest.raises(ValueError, match="is not a color: write it as #rrggbb"):
+        Region("brown horse", HORSE.box, color=color)
+
+
 @pytest.mark.parametrize("size", [0, -8, 512.0, True, "512", None])
 def test_layout_size_must_be_whole_and_positive(size):
     with pytest.raises(ValueError, match="not a positive whole number of pixels"):

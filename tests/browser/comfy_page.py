@@ -1,0 +1,270 @@
+"""ComfyUI's editor in a browser, as the tests use it."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page
+
+from comfy_server import PACK, ROOT, ComfyServer
+
+Renderer = Literal["classic", "vue"]
+Theme = Literal["dark", "light"]
+PICTURES = ROOT / "output" / "browser"
+HARNESS = Path(__file__).with_name("harness.js")
+VIEWPORT = {"width": 1600, "height": 1000}
+OUR_SCRIPTS = f"/extensions/{PACK}/"
+EMPTY = {"version": 0.4, "nodes": [], "links": [], "groups": [], "last_node_id": 0}
+# Those of a user who has seen the tutorial and the news.
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Notification.ShowVersionUpdates": False,
+    "Comfy.Workflow.ShowMissingModelsWarning": False,
+    "Comfy.Minimap.Visible": False,
+}
+
+
+class ComfyPage:
+    """One tab of ComfyUI's editor.
+
+        comfy.open("vue")
+        node = comfy.add_node("ReCoLoadCheckpoint", at=(100, 100))
+        comfy.show(node)
+        comfy.screenshot("loader", node)
+
+    Nodes are named by id, a string, among those of the graph that is shown. Rectangles are
+    Playwright's: x, y, width, height in CSS pixels from the top left of the page. What changes the
+    graph is one step of undo. `page` is Playwright's own page, for mouse and keyboard.
+    """
+
+    def __init__(self, page: Page, server: ComfyServer) -> None:
+        self.page = page
+        self.server = server
+        self.renderer: Renderer = "classic"
+        self.errors: list[str] = []  # those that our own scripts caused
+        page.add_init_script(path=HARNESS)
+        page.on("console", self._note_console)
+        page.on("pageerror", self._note_error)
+
+    # The page
+
+    def open(self, renderer: Renderer = "classic", theme: Theme = "dark") -> None:
+        """Open the editor with an empty graph and all settings as a user first finds them."""
+        settings = {
+            **SETTINGS,
+            "Comfy.InstalledVersion": version("comfyui-frontend-package"),
+            "Comfy.VueNodes.Enabled": renderer == "vue",
+            "Comfy.ColorPalette": theme,
+        }
+        # The server reads this file at every request.
+        file = self.server.base_dir / "user" / "default" / "comfy.settings.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings), encoding="utf-8")
+        self.renderer = renderer
+        self.page.goto(self.server.url)
+        self._wait_until_ready()
+        self.load_workflow(EMPTY)
+
+    def reload(self) -> None:
+        """Reload the page, as F5 does, when the editor has saved its draft of the workflow."""
+        self.page.wait_for_function("() => harness.draftIsSaved()")
+        self.page.reload()
+        self._wait_until_ready()
+
+    def set_renderer(self, renderer: Renderer) -> None:
+        """Switch between classic and Vue nodes while the graph is open."""
+        self.set_setting("Comfy.VueNodes.Enabled", renderer == "vue")
+        self.renderer = renderer
+        self._settle()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.set_setting("Comfy.ColorPalette", theme)
+        self._settle()
+
+    def set_setting(self, name: str, value: object) -> None:
+        self.page.evaluate(
+            "([name, value]) => app.extensionManager.setting.set(name, value)", [name, value]
+        )
+
+    def run_command(self, command: str) -> None:
+        """Run a command of the front end, such as "Comfy.Canvas.FitView"."""
+        self.page.evaluate("name => app.extensionManager.command.execute(name)", command)
+        self._settle()
+
+    def screenshot(self, name: str, *nodes: str, margin: float = 16) -> Path:
+        """Save output/browser/<name>-<renderer>.png, of the page or of some nodes."""
+        self._settle()
+        path = PICTURES / f"{name}-{self.renderer}.png"
+        clip = None
+        if nodes:
+            rects = [self.rect(node) for node in nodes]
+            left = max(0, min(rect["x"] for rect in rects) - margin)
+            top = max(0, min(rect["y"] for rect in rects) - margin)
+            right = max(rect["x"] + rect["width"] for rect in rects) + margin
+            bottom = max(rect["y"] + rect["height"] for rect in rects) + margin
+            clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+        self.page.screenshot(path=path, clip=clip)
+        return path
+
+    # The graph
+
+    def load_workflow(self, workflow: dict | Path) -> None:
+        """Open a workflow in UI format, as the file menu does, with nothing to undo."""
+        if isinstance(workflow, Path):
+            workflow = json.loads(workflow.read_text(encoding="utf-8"))
+        self.page.evaluate("workflow => harness.open(workflow)", workflow)
+        self._settle()
+
+    def workflow(self) -> dict:
+        """The workflow in UI format, as it would be saved."""
+        return self.page.evaluate("() => app.rootGraph.serialize()")
+
+    def prompt(self) -> dict:
+        """The workflow in API format, as it would be queued."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def nodes(self) -> list[str]:
+        return self.page.evaluate("() => harness.nodes()")
+
+    def add_node(
+        self, type: str, at: tuple[float, float] = (0, 0), size: tuple[float, float] | None = None
+    ) -> str:
+        """Add a node, its top left (below the title) and size in the graph's units; its id."""
+        node = self.page.evaluate(
+            "([type, at, size]) => harness.addNode(type, at, size)",
+            [type, list(at), list(size) if size else None],
+        )
+        self._settle()
+        return node
+
+    def connect(self, source: str, output: int | str, target: str, input: int | str) -> None:
+        """Connect an output to an input; slots by name or number."""
+        self.page.evaluate("words => harness.connect(...words)", [source, output, target, input])
+        self._settle()
+
+    def value(self, node: str, widget: str) -> object:
+        return self.page.evaluate("words => harness.widget(...words).value", [node, widget])
+
+    def set_value(self, node: str, widget: str, value: object) -> None:
+        self.page.evaluate("words => harness.setWidget(...words)", [node, widget, value])
+        self._settle()
+
+    def widgets(self, node: str) -> list[str]:
+        """The names of a node's widgets, in order."""
+        return self.page.evaluate(
+            "id => (harness.node(id).widgets ?? []).map(widget => widget.name)", node
+        )
+
+    # Where things are
+
+    def show(self, *nodes: str, margin: float = 100) -> None:
+        """Pan so that the nodes are in the middle, at zoom 1 or less if they would not fit."""
+        self.page.evaluate("words => harness.show(...words)", [list(nodes), margin])
+        self._settle()
+
+    def rect(self, node: str) -> dict[str, float]:
+        """Where a node with its title is on the page."""
+        return self.page.evaluate("id => harness.rect(id)", node)
+
+    def element(self, node: str, widget: str) -> Locator:
+        """The element of a DOM widget. Ask again after undo or loading, which make a new one."""
+        mark = self.page.evaluate("words => harness.mark(...words)", [node, widget])
+        return self.page.locator(f'[data-test-widget="{mark}"]')
+
+    # A user's gestures
+
+    def press(self, keys: str) -> None:
+        """Press keys, such as "Control+c", with the focus on the graph."""
+        self.page.evaluate("() => { document.activeElement?.blur(); app.canvas.canvas.focus(); }")
+        self.page.keyboard.press(keys)
+
+    def undo(self) -> None:
+        self._travel("Control+z", "undo")
+
+    def redo(self) -> None:
+        self._travel("Control+y", "redo")
+
+    def select(self, *nodes: str) -> None:
+        self.page.evaluate(
+            "ids => app.canvas.selectItems(ids.map(id => harness.node(id)))", list(nodes)
+        )
+        self._settle()
+
+    def copy(self, *nodes: str) -> None:
+        self.select(*nodes)
+        self.press("Control+c")
+
+    def paste(self) -> list[str]:
+        """Paste what was copied; the new nodes' ids."""
+        before = self.nodes()
+        self.press("Control+v")
+        self.page.wait_for_function(
+            "before => harness.nodes().some(id => !before.includes(id))", arg=before
+        )
+        self._settle()
+        return [node for node in self.nodes() if node not in before]
+
+    def to_subgraph(self, *nodes: str) -> str:
+        """Turn nodes into a subgraph; the id of the node that stands for it."""
+        before = self.nodes()
+        self.select(*nodes)
+        self.run_command("Comfy.Graph.ConvertToSubgraph")
+        [made] = set(self.nodes()) - set(before)
+        return made
+
+    def enter_subgraph(self, node: str) -> None:
+        self.page.evaluate(
+            "id => app.canvas.openSubgraph(harness.node(id).subgraph, harness.node(id))", node
+        )
+        self._settle()
+
+    def leave_subgraph(self) -> None:
+        self.run_command("Comfy.Graph.ExitSubgraph")
+
+    def queue(self, timeout: float = 300) -> dict:
+        """Press Run and wait; the history entry, with "outputs" and "status"."""
+        with self.page.expect_response(
+            lambda answer: answer.request.method == "POST" and answer.url.endswith("/prompt")
+        ) as answered:
+            self.page.get_by_test_id("queue-button").click()
+        answer = answered.value.json()
+        assert "prompt_id" in answer, f"ComfyUI refused the workflow: {answer}"
+        entry = self.server.wait(answer["prompt_id"], timeout)
+        self._settle()
+        return entry
+
+    # The inside
+
+    def _travel(self, keys: str, queue: str) -> None:
+        before = self.page.evaluate("() => harness.history()")
+        assert before[queue], f"there is nothing to {queue}"
+        self.press(keys)
+        self.page.wait_for_function(
+            "([queue, length]) => { const now = harness.history();"
+            " return now[queue] === length && !now.busy; }",
+            arg=[queue, before[queue] - 1],
+        )
+        self._settle()
+
+    def _wait_until_ready(self) -> None:
+        self.page.wait_for_function("() => harness.ready()")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until the editor shows what the graph is."""
+        self.page.wait_for_function("vue => harness.rendered(vue)", arg=self.renderer == "vue")
+        self.page.evaluate("() => harness.frames()")
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        # A help page that is missing in the user's language is looked up so.
+        source = message.location.get("url", "")
+        ours = OUR_SCRIPTS in source or OUR_SCRIPTS in message.text
+        if message.type == "error" and ours and "/docs/" not in source:
+            self.errors.append(message.text)
+
+    def _note_error(self, error: Error) -> None:
+        if OUR_SCRIPTS in (error.stack or ""):
+            self.errors.append(error.stack or str(error))

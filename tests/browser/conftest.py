@@ -1,0 +1,62 @@
+"""One ComfyUI and one Chromium for all tests of this folder; a fresh profile for each test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+sys.path.append(str(Path(__file__).parent))
+
+from comfy_page import VIEWPORT, ComfyPage, Renderer  # noqa: E402
+
+from browser import find_chromium  # noqa: E402
+from comfy_server import ComfyServer  # noqa: E402
+
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    with ComfyServer(tmp_path_factory.mktemp("comfyui")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def closed(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
+    """A page on which nothing is open yet, for a test that wants to choose how."""
+    context = chromium.new_context(viewport=VIEWPORT, locale="en-US", reduced_motion="reduce")
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    page = ComfyPage(context.new_page(), server)
+    yield page
+    context.close()
+    assert not page.errors, "our scripts reported:\n" + "\n".join(page.errors)
+
+
+@pytest.fixture(params=["classic", "vue"])
+def renderer(request: pytest.FixtureRequest) -> Renderer:
+    return request.param
+
+
+@pytest.fixture
+def comfy(closed: ComfyPage, renderer: Renderer) -> ComfyPage:
+    """An open editor with an empty graph, once in each renderer.
+
+    For one renderer: @pytest.mark.parametrize("renderer", ["vue"]).
+    """
+    closed.open(renderer)
+    return closed

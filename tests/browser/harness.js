@@ -1,0 +1,163 @@
+// What ComfyPage asks of the editor, run inside its page as window.harness.
+// Node ids are those of the graph that is shown: the workflow, or the subgraph that was entered.
+
+window.harness = {
+  // The editor has restored its workflows and taken its spinner away.
+  ready() {
+    return Boolean(window.graph && window.app?.extensionManager?.spinner === false);
+  },
+
+  node(id) {
+    const node = window.app.canvas.graph.getNodeById(id);
+    if (!node) throw new Error(`no node ${id} here`);
+    return node;
+  },
+
+  nodes() {
+    return window.app.canvas.graph.nodes.map((node) => String(node.id));
+  },
+
+  widget(id, name) {
+    const node = this.node(id);
+    const found = (node.widgets ?? []).find((widget) => widget.name === name);
+    if (found) return found;
+    const names = (node.widgets ?? []).map((widget) => widget.name).join(", ");
+    throw new Error(`node ${id} (${node.type}) has no widget ${name}, but ${names}`);
+  },
+
+  addNode(type, pos, size) {
+    const node = window.LiteGraph.createNode(type);
+    if (!node) throw new Error(`no node type ${type}`);
+    node.pos = pos;
+    window.app.canvas.graph.add(node);
+    if (size) node.setSize(size);
+    this.commit();
+    return String(node.id);
+  },
+
+  connect(from, output, to, input) {
+    const [source, target] = [this.node(from), this.node(to)];
+    const slot = (slots, key) =>
+      typeof key === "number" ? key : slots.findIndex((each) => each.name === key);
+    const link = source.connect(slot(source.outputs, output), target, slot(target.inputs, input));
+    if (!link) throw new Error(`${from}.${output} cannot be connected to ${to}.${input}`);
+    this.commit();
+  },
+
+  setWidget(id, name, value) {
+    const widget = this.widget(id, name);
+    widget.value = value;
+    widget.callback?.(value, window.app.canvas, this.node(id));
+    this.commit();
+  },
+
+  // The element of a DOM widget, marked for a locator. Marks of earlier elements are removed, for
+  // undo and loading make new ones.
+  mark(id, name) {
+    const { element } = this.widget(id, name);
+    if (!element) throw new Error(`widget ${name} of node ${id} has no element`);
+    const mark = `${id}:${name}`;
+    for (const old of document.querySelectorAll(`[data-test-widget="${mark}"]`))
+      delete old.dataset.testWidget;
+    element.dataset.testWidget = mark;
+    return mark;
+  },
+
+  async open(workflow) {
+    // A graph's own copy: the editor keeps what it is given.
+    await window.app.loadGraphData(structuredClone(workflow), true, true, "test");
+    const { workflow: store } = window.app.extensionManager;
+    for (const each of [...store.openWorkflows])
+      if (each.path !== store.activeWorkflow.path) await store.closeWorkflow(each);
+  },
+
+  tracker() {
+    return window.app.extensionManager.workflow.activeWorkflow.changeTracker;
+  },
+
+  // Make what was changed by script one step of undo, as the end of a user's gesture does.
+  commit() {
+    this.tracker().captureCanvasState();
+  },
+
+  history() {
+    const { undoQueue, redoQueue, _restoringState } = this.tracker();
+    return { undo: undoQueue.length, redo: redoQueue.length, busy: _restoringState };
+  },
+
+  // The draft that a reload restores has the nodes and links of now: it is saved with some delay.
+  draftIsSaved() {
+    const parts = ({ nodes, links }) => JSON.stringify([nodes, links]);
+    const now = parts(JSON.parse(JSON.stringify(window.app.rootGraph.serialize())));
+    return Object.entries(localStorage)
+      .filter(([key]) => key.startsWith("Comfy.Workflow.Draft.v2:"))
+      .some(([, draft]) => parts(JSON.parse(JSON.parse(draft).data)) === now);
+  },
+
+  // Where a node with its title is on the page, in CSS pixels.
+  rect(id) {
+    const { canvas } = window.app;
+    const [x, y, width, height] = this.bounds(id);
+    const { scale, offset } = canvas.ds;
+    const origin = canvas.canvas.getBoundingClientRect();
+    return {
+      x: origin.x + (x + offset[0]) * scale,
+      y: origin.y + (y + offset[1]) * scale,
+      width: width * scale,
+      height: height * scale,
+    };
+  },
+
+  // x, y, width, height of a node with its title, in the graph's units.
+  bounds(id) {
+    const element = this.element(id);
+    if (!element) {
+      const node = this.node(id);
+      node.updateArea?.();
+      return [...node.boundingRect];
+    }
+    const { canvas } = window.app;
+    const { scale, offset } = canvas.ds;
+    const origin = canvas.canvas.getBoundingClientRect();
+    const box = element.getBoundingClientRect();
+    const x = (box.x - origin.x) / scale - offset[0];
+    const y = (box.y - origin.y) / scale - offset[1];
+    return [x, y, box.width / scale, box.height / scale];
+  },
+
+  // A node's element: Vue nodes have one.
+  element(id) {
+    return document.querySelector(`[data-node-id="${id}"]`);
+  },
+
+  // Put the middle of some nodes into the middle of the canvas, at zoom 1 or as far out as needed.
+  show(ids, margin) {
+    const boxes = ids.map((id) => this.bounds(id));
+    const left = Math.min(...boxes.map(([x]) => x));
+    const top = Math.min(...boxes.map(([, y]) => y));
+    const width = Math.max(...boxes.map(([x, , w]) => x + w)) - left;
+    const height = Math.max(...boxes.map(([, y, , h]) => y + h)) - top;
+    const { canvas } = window.app;
+    const view = canvas.canvas.getBoundingClientRect();
+    const scale = Math.min(
+      1,
+      (view.width - 2 * margin) / width,
+      (view.height - 2 * margin) / height,
+    );
+    canvas.ds.scale = scale;
+    canvas.ds.offset[0] = view.width / 2 / scale - left - width / 2;
+    canvas.ds.offset[1] = view.height / 2 / scale - top - height / 2;
+    canvas.setDirty(true, true);
+  },
+
+  // Each node of the shown graph has its element, or none has: the renderer is switched over.
+  rendered(vue) {
+    if (Boolean(window.LiteGraph.vueNodesMode) !== vue) return false;
+    return this.nodes().every((id) => Boolean(this.element(id)) === vue);
+  },
+
+  // The next two frames are drawn, so that what follows sees the present state.
+  async frames() {
+    for (let n = 0; n < 2; n++) await new Promise((done) => requestAnimationFrame(done));
+  },
+};

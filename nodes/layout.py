@@ -1,10 +1,8 @@
 """Nodes that make layouts: an image caption and boxes with words in them."""
 
-import json
-
 from comfy_api.latest import io
 
-from ..reco_core import Box, Layout, Region, parse_prompt
+from ..reco_core import Box, Layout, Region, read_layout
 
 RecoLayout = io.Custom("RECO_LAYOUT")
 
@@ -12,28 +10,16 @@ CATEGORY = "ReCo"
 MAX_SIDE = 16384  # ComfyUI's own limit for images, in pixels
 
 
-def read_layout(text: str, width: int, height: int) -> Layout:
-    """Read any written form of a layout: JSON, the authors' prompt, the diffusers port's prompt.
-
-    width, height: pixels, multiples of 8; for the prompts, since JSON brings its own.
-    Raises ValueError when the text is in none of the forms.
-    """
-    if _is_json(text):
-        return Layout.from_json(text)
-    return parse_prompt(text, width=width, height=height)
-
-
-def _is_json(text: str) -> bool:
-    """Whether text is meant as JSON: every object, and lists only when they are whole JSON,
-    since a caption may begin with a bracket."""
-    start = text.lstrip()[:1]
-    if start != "[":
-        return start == "{"
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+def side_input(name: str, more: str = "") -> io.Int.Input:
+    """The width or height of the picture. more: a sentence for the tooltip's end."""
+    return io.Int.Input(
+        name,
+        default=512,
+        min=8,
+        max=MAX_SIDE,
+        step=8,
+        tooltip=f"{name.title()} of the picture: pixels, a multiple of 8. {more}".strip(),
+    )
 
 
 class ReCoLayoutFromText(io.ComfyNode):
@@ -51,25 +37,11 @@ class ReCoLayoutFromText(io.ComfyNode):
                     default="",
                     placeholder="a dog on a lawn <100> <300> <600> <900> a brown dog",
                     tooltip="A caption, to which ReCo Add Region adds boxes; or a whole ReCo "
-                    "prompt, with <546> <621> <885> <861> in thousandths or <bin514> ...; or a "
-                    "layout as JSON.",
+                    "prompt, with <546> <621> <885> <861> in thousandths or <bin514> ...; or the "
+                    "JSON of a layout or of ComfyUI's elements.",
                 ),
-                io.Int.Input(
-                    "width",
-                    default=512,
-                    min=8,
-                    max=MAX_SIDE,
-                    step=8,
-                    tooltip="Width of the picture: pixels, a multiple of 8. JSON brings its own.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=512,
-                    min=8,
-                    max=MAX_SIDE,
-                    step=8,
-                    tooltip="Height of the picture: pixels, a multiple of 8. JSON brings its own.",
-                ),
+                side_input("width", "JSON of a layout brings its own."),
+                side_input("height", "JSON of a layout brings its own."),
             ],
             outputs=[RecoLayout.Output(display_name="layout", tooltip="Caption, boxes and size.")],
         )

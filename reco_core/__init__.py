@@ -3,6 +3,16 @@
 Yang et al., "ReCo: Region-Controlled Text-to-Image Generation", CVPR 2023, arXiv 2211.15518.
 """
 
+from .arrange import (
+    flip_layout,
+    merge_layouts,
+    region_numbers,
+    reorder_regions,
+    scale_boxes,
+    scale_picture,
+    select_regions,
+    swap_left_right,
+)
 from .checkpoint import (
     POSITION_EMBEDDING,
     TEXT_PREFIX,
@@ -14,7 +24,15 @@ from .checkpoint import (
     extend_checkpoint,
 )
 from .checkpoint_file import read_checkpoint, write_checkpoint
+from .coco import layout_from_coco
 from .draw import draw_layout
+from .interop import (
+    layout_from_boxes,
+    layout_from_elements,
+    layout_to_boxes,
+    layout_to_elements,
+    read_layout,
+)
 from .layout import Box, Layout, Region
 from .position_rows import ordered_rows, random_rows
 from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabulary
@@ -41,11 +59,25 @@ __all__ = [
     "draw_layout",
     "extend_checkpoint",
     "fit_layout",
+    "flip_layout",
     "format_prompt",
+    "layout_from_boxes",
+    "layout_from_coco",
+    "layout_from_elements",
+    "layout_to_boxes",
+    "layout_to_elements",
+    "merge_layouts",
     "normalize_text",
     "ordered_rows",
     "parse_prompt",
     "random_rows",
     "read_checkpoint",
+    "read_layout",
+    "region_numbers",
+    "reorder_regions",
+    "scale_boxes",
+    "scale_picture",
+    "select_regions",
+    "swap_left_right",
     "write_checkpoint",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .layout import Box, Layout
+from .layout import Layout
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -56,7 +56,7 @@ def draw_layout(image: Image.Image, layout: Layout) -> Image.Image:
     short_side = min(drawn.size)
     font = ImageFont.load_default(max(_SMALLEST_FONT, round(short_side / 40)))
     line_width = max(1, round(short_side / 200))
-    rects = [_pixel_rect(region.box, drawn.size) for region in layout.regions]
+    rects = [region.box.covered_pixels(*drawn.size) for region in layout.regions]
     colours = [_rgb(region.color or region_color(i)) for i, region in enumerate(layout.regions)]
     for rect, colour in zip(rects, colours, strict=True):
         _draw_outline(draw, rect, colour, line_width)
@@ -74,14 +74,6 @@ def region_color(index: int) -> str:
 def _rgb(color: str) -> tuple[int, int, int]:
     red, green, blue = bytes.fromhex(color[1:])
     return red, green, blue
-
-
-def _pixel_rect(box: Box, size: tuple[int, int]) -> Rect:
-    """The pixels a box covers, at least one."""
-    width, height = size
-    x0, y0, x1, y1 = (round(v) for v in box.to_pixels(width, height))
-    x0, y0 = min(x0, width - 1), min(y0, height - 1)
-    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
 
 
 def _draw_outline(

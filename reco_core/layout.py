@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from typing import Any
+
+from .checks import finite, is_color, pixel_side, quote, read_json
 
 JSON_VERSION = 1
 SIZE_STEP = 8  # a latent pixel of Stable Diffusion covers 8x8 image pixels
@@ -32,7 +31,7 @@ class Box:
 
     def __post_init__(self) -> None:
         for name in ("x0", "y0", "x1", "y1"):
-            value = _finite(f"box {name}", getattr(self, name))
+            value = finite(f"box {name}", getattr(self, name))
             if not 0.0 <= value <= 1.0:
                 raise ValueError(
                     f"box {name} = {value!r} is outside the image: coordinates are fractions "
@@ -61,8 +60,8 @@ class Box:
         Raises:
             ValueError: a value is not finite, the box is empty, or it leaves the image.
         """
-        image_width = _size("image width", image_width)
-        image_height = _size("image height", image_height)
+        image_width = pixel_side("image width", image_width)
+        image_height = pixel_side("image height", image_height)
         x0, x1 = _pixel_interval("x", x, "width", width, image_width)
         y0, y1 = _pixel_interval("y", y, "height", height, image_height)
         return cls(x0 / image_width, y0 / image_height, x1 / image_width, y1 / image_height)
@@ -77,6 +76,15 @@ class Box:
             self.x1 * image_width,
             self.y1 * image_height,
         )
+
+    def covered_pixels(self, image_width: int, image_height: int) -> tuple[int, int, int, int]:
+        """The pixels that the box covers, at least one: xyxy, right and bottom edge outside.
+
+        Neighbours that share an edge meet on it, without a gap and without overlap.
+        """
+        x0, y0, x1, y1 = (round(v) for v in self.to_pixels(image_width, image_height))
+        x0, y0 = min(x0, image_width - 1), min(y0, image_height - 1)
+        return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
 
     @property
     def area(self) -> float:
@@ -112,9 +120,9 @@ class Region:
             )
         if not isinstance(self.box, Box):
             raise ValueError(f"region {self.text!r}: box {self.box!r} is not a Box")
-        weight = _finite(f"weight of region {self.text!r}", self.weight)
+        weight = finite(f"weight of region {self.text!r}", self.weight)
         object.__setattr__(self, "weight", weight)
-        if self.color is not None and not _is_color(self.color):
+        if self.color is not None and not is_color(self.color):
             raise ValueError(
                 f"color {self.color!r} of region {self.text!r} is not a color: write it as #rrggbb"
             )
@@ -144,11 +152,11 @@ class Layout:
                 raise ValueError(f"{region!r} is not a Region")
         object.__setattr__(self, "regions", regions)
         for name in ("width", "height"):
-            value = _size(f"layout {name}", getattr(self, name))
+            value = pixel_side(f"layout {name}", getattr(self, name))
             if value % SIZE_STEP:
-                near = max(SIZE_STEP, SIZE_STEP * round(value / SIZE_STEP))
                 raise ValueError(
-                    f"layout {name} = {value} is not divisible by {SIZE_STEP}: use {near}"
+                    f"layout {name} = {value} is not divisible by {SIZE_STEP}: "
+                    f"use {nearest_side(value)}"
                 )
             object.__setattr__(self, name, value)
 
@@ -177,24 +185,24 @@ class Layout:
         Raises:
             ValueError: not JSON, not a layout, a newer version, or values that are not legal.
         """
-        try:
-            data = json.loads(text, parse_constant=_reject_constant)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"not JSON: {error}; the text begins {_start(text)}") from None
-        except RecursionError:
-            raise ValueError("this JSON is nested too deeply to be a layout") from None
+        data = read_json(text)
         if not isinstance(data, Mapping) or not {"caption", "regions"} & data.keys():
-            raise ValueError(f"this JSON is not a layout: expected {_SHAPE}; got {_start(text)}")
+            raise ValueError(f"this JSON is not a layout: expected {_SHAPE}; got {quote(text)}")
         _check_version(data.get("version", JSON_VERSION))
         regions = data.get("regions", [])
         if not isinstance(regions, list):
-            raise ValueError(f"layout regions must be a list, got {_start(regions)}")
+            raise ValueError(f"layout regions must be a list, got {quote(regions)}")
         return cls(
             caption=data.get("caption", ""),
             regions=tuple(_region(index, item) for index, item in enumerate(regions)),
             width=data.get("width", 512),
             height=data.get("height", 512),
         )
+
+
+def nearest_side(pixels: float) -> int:
+    """The width or height of a layout that is nearest to a number of pixels."""
+    return max(SIZE_STEP, SIZE_STEP * round(pixels / SIZE_STEP))
 
 
 _SHAPE = (
@@ -212,13 +220,13 @@ def _region_data(region: Region) -> dict[str, Any]:
 def _region(index: int, data: Any) -> Region:
     if not isinstance(data, Mapping) or not {"text", "box"} <= data.keys():
         raise ValueError(
-            f'layout region {index + 1} must be an object with "text" and "box", got {_start(data)}'
+            f'layout region {index + 1} must be an object with "text" and "box", got {quote(data)}'
         )
     corners = data["box"]
     if not isinstance(corners, list) or len(corners) != 4:
         raise ValueError(
             f"layout region {index + 1}: box must be four numbers [x0, y0, x1, y1], "
-            f"got {_start(corners)}"
+            f"got {quote(corners)}"
         )
     try:
         box = Box(*corners)
@@ -237,32 +245,12 @@ def _check_version(version: Any) -> None:
         )
 
 
-def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} in a layout: every number must be finite")
-
-
-def _finite(name: str, value: Any) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name} = {value!r} is not a finite number")
-    return float(value)
-
-
-def _is_color(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value) is not None
-
-
-def _size(name: str, value: Any) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value <= 0:
-        raise ValueError(f"{name} = {value!r} is not a positive whole number of pixels")
-    return int(value)
-
-
 def _pixel_interval(
     start_name: str, start: float, size_name: str, size: float, limit: int
 ) -> tuple[float, float]:
     """One side of a box in pixels, as (start, stop) inside [0, limit]."""
-    start = _finite(f"box {start_name}", start)
-    size = _finite(f"box {size_name}", size)
+    start = finite(f"box {start_name}", start)
+    size = finite(f"box {size_name}", size)
     if size <= 0:
         raise ValueError(f"box {size_name} = {size:g} px must be greater than 0")
     if start < 0 or start + size > limit + _PIXEL_TOLERANCE:
@@ -271,9 +259,3 @@ def _pixel_interval(
             f"{start:g} to {start + size:g} px of 0 to {limit}; move or shrink the box"
         )
     return start, min(start + size, float(limit))
-
-
-def _start(value: Any, limit: int = 80) -> str:
-    """A quotation short enough for an error message."""
-    quoted = repr(value)
-    return quoted if len(quoted) <= limit else quoted[: limit - 3] + "..."

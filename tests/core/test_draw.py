@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reco_core import Box, Layout, Region, draw_layout
-from reco_core.draw import PALETTE, _overlap, _pixel_rect, _place_labels
+from reco_core.draw import PALETTE, _overlap, _place_labels
 
 GREY = (128, 128, 128)
 
@@ -70,7 +70,7 @@ def test_text_is_written_where_there_is_room():
 
 
 def test_labels_of_the_same_box_do_not_cover_each_other(font):
-    rects = [_pixel_rect(Box(0.1, 0.1, 0.9, 0.9), (512, 512))] * 4
+    rects = [Box(0.1, 0.1, 0.9, 0.9).covered_pixels(512, 512)] * 4
     labels = _place_labels(["a brown horse in a field"] * 4, rects, (512, 512), font)
     texts = [" ".join(label.lines) for label in labels]
     assert texts == [f"{number} a brown horse in a field" for number in (1, 2, 3, 4)]

@@ -1,0 +1,142 @@
+"""Rearrange layouts: merge, reorder, scale, flip. Boxes are fractions, so pictures may differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from .checks import finite, quote
+from .layout import Box, Layout, nearest_side
+
+_SIDES = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
+_SIDES |= {right: left for left, right in _SIDES.items()}
+# The name of an embedding is a file's name: it is passed over whole.
+_SIDE_WORD = re.compile(rf"embedding:\S+|\b(?:{'|'.join(_SIDES)})\b")
+
+
+def merge_layouts(first: Layout, second: Layout) -> Layout:
+    """The regions of both, the first's in front, in the first's size.
+
+    Captions are joined by a comma; an empty one is left out. Boxes keep their fractions.
+    """
+    captions = [layout.caption for layout in (first, second) if layout.caption.strip()]
+    return replace(first, caption=", ".join(captions), regions=first.regions + second.regions)
+
+
+def reorder_regions(layout: Layout, order: Sequence[int] | str) -> Layout:
+    """The named regions in that order, and behind them the others as they were.
+
+    order: numbers from 1, or a text of them as for `region_numbers`.
+
+    Raises:
+        ValueError: no such region, a region named twice, or a text that is not numbers.
+    """
+    named = _named(layout, order)
+    others = (n for n in range(1, len(layout.regions) + 1) if n not in named)
+    return select_regions(layout, (*named, *others))
+
+
+def select_regions(layout: Layout, order: Sequence[int] | str) -> Layout:
+    """Only the named regions, in that order. order and errors: as for `reorder_regions`."""
+    regions = tuple(layout.regions[number - 1] for number in _named(layout, order))
+    return replace(layout, regions=regions)
+
+
+def region_numbers(text: str) -> tuple[int, ...]:
+    """Read "3, 1, 2" or, with ranges that may run backwards, "5-3, 1".
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    numbers: list[int] = []
+    for piece in re.sub(r"\s*-\s*", "-", text).replace(",", " ").split():
+        ends = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", piece)
+        if ends is None:
+            raise ValueError(
+                f"{piece!r} in {quote(text)} is not a region number: write numbers such as "
+                "3, 1, 2 or ranges such as 3-1"
+            )
+        start, stop = int(ends[1]), int(ends[2] or ends[1])
+        step = 1 if start <= stop else -1
+        numbers.extend(range(start, stop + step, step))
+    return tuple(numbers)
+
+
+def scale_picture(layout: Layout, factor: float) -> Layout:
+    """The layout for a picture that is larger by a factor, as for a second, finer pass.
+
+    Boxes keep their fractions; sizes go to the nearest that is divisible by 8.
+    Raises ValueError when the factor is not a number above 0.
+    """
+    factor = _positive(factor)
+    width, height = (nearest_side(side * factor) for side in (layout.width, layout.height))
+    return replace(layout, width=width, height=height)
+
+
+def scale_boxes(layout: Layout, factor: float) -> Layout:
+    """Every box grown by a factor about its own centre; what leaves the image is cut off.
+
+    Raises ValueError when the factor is not a number above 0.
+    """
+    factor = _positive(factor)
+    return _with_boxes(layout, lambda box: _scaled(box, factor))
+
+
+def flip_layout(
+    layout: Layout, horizontal: bool = True, vertical: bool = False, swap_words: bool = True
+) -> Layout:
+    """The layout of the mirrored picture.
+
+    swap_words: let a horizontal flip also swap "left" and "right" in the caption and all texts.
+    """
+    if vertical:
+        layout = _with_boxes(layout, lambda b: Box(b.x0, 1 - b.y1, b.x1, 1 - b.y0))
+    if horizontal:
+        layout = _with_boxes(layout, lambda b: Box(1 - b.x1, b.y0, 1 - b.x0, b.y1))
+    if not (horizontal and swap_words):
+        return layout
+    regions = tuple(replace(r, text=swap_left_right(r.text)) for r in layout.regions)
+    return replace(layout, caption=swap_left_right(layout.caption), regions=regions)
+
+
+def swap_left_right(text: str) -> str:
+    """Swap the words left and right, Left and Right, LEFT and RIGHT; never parts of words.
+
+    A "right" that is no side ("right behind") is swapped too.
+    """
+    return _SIDE_WORD.sub(lambda match: _SIDES.get(match.group(), match.group()), text)
+
+
+def _named(layout: Layout, order: Sequence[int] | str) -> tuple[int, ...]:
+    """The numbers, from 1, of an order in which each names another region of the layout."""
+    numbers = region_numbers(order) if isinstance(order, str) else tuple(order)
+    count = len(layout.regions)
+    for place, number in enumerate(numbers):
+        if not 1 <= number <= count:
+            raise ValueError(f"there is no region {number}: the layout has {count}, counted from 1")
+        if number in numbers[:place]:
+            raise ValueError(f"region {number} is named twice in {quote(order)}: name it once")
+    return numbers
+
+
+def _positive(factor: float) -> float:
+    if finite("factor", factor) <= 0:
+        raise ValueError(f"factor = {factor!r} must be greater than 0; 1 changes nothing")
+    return factor
+
+
+def _with_boxes(layout: Layout, change: Callable[[Box], Box]) -> Layout:
+    regions = tuple(replace(region, box=change(region.box)) for region in layout.regions)
+    return replace(layout, regions=regions)
+
+
+def _scaled(box: Box, factor: float) -> Box:
+    x0, x1 = _scaled_side(box.x0, box.x1, factor)
+    y0, y1 = _scaled_side(box.y0, box.y1, factor)
+    return Box(x0, y0, x1, y1)
+
+
+def _scaled_side(low: float, high: float, factor: float) -> tuple[float, float]:
+    centre, half = (low + high) / 2, (high - low) / 2 * factor
+    return max(0.0, centre - half), min(1.0, centre + half)

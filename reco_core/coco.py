@@ -1,0 +1,105 @@
+"""Layouts from COCO annotation files: https://cocodataset.org/#format-data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .checks import quote, read_json
+from .interop import layout_from_boxes
+from .layout import Layout
+
+_NAMED = 5  # images that an error names
+
+
+def layout_from_coco(
+    instances: str | Mapping[str, Any],
+    image: int | str | None = None,
+    captions: str | Mapping[str, Any] | None = None,
+    caption_index: int = 0,
+    caption: str = "",
+) -> tuple[Layout, dict[int, str]]:
+    """The layout of one image, and what has no pixel in it: {index among its annotations: text}.
+
+    instances: JSON text of an instances file, or what it parses to. A region's text is the
+        annotation's "caption", "text" or "description" if it has one, else its category's name.
+        Crowds (iscrowd) are skipped: their boxes hold many things.
+    image: id or file name; None when there is only one.
+    captions: a captions file, whose caption number `caption_index` (from 0) of the image is used
+        in place of `caption`.
+    The layout's size is the nearest to the image's that is divisible by 8.
+
+    Raises:
+        ValueError: not a COCO file, no such image or caption, or an annotation that is not legal.
+    """
+    data = _coco(instances, "instances", ("images", "annotations"))
+    entry = _find_image(data["images"], image)
+    names = {c.get("id"): c.get("name") for c in _objects(data.get("categories", []), "categories")}
+    if captions is not None:
+        caption = _caption(captions, entry, caption_index)
+    boxes = [
+        _box(annotation, names)
+        for annotation in _objects(data["annotations"], "annotations")
+        if annotation.get("image_id") == entry.get("id") and not annotation.get("iscrowd")
+    ]
+    return layout_from_boxes(boxes, (), caption, entry.get("width", 0), entry.get("height", 0))
+
+
+def _coco(source: str | Mapping[str, Any], kind: str, keys: Sequence[str]) -> Mapping[str, Any]:
+    data = read_json(source) if isinstance(source, str) else source
+    if not isinstance(data, Mapping) or not set(keys) <= data.keys():
+        raise ValueError(
+            f"this is not a COCO {kind} file: expected an object with {' and '.join(keys)}, "
+            f"got {quote(data)}"
+        )
+    return data
+
+
+def _objects(items: Any, name: str) -> list[Mapping[str, Any]]:
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise ValueError(f"COCO {name} must be a list of objects, got {quote(items)}")
+    return items
+
+
+def _find_image(images: Any, wanted: int | str | None) -> Mapping[str, Any]:
+    images = _objects(images, "images")
+    names = ", ".join(str(i.get("file_name") or i.get("id")) for i in images[:_NAMED])
+    there = f"there are {len(images)} ({names}{', ...' if len(images) > _NAMED else ''})"
+    if wanted is None:
+        if len(images) != 1:
+            raise ValueError(f"choose an image by its id or file name: {there}")
+        return images[0]
+    for image in images:
+        if str(wanted) in (str(image.get("file_name")), str(image.get("id"))):
+            return image
+    raise ValueError(f"no image has the id or file name {wanted!r}: {there}")
+
+
+def _box(annotation: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
+    """The annotation as a bounding box that brings its text."""
+    corners = annotation.get("bbox")
+    if not isinstance(corners, list) or len(corners) != 4:
+        raise ValueError(
+            f"annotation {annotation.get('id')!r}: bbox must be four numbers [x, y, width, "
+            f"height], got {quote(corners)}"
+        )
+    own = (annotation.get(key) for key in ("caption", "text", "description"))
+    text = next((text for text in own if text), names.get(annotation.get("category_id")))
+    return {**dict(zip(("x", "y", "width", "height"), corners, strict=True)), "label": text}
+
+
+def _caption(
+    captions: str | Mapping[str, Any], image: Mapping[str, Any], caption_index: int
+) -> str:
+    data = _coco(captions, "captions", ("annotations",))
+    found = [
+        annotation["caption"]
+        for annotation in _objects(data["annotations"], "captions")
+        if annotation.get("image_id") == image.get("id") and "caption" in annotation
+    ]
+    if not 0 <= caption_index < len(found):
+        raise ValueError(
+            f"there is no caption {caption_index} of image {image.get('id')!r}: the captions file "
+            f"has {len(found)} for it, counted from 0"
+        )
+    return found[caption_index]

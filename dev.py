@@ -25,6 +25,7 @@ import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import browser
 from comfy_server import (
     COMFY_HOME,
     FETCHED_COMFYUI,
@@ -100,6 +101,8 @@ def demo(words: list[str]) -> int:
 def test(words: list[str]) -> int:
     """Run pytest. Not by `python -m`, which would put our nodes/ before ComfyUI's nodes.py."""
     set_up(extras="train,test")
+    if browser.is_needed(words):
+        browser.get_chromium(say)
     return in_foreground([PYTHON.with_name("pytest"), *words])
 
 

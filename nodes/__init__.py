@@ -3,8 +3,16 @@
 from comfy_api.latest import ComfyExtension, io
 from typing_extensions import override
 
+from .arrange import ReCoFlipLayout, ReCoMergeLayouts, ReCoReorderRegions, ReCoScaleLayout
+from .interop import (
+    ReCoLayoutFromBoxes,
+    ReCoLayoutFromCoco,
+    ReCoLayoutFromElements,
+    ReCoLayoutToBoxes,
+)
 from .layout import ReCoAddRegion, ReCoLayoutFromText
 from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint
+from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
 from .preview import ReCoDrawLayout
 from .text_encode import ReCoConditioning, ReCoTextEncode
 
@@ -16,9 +24,19 @@ class ReCoExtension(ComfyExtension):
             ReCoLoadCheckpoint,
             ReCoLayoutFromText,
             ReCoAddRegion,
+            ReCoLayoutFromBoxes,
+            ReCoLayoutFromElements,
+            ReCoLayoutFromMasks,
+            ReCoLayoutFromCoco,
+            ReCoMergeLayouts,
+            ReCoReorderRegions,
+            ReCoScaleLayout,
+            ReCoFlipLayout,
             ReCoConditioning,
             ReCoTextEncode,
             ReCoDrawLayout,
+            ReCoLayoutToBoxes,
+            ReCoLayoutToMasks,
         ]
 
 

@@ -22,6 +22,37 @@ def side_input(name: str, more: str = "") -> io.Int.Input:
     )
 
 
+def caption_input(more: str = "") -> io.String.Input:
+    """The caption. more: a sentence for the tooltip's end."""
+    return io.String.Input(
+        "caption",
+        multiline=True,
+        dynamic_prompts=True,
+        default="",
+        tooltip=f"What the whole picture shows; mention what the boxes say too. {more}".strip(),
+    )
+
+
+def texts_input(noun: str, more: str = "") -> io.String.Input:
+    """Region texts, to be read by `split_lines`. noun: what each of them is for."""
+    return io.String.Input(
+        "texts",
+        multiline=True,
+        default="",
+        placeholder="a brown dog\na black cat",
+        tooltip=f"The regions' texts: one line for each {noun}, or one for all. {more}".strip(),
+    )
+
+
+def layout_output(tooltip: str = "Caption, boxes and size.") -> RecoLayout.Output:
+    return RecoLayout.Output(display_name="layout", tooltip=tooltip)
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text that have words in them."""
+    return [line for line in text.splitlines() if line.strip()]
+
+
 class ReCoLayoutFromText(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -43,7 +74,7 @@ class ReCoLayoutFromText(io.ComfyNode):
                 side_input("width", "JSON of a layout brings its own."),
                 side_input("height", "JSON of a layout brings its own."),
             ],
-            outputs=[RecoLayout.Output(display_name="layout", tooltip="Caption, boxes and size.")],
+            outputs=[layout_output()],
         )
 
     @classmethod
@@ -99,7 +130,7 @@ class ReCoAddRegion(io.ComfyNode):
                     "is started; ReCo Layout From Text starts one with a caption and any size.",
                 ),
             ],
-            outputs=[RecoLayout.Output(display_name="layout", tooltip="It, with the region.")],
+            outputs=[layout_output("It, with the region.")],
         )
 
     @classmethod

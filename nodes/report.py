@@ -9,9 +9,9 @@ NAMED = 8
 """How many regions a message names before it only counts them."""
 
 
-def name_regions(regions: Mapping[int, str]) -> str:
+def name_regions(regions: Mapping[int, str], noun: str = "region") -> str:
     """'region 2 (a cat), region 5 (a dog) and 3 more' from {index from 0: text}."""
-    named = [f"region {index + 1} ({_shorten(text)})" for index, text in regions.items()][:NAMED]
+    named = [f"{noun} {index + 1} ({_shorten(text)})" for index, text in regions.items()][:NAMED]
     more = len(regions) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
 

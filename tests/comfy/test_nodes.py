@@ -13,9 +13,19 @@ NODE_IDS = [
     "ReCoLoadCheckpoint",
     "ReCoLayoutFromText",
     "ReCoAddRegion",
+    "ReCoLayoutFromBoxes",
+    "ReCoLayoutFromElements",
+    "ReCoLayoutFromMasks",
+    "ReCoLayoutFromCoco",
+    "ReCoMergeLayouts",
+    "ReCoReorderRegions",
+    "ReCoScaleLayout",
+    "ReCoFlipLayout",
     "ReCoConditioning",
     "ReCoTextEncode",
     "ReCoDrawLayout",
+    "ReCoLayoutToBoxes",
+    "ReCoLayoutToMasks",
 ]
 
 

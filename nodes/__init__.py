@@ -1,9 +1,11 @@
 """The nodes of the pack, in menu order."""
 
 from comfy_api.latest import ComfyExtension, io
+from server import PromptServer
 from typing_extensions import override
 
 from .arrange import ReCoFlipLayout, ReCoMergeLayouts, ReCoReorderRegions, ReCoScaleLayout
+from .editor import ReCoLayoutEditor
 from .interop import (
     ReCoLayoutFromBoxes,
     ReCoLayoutFromCoco,
@@ -14,6 +16,7 @@ from .layout import ReCoAddRegion, ReCoLayoutFromText
 from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint
 from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
 from .preview import ReCoDrawLayout
+from .routes import add_routes
 from .text_encode import ReCoConditioning, ReCoTextEncode
 
 
@@ -22,6 +25,7 @@ class ReCoExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             ReCoLoadCheckpoint,
+            ReCoLayoutEditor,
             ReCoLayoutFromText,
             ReCoAddRegion,
             ReCoLayoutFromBoxes,
@@ -41,6 +45,7 @@ class ReCoExtension(ComfyExtension):
 
 
 async def comfy_entrypoint() -> ReCoExtension:
+    add_routes(PromptServer.instance.routes)
     return ReCoExtension()
 
 

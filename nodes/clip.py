@@ -99,10 +99,13 @@ class ReCoTokenizer(SD1Tokenizer):
         items = _with_word_ids(sequence) if return_word_ids else list(sequence.ids)
         return {self.clip_name: [items]}
 
-    def sequence(self, layout: Layout, **options) -> TokenSequence:
-        """The token sequence of a layout, cut to the checkpoint's length."""
+    def sequence(
+        self, layout: Layout, max_length: int | None = None, **options
+    ) -> TokenSequence:
+        """The token sequence of a layout, cut to the checkpoint's length or to max_length."""
         tokenize = partial(self._tokenize_text, **options)
-        return build_sequence(layout, tokenize, self.info.max_length, self.vocabulary)
+        length = self.info.max_length if max_length is None else max_length
+        return build_sequence(layout, tokenize, length, self.vocabulary)
 
     def fit(self, layout: Layout, **options) -> tuple[Layout, dict[int, str]]:
         """The layout with the whole regions that fit, and the others: {index: text}."""

@@ -1,0 +1,117 @@
+"""The layout editor: boxes drawn and described on the node itself."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+from comfy_api.latest import io, ui
+
+from ..reco_core import Layout
+from .layout import CATEGORY, MAX_SIDE, RecoLayout
+
+WIDGET_TYPE = "RECO_EDITOR"
+"""The name under which web/js/reco.js registers the editor's widget."""
+
+
+def read_drawing(text: str, width: int, height: int) -> tuple[Layout, str]:
+    """The layout that an editor holds, and the fingerprint of the incoming one it began with.
+
+    text: the widget's value, a layout's JSON in which regions may also be "hidden" (left out) or
+    "locked" (of no interest here); "" is an empty layout. width, height: pixels.
+    Raises ValueError for anything else and for a region without a text, by its number.
+    """
+    if not text.strip():
+        return Layout(width=width, height=height), ""
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"The editor's value is not JSON: {error}; it begins {text[:80]!r}.") from None
+    regions = data.get("regions") if isinstance(data, dict) else None
+    if not isinstance(regions, list) or not all(isinstance(region, dict) for region in regions):
+        raise ValueError(f"The editor's value is not a layout; it begins {text[:80]!r}.")
+    for number, region in enumerate(regions, start=1):
+        if not region.get("hidden") and not str(region.get("text", "")).strip():
+            raise ValueError(
+                f"Region {number} has no text: write what to paint in its box, hide it or delete it."
+            )
+    data["regions"] = [region for region in regions if not region.get("hidden")]
+    layout = Layout.from_json(json.dumps(data))
+    return replace(layout, width=width, height=height), str(data.get("incoming", ""))
+
+
+def fingerprint(layout: Layout) -> str:
+    """16 hexadecimal digits that tell one layout from another."""
+    return hashlib.sha256(layout.to_json().encode()).hexdigest()[:16]
+
+
+class ReCoLayoutEditor(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ReCoLayoutEditor",
+            display_name="ReCo Layout Editor",
+            category=CATEGORY,
+            description="Draw boxes, write into each what to paint there, and caption the whole.",
+            inputs=[
+                _side("width", "Width"),
+                _side("height", "Height"),
+                io.String.Input(
+                    "editor",
+                    default="",
+                    socketless=True,
+                    extra_dict={"widgetType": WIDGET_TYPE},
+                    tooltip="The drawing: caption, boxes, texts, weights and colors, as JSON.",
+                ),
+                RecoLayout.Input(
+                    "layout",
+                    optional=True,
+                    tooltip="A layout to begin with. What you then change here wins, until another "
+                    "layout comes in.",
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="A picture to draw on, shown once the node has run. It changes nothing "
+                    "in the layout.",
+                ),
+            ],
+            outputs=[
+                RecoLayout.Output(display_name="layout", tooltip="Caption, boxes and size."),
+                io.Int.Output(display_name="width", tooltip="Width of the layout in pixels."),
+                io.Int.Output(display_name="height", tooltip="Height of the layout in pixels."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, editor) -> bool | str:
+        if editor is None:
+            return True
+        try:
+            read_drawing(editor, width=512, height=512)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, width, height, editor, layout=None, image=None) -> io.NodeOutput:
+        drawn, begun_with = read_drawing(editor, width, height)
+        shown: dict[str, object] = {}
+        if layout is not None:
+            incoming = fingerprint(layout)
+            shown["incoming"] = {"fingerprint": incoming, "layout": json.loads(layout.to_json())}
+            drawn = drawn if incoming == begun_with else layout
+        if image is not None:
+            shown["image"] = ui.PreviewImage(image[:1], cls=cls).as_dict()["images"][0]
+        shown["size"] = [drawn.width, drawn.height]
+        return io.NodeOutput(drawn, drawn.width, drawn.height, ui={"reco_editor": [shown]})
+
+
+def _side(name: str, side: str) -> io.Int.Input:
+    return io.Int.Input(
+        name,
+        default=512,
+        min=8,
+        max=MAX_SIDE,
+        step=8,
+        tooltip=f"{side} of the picture: pixels, a multiple of 8. Boxes keep their share of it.",
+    )

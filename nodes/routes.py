@@ -1,0 +1,115 @@
+"""What the editor asks the server: how many tokens a layout takes, and to read and write the forms
+in which layouts are pasted and copied. Bodies and answers are JSON; {"error": ...} comes with 400."""
+
+import asyncio
+import functools
+import json
+from collections.abc import Callable
+
+import folder_paths
+from aiohttp import web
+
+from ..reco_core import (
+    CheckpointInfo,
+    Layout,
+    format_prompt,
+    layout_to_elements,
+    read_layout,
+)
+from .clip import ReCoTokenizer
+from .loaders import checkpoint_names, checkpoint_path, read_reco_checkpoint
+from .report import unknown_words
+
+# CLIP's text encoder in Stable Diffusion 1, for counting before a checkpoint is chosen.
+NO_CHECKPOINT = CheckpointInfo(
+    is_reco=True,
+    num_bins=1000,
+    max_length=77,
+    text_width=768,
+    text_layers=12,
+    text_intermediate=3072,
+    text_heads=12,
+    unet_heads=8,
+)
+
+
+def add_routes(routes: web.RouteTableDef) -> None:
+    """Add the pack's addresses to ComfyUI's."""
+    for path, answer in (("count", count), ("read", read), ("write", write)):
+        routes.post(f"/reco/{path}")(functools.partial(_respond, answer))
+
+
+async def _respond(answer: Callable[..., dict], request: web.Request) -> web.Response:
+    try:
+        # In a thread, since the first count for a checkpoint reads its file.
+        return web.json_response(await asyncio.to_thread(answer, **await request.json()))
+    except (FileNotFoundError, TypeError, ValueError) as error:
+        return web.json_response({"error": str(error)}, status=400)
+
+
+def count(layout: dict, checkpoint: str | None = None) -> dict:
+    """Tokens of a layout for a checkpoint of ReCo Load Checkpoint's list.
+
+    Returns {"limit": tokens the checkpoint reads, or None without one, "used", "caption",
+    "regions": tokens of each, "overflow": indices from 0 of those that do not fit,
+    "unknown": words that the checkpoint was not trained on}.
+    """
+    parsed = Layout.from_json(json.dumps(layout))
+    tokenizer = _tokenizer(checkpoint)
+    limit = tokenizer.info.max_length
+    cut = tokenizer.sequence(parsed)
+    whole = tokenizer.sequence(parsed, max_length=max(cut.needed, limit))
+    return {
+        "limit": limit if checkpoint else None,
+        "used": whole.needed,
+        "caption": _length(whole.caption_span),
+        "regions": [_length(span) for span in whole.region_spans],
+        "overflow": list(cut.overflow) if checkpoint else [],
+        "unknown": unknown_words(whole, tokenizer.decode, tokenizer.info.words),
+    }
+
+
+def read(text: str, width: int, height: int) -> dict:
+    """{"layout": ...} of any written form. width, height: of those that bring no size."""
+    return {"layout": json.loads(read_layout(text, width, height).to_json())}
+
+
+def write(layout: dict) -> dict:
+    """{form: {"text": ...} or {"error": why it cannot be written in this form}}."""
+    parsed = Layout.from_json(json.dumps(layout))
+    forms: dict[str, Callable[[], str]] = {
+        "json": parsed.to_json,
+        "authors": lambda: format_prompt(parsed, "authors"),
+        "diffusers": lambda: format_prompt(parsed, "diffusers"),
+        "elements": lambda: json.dumps(layout_to_elements(parsed), ensure_ascii=False),
+    }
+    return {name: _written(form) for name, form in forms.items()}
+
+
+def _written(form: Callable[[], str]) -> dict[str, str]:
+    try:
+        return {"text": form()}
+    except ValueError as error:
+        return {"error": str(error)}
+
+
+def _tokenizer(checkpoint: str | None) -> ReCoTokenizer:
+    if not checkpoint:
+        return _build_tokenizer(None, 0)
+    if checkpoint not in checkpoint_names():
+        raise ValueError(f"there is no checkpoint {checkpoint!r}")
+    return _build_tokenizer(checkpoint, checkpoint_path(checkpoint).stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _build_tokenizer(checkpoint: str | None, written: int) -> ReCoTokenizer:
+    """written: when the file was, so that a newly trained one is read again."""
+    info = NO_CHECKPOINT
+    if checkpoint:
+        _, info = read_reco_checkpoint(checkpoint_path(checkpoint))
+    embeddings = folder_paths.get_folder_paths("embeddings")
+    return ReCoTokenizer(embeddings, tokenizer_data={"reco_info": info})
+
+
+def _length(span: tuple[int, int]) -> int:
+    return span[1] - span[0]

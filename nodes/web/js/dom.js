@@ -1,0 +1,51 @@
+// Making elements.
+
+/**
+ * An element with properties and children. Strings become text, never HTML.
+ *
+ * properties: `class`, `dataset`, `style` and `on` ({event: listener}) as objects or strings; names
+ * with a dash or `role`, `for` are attributes; all else is set on the element.
+ */
+export function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "class") made.className = value;
+    else if (name === "dataset" || name === "style") Object.assign(made[name], value);
+    else if (name === "on") {
+      for (const [event, listener] of Object.entries(value)) made.addEventListener(event, listener);
+    } else if (name.includes("-") || name === "role" || name === "for") {
+      made.setAttribute(name, value);
+    } else made[name] = value;
+  }
+  made.append(...children);
+  return made;
+}
+
+/** A button that shows an icon and is called `label` by tooltip and screen reader. */
+export function iconButton(icon, label, press) {
+  return element(
+    "button",
+    { type: "button", class: "reco-button", title: label, "aria-label": label, on: { click: press } },
+    element("i", { class: `pi pi-${icon}`, "aria-hidden": "true" }),
+  );
+}
+
+/** A select of {value: text}, called `label`. */
+export function choice(label, options, change) {
+  const made = element(
+    "select",
+    {
+      class: "reco-choice",
+      title: label,
+      "aria-label": label,
+      on: { change: () => change(made.value) },
+    },
+    ...Object.entries(options).map(([value, text]) => element("option", { value }, text)),
+  );
+  return made;
+}
+
+/** Set a property only when it differs, so that unchanged elements cost nothing. */
+export function set(target, name, value) {
+  if (target[name] !== value) target[name] = value;
+}

@@ -1,0 +1,161 @@
+// What the editor holds: a caption and regions, and every way to change them. Pure: a drawing is
+// never changed, each function returns a new one.
+//
+// {caption, incoming, regions: [{text, box, weight, color, locked, hidden}]}; box: see geometry.js;
+// incoming: the fingerprint of the layout from another node that it began with.
+
+import { bounds, boxBetween, clamp, shiftInside, translate } from "./geometry.js";
+
+const VERSION = 1;
+
+/** Colors of new regions: reco_core/draw.py has the same. */
+export const PALETTE = [
+  "#e6194b",
+  "#3cb44b",
+  "#4363d8",
+  "#f58231",
+  "#911eb4",
+  "#46dce6",
+  "#f032e6",
+  "#bef014",
+  "#fabed4",
+  "#008080",
+  "#9a6324",
+  "#ffe119",
+];
+
+export const EMPTY = { caption: "", incoming: "", regions: [] };
+
+/** Read a drawing. "" is the empty one. Throws an Error that says what is wrong. */
+export function parseDrawing(text) {
+  if (!text.trim()) return EMPTY;
+  const data = JSON.parse(text);
+  if (!Array.isArray(data?.regions)) throw new Error("it has no regions");
+  return {
+    caption: String(data.caption ?? ""),
+    incoming: String(data.incoming ?? ""),
+    regions: data.regions.map(readRegion),
+  };
+}
+
+/** The text that parseDrawing reads; "" for a drawing on which nothing is. */
+export function formatDrawing({ caption, incoming, regions }) {
+  if (!caption && !incoming && !regions.length) return "";
+  const data = { version: VERSION, caption, regions: regions.map(writeRegion) };
+  return JSON.stringify(incoming ? { ...data, incoming } : data);
+}
+
+function readRegion(region, index) {
+  const box = Array.isArray(region?.box) ? region.box.map(Number) : [];
+  if (box.length !== 4 || !box.every(Number.isFinite)) {
+    throw new Error(`the box of region ${index + 1} is not four numbers`);
+  }
+  return {
+    text: String(region.text ?? ""),
+    box: boxBetween(box.slice(0, 2), box.slice(2)),
+    weight: Number.isFinite(region.weight) ? region.weight : 1,
+    color: /^#[0-9a-f]{6}$/i.test(region.color) ? region.color : PALETTE[index % PALETTE.length],
+    locked: region.locked === true,
+    hidden: region.hidden === true,
+  };
+}
+
+function writeRegion({ text, box, weight, color, locked, hidden }) {
+  const data = { text, box, weight, color };
+  if (locked) data.locked = true;
+  if (hidden) data.hidden = true;
+  return data;
+}
+
+/** A layout as the server reads it: without what the editor alone knows. size: in pixels. */
+export function toLayout({ caption, regions }, size) {
+  return {
+    version: VERSION,
+    caption,
+    width: size.width,
+    height: size.height,
+    regions: regions.map(({ text, box, weight, color }) => ({ text, box, weight, color })),
+  };
+}
+
+/** Indices of the regions that the layout will have: not hidden, and with a text. */
+export function completeRegions({ regions }) {
+  return indices(regions, (region) => !region.hidden && region.text.trim() !== "");
+}
+
+/** The drawing of a layout that came from elsewhere. */
+export function fromLayout(layout, incoming = "") {
+  return parseDrawing(JSON.stringify({ ...layout, incoming }));
+}
+
+export const withCaption = (drawing, caption) => ({ ...drawing, caption });
+
+/** Give some regions other properties: an object, or a function of (region, index). */
+export function changeRegions(drawing, selection, change) {
+  const chosen = new Set(selection);
+  const regions = drawing.regions.map((region, index) => {
+    if (!chosen.has(index)) return region;
+    return { ...region, ...(typeof change === "function" ? change(region, index) : change) };
+  });
+  return { ...drawing, regions };
+}
+
+// The functions below return {drawing, selection}: which regions are selected afterwards.
+
+export function addRegions(drawing, regions) {
+  const first = drawing.regions.length;
+  let added = drawing;
+  for (const region of regions) {
+    const complete = { text: "", weight: 1, locked: false, hidden: false, ...region };
+    complete.color = region.color ?? nextColor(added);
+    added = { ...added, regions: [...added.regions, complete] };
+  }
+  return { drawing: added, selection: added.regions.map((_, index) => index).slice(first) };
+}
+
+export function removeRegions(drawing, selection) {
+  const regions = drawing.regions.filter((_, index) => !selection.includes(index));
+  const next = Math.min(Math.min(...selection), regions.length - 1);
+  return { drawing: { ...drawing, regions }, selection: next < 0 ? [] : [next] };
+}
+
+/** Copies of some regions, shifted so that they can be seen. offset: [dx, dy]. */
+export function duplicateRegions(drawing, selection, offset) {
+  return addRegions(drawing, shifted(copies(drawing, selection), offset));
+}
+
+/** The regions as they are pasted: around a point, or where they were when there is none. */
+export function placeRegions(regions, point) {
+  if (!point || !regions.length) return regions;
+  const [x0, y0, x1, y1] = bounds(regions.map((region) => region.box));
+  return shifted(regions, [point[0] - (x0 + x1) / 2, point[1] - (y0 + y1) / 2]);
+}
+
+/** Put a region at another place in the order. */
+export function reorderRegion(drawing, from, to) {
+  const regions = [...drawing.regions];
+  const [moved] = regions.splice(from, 1);
+  regions.splice(clamp(to, 0, regions.length), 0, moved);
+  return { drawing: { ...drawing, regions }, selection: [regions.indexOf(moved)] };
+}
+
+/** Some regions, new and unlocked. */
+export function copies({ regions }, selection) {
+  return selection.map((index) => ({ ...regions[index], color: undefined, locked: false }));
+}
+
+function shifted(regions, offset) {
+  if (!regions.length) return regions;
+  const shift = shiftInside(bounds(regions.map((region) => region.box)), offset);
+  return regions.map((region) => ({ ...region, box: translate(region.box, shift) }));
+}
+
+/** The first color of the palette that no region has, else the next in turn. */
+function nextColor({ regions }) {
+  const used = new Set(regions.map((region) => region.color));
+  return PALETTE.find((color) => !used.has(color)) ?? PALETTE[regions.length % PALETTE.length];
+}
+
+export function indices(items, test) {
+  return items.flatMap((item, index) => (test(item) ? [index] : []));
+}

@@ -1,0 +1,294 @@
+// ReCo in ComfyUI's front end, and the only file that touches it: the editor's widget, and what
+// the editor needs to know of the workflow around its node.
+
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+import { LayoutEditor } from "./editor.js";
+
+const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
+const MIN_SIZE = { width: 480, height: 760 }; // of a new node
+const MIN_HEIGHT = 440; // of the editor, in pixels; also in editor.css
+const FOCUS_MS = 3000; // how long after a node went its successor gets the focus back
+
+const editors = new Set();
+const views = new Map(); // node -> what was selected when it was last removed
+let created = 0;
+let lastPicture = null; // {filename, subfolder, type}
+
+/** What a LayoutEditor asks of the application around it. */
+class ComfyHost {
+  constructor(node) {
+    this.node = node;
+    this.sent = {}; // what the server sent when the node last ran: {size, image}
+  }
+
+  /** {width, height} of the picture in pixels. */
+  size() {
+    return { width: this.side("width", 0), height: this.side("height", 1) };
+  }
+
+  side(name, axis) {
+    const widget = this.sideWidget(name);
+    if (!this.isLinked(name)) return positive(widget?.value) ?? 512;
+    return positive(this.linkedValue(name)) ?? this.sent.size?.[axis] ?? positive(widget?.value) ?? 512;
+  }
+
+  setSize(width, height) {
+    for (const [name, value] of Object.entries({ width, height })) {
+      const widget = this.sideWidget(name);
+      if (!widget || this.isLinked(name) || widget.value === value) continue;
+      widget.value = value;
+      widget.callback?.(value);
+    }
+  }
+
+  sideWidget(name) {
+    return this.node.widgets?.find((widget) => widget.name === name);
+  }
+
+  isLinked(name) {
+    return this.node.inputs?.find((input) => input.name === name)?.link != null;
+  }
+
+  /** The number that a link brings, if the node it comes from shows it in a widget. */
+  linkedValue(name) {
+    const origin = originOf(this.node, name);
+    const named = origin?.widgets?.find((widget) => widget.name === name);
+    return (named ?? origin?.widgets?.find((widget) => widget.name === "value"))?.value;
+  }
+
+  /** End a step of ComfyUI's undo. */
+  commit() {
+    const { widget } = this;
+    widget?.callback?.(widget.value);
+    this.node.graph?.setDirtyCanvas?.(true, true);
+    const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+    if (tracker?.captureCanvasState) tracker.captureCanvasState();
+    else tracker?.checkState?.();
+  }
+
+  preferences() {
+    return this.node.properties?.reco_editor ?? {};
+  }
+
+  setPreferences(preferences) {
+    this.node.properties.reco_editor = { ...preferences };
+    this.commit();
+  }
+
+  /** Address of the picture behind the boxes, or null. */
+  background(kind) {
+    const picture = { image: this.sent.image, last: lastPicture }[kind];
+    return picture ? api.apiURL(`/view?${new URLSearchParams(picture)}`) : null;
+  }
+
+  zoom() {
+    return app.canvas?.ds?.scale || 1;
+  }
+
+  /** The ReCo checkpoint that will read this node's layout, or "" when that cannot be told. */
+  checkpoint() {
+    const readers = layoutReaders(this.node);
+    const loaders = readers.map((reader) => loaderOf(reader)).filter(Boolean);
+    const all = this.node.graph?.nodes?.filter(isLoader) ?? [];
+    const loader = loaders[0] ?? (all.length === 1 ? all[0] : null);
+    return loader?.widgets?.find((widget) => widget.name === "ckpt_name")?.value ?? "";
+  }
+
+  count(layout, checkpoint) {
+    return ask("count", { layout, checkpoint });
+  }
+
+  async read(text) {
+    return (await ask("read", { text, ...this.size() })).layout;
+  }
+
+  write(layout) {
+    return ask("write", { layout });
+  }
+}
+
+/** The answer of nodes/routes.py. Throws an Error with its message. */
+async function ask(path, body) {
+  const response = await api.fetchApi(`/reco/${path}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error);
+  return answer;
+}
+
+const positive = (value) => (Number(value) > 0 ? Number(value) : null);
+
+// The workflow around a node
+
+const isLoader = (node) => node.comfyClass === "ReCoLoadCheckpoint";
+
+function originOf(node, inputName) {
+  const link = node.inputs?.find((input) => input.name === inputName)?.link;
+  const origin = link == null ? null : node.graph?.links?.get?.(link) ?? node.graph?.links?.[link];
+  return origin ? node.graph.getNodeById(origin.origin_id) : null;
+}
+
+/** The nodes that a node's layout reaches, through others that pass layouts on. */
+function layoutReaders(node) {
+  const found = new Set([node]);
+  for (const sender of found) {
+    for (const output of sender.outputs ?? []) {
+      if (output.type !== "RECO_LAYOUT") continue;
+      for (const id of output.links ?? []) {
+        const link = node.graph.links.get?.(id) ?? node.graph.links[id];
+        const reader = link && node.graph.getNodeById(link.target_id);
+        if (reader) found.add(reader);
+      }
+    }
+  }
+  return [...found];
+}
+
+/** The loader whose CLIP a node reads, through others that change it. */
+function loaderOf(node) {
+  const seen = new Set();
+  for (let at = originOf(node, "clip"); at && !seen.has(at); at = originOf(at, "clip")) {
+    if (isLoader(at)) return at;
+    seen.add(at);
+  }
+  return null;
+}
+
+// The widget
+
+function addEditor(node, name) {
+  const host = new ComfyHost(node);
+  const editor = new LayoutEditor(host);
+  // A type of its own for each instance: Nodes 2.0 would keep a former one's element otherwise.
+  host.widget = node.addDOMWidget(name, `reco_editor:${++created}`, editor.element, {
+    getValue: () => editor.value,
+    setValue: (value) => {
+      editor.value = value;
+    },
+    getMinHeight: () => MIN_HEIGHT,
+    hideOnZoom: false,
+    socketless: true,
+    selectOn: ["focus", "pointerdown"],
+  });
+  editors.add(editor);
+  passToCanvas(editor.element);
+  for (const side of ["width", "height"]) {
+    const widget = host.sideWidget(side);
+    if (widget) chain(widget, "callback", () => editor.refresh());
+  }
+  chain(node, "onConfigure", () => restoreView(node, editor));
+  chain(node, "onConnectionsChange", () => editor.refresh());
+  chain(node, "onExecuted", ({ reco_editor: sent }) => {
+    if (!sent) return;
+    host.sent = sent[0];
+    if (sent[0].incoming) editor.receive(sent[0].incoming);
+    editor.refresh();
+  });
+  chain(host.widget, "onRemove", () => {
+    saveView(node, editor);
+    editors.delete(editor);
+    editor.remove();
+  });
+  return { widget: host.widget, minWidth: MIN_SIZE.width, minHeight: MIN_SIZE.height };
+}
+
+/** Call something after a method that others may have put there. */
+function chain(object, method, call) {
+  const before = object[method];
+  object[method] = function (...parameters) {
+    const result = before?.apply(this, parameters);
+    call(...parameters);
+    return result;
+  };
+}
+
+const viewKey = (node) => `${node.graph?.id}:${node.id}`;
+
+/** Undo puts new nodes in place of the old: let their editors go on where these were. */
+function saveView(node, editor) {
+  const focused = document.activeElement === editor.stage.element;
+  views.set(viewKey(node), { selection: editor.selection, focused, at: Date.now() });
+}
+
+function restoreView(node, editor) {
+  const view = views.get(viewKey(node));
+  views.delete(viewKey(node));
+  if (!view) return;
+  editor.select(view.selection.filter((index) => index < editor.drawing.regions.length));
+  if (view.focused && Date.now() - view.at < FOCUS_MS) {
+    // It gets a size when it is put into the page.
+    const observer = new ResizeObserver(() => {
+      if (!editor.element.isConnected) return;
+      editor.stage.element.focus({ preventScroll: true });
+      observer.disconnect();
+    });
+    observer.observe(editor.element);
+  }
+}
+
+/** Let the wheel zoom and the middle button pan ComfyUI's canvas, as everywhere else. */
+function passToCanvas(element) {
+  const wheel = (event) => {
+    const scrolls = event.target.closest("textarea, .reco-list");
+    if (scrolls && scrolls.scrollHeight > scrolls.clientHeight && !event.ctrlKey) return;
+    if (globalThis.LiteGraph?.vueNodesMode) return; // the node does it
+    event.preventDefault();
+    app.canvas.processMouseWheel(event);
+  };
+  element.addEventListener("wheel", wheel, { passive: false });
+  const isMiddle = ({ button, buttons }) => button === 1 || (buttons & 4) === 4;
+  const pan = {
+    pointerdown: "processMouseDown",
+    pointermove: "processMouseMove",
+    pointerup: "processMouseUp",
+  };
+  for (const [name, method] of Object.entries(pan)) {
+    element.addEventListener(name, (event) => {
+      if (isMiddle(event)) app.canvas[method](event);
+    });
+  }
+}
+
+// What happens around all editors
+
+function refreshAll() {
+  editors.forEach((editor) => editor.refresh());
+}
+
+function keepLastPicture({ detail }) {
+  const pictures = detail?.output?.images;
+  if (!pictures?.length) return;
+  const { filename, subfolder = "", type } = pictures.at(-1);
+  lastPicture = { filename, subfolder, type };
+  refreshAll();
+}
+
+/** Tags keep a readable size: place them again when ComfyUI's zoom changes. */
+function followZoom() {
+  let zoom = 1;
+  const check = () => {
+    const now = app.canvas?.ds?.scale ?? 1;
+    if (now !== zoom) editors.forEach((editor) => editor.stage.renderTags());
+    zoom = now;
+  };
+  addEventListener("wheel", () => requestAnimationFrame(check), { capture: true, passive: true });
+  addEventListener("pointerup", () => requestAnimationFrame(check), { capture: true });
+}
+
+app.registerExtension({
+  name: "comfyui.reco",
+  getCustomWidgets: () => ({ [WIDGET_TYPE]: addEditor }),
+  setup() {
+    const sheet = document.createElement("link");
+    sheet.rel = "stylesheet";
+    sheet.href = new URL("../css/editor.css", import.meta.url).href;
+    document.head.append(sheet);
+    api.addEventListener("executed", keepLastPicture);
+    api.addEventListener("graphChanged", refreshAll);
+    followZoom();
+  },
+});

@@ -1,0 +1,289 @@
+// The canvas of the editor: boxes, tags, handles, and what the pointer does to them.
+
+import { element, set } from "./dom.js";
+import { HANDLES, bounds, clamp } from "./geometry.js";
+import * as gestures from "./gestures.js";
+import { TextInPlace } from "./text_in_place.js";
+import { placeTags } from "./tags.js";
+import { describeBox } from "./units.js";
+
+const DRAG_PX = 3; // less is a click
+const SNAP_PX = 6; // how near another box's edge draws, on the screen
+const TAG_PX = 12;
+
+export class Stage {
+  constructor(editor) {
+    this.editor = editor;
+    this.boxes = [];
+    this.tags = [];
+    this.drag = null;
+    this.pointer = null; // where the pointer is, or null when it is elsewhere
+    this.background = element("img", { class: "reco-background", alt: "", draggable: false });
+    this.guides = element("div", { class: "reco-guides" });
+    this.handles = HANDLES.map((handle) =>
+      element("div", { class: `reco-handle reco-handle-${handle}`, dataset: { handle } }),
+    );
+    this.frame = element("div", { class: "reco-selection" }, ...this.handles);
+    this.marquee = element("div", { class: "reco-marquee" });
+    this.lines = ["x", "y"].map((axis) => element("div", { class: `reco-line reco-line-${axis}` }));
+    this.boxLayer = element("div", { class: "reco-layer" });
+    this.tagLayer = element("div", { class: "reco-layer reco-tags", "aria-hidden": "true" });
+    this.element = element(
+      "div",
+      {
+        class: "reco-stage",
+        tabIndex: 0,
+        role: "listbox",
+        "aria-label": "Regions of the picture",
+        "aria-multiselectable": "true",
+        "aria-describedby": editor.hintId,
+        on: {
+          pointerdown: (event) => this.pointerDown(event),
+          pointermove: (event) => this.pointerMove(event),
+          pointerup: (event) => this.pointerUp(event),
+          pointercancel: () => this.cancel(),
+          lostpointercapture: () => this.cancel(),
+          pointerleave: () => (this.pointer = null),
+          dblclick: (event) => this.doubleClick(event),
+        },
+      },
+      this.background,
+      this.guides,
+      this.boxLayer,
+      this.frame,
+      this.tagLayer,
+      this.marquee,
+      ...this.lines,
+    );
+    this.text = new TextInPlace(editor, this.element);
+    this.measure = document.createElement("canvas").getContext("2d");
+  }
+
+  // What is to be seen
+
+  render() {
+    const { drawing, selection, size, unfit } = this.editor;
+    this.element.style.setProperty("--reco-aspect", String(size.width / size.height));
+    this.fill(this.boxes, this.boxLayer, drawing.regions.length, makeBox);
+    this.fill(this.tags, this.tagLayer, drawing.regions.length, makeTag);
+    drawing.regions.forEach((region, index) => {
+      const box = this.boxes[index];
+      const selected = selection.includes(index);
+      place(box, region.box);
+      set(box.style, "color", region.color);
+      box.classList.toggle("reco-selected", selected);
+      box.classList.toggle("reco-locked", region.locked);
+      box.classList.toggle("reco-unfit", unfit.has(index));
+      set(box, "hidden", region.hidden);
+      set(box, "ariaSelected", String(selected));
+      set(box, "ariaLabel", describe(region, index, size));
+    });
+    const active = selection.length ? this.boxes[selection.at(-1)].id : "";
+    if (this.element.getAttribute("aria-activedescendant") !== active) {
+      this.element.setAttribute("aria-activedescendant", active);
+    }
+    this.renderFrame();
+    this.renderTags();
+    this.text.follow();
+  }
+
+  renderFrame() {
+    const { drawing, selection } = this.editor;
+    const shown = selection.map((i) => drawing.regions[i]).filter((region) => !region.hidden);
+    set(this.frame, "hidden", !shown.length);
+    if (!shown.length) return;
+    place(this.frame, bounds(shown.map(({ box }) => box)));
+    this.frame.classList.toggle("reco-fixed", shown.every(({ locked }) => locked));
+  }
+
+  renderTags() {
+    const { drawing, selection } = this.editor;
+    const [width, height] = [this.element.clientWidth, this.element.clientHeight];
+    if (!width) return;
+    const font = clamp(TAG_PX / this.editor.host.zoom(), TAG_PX, 2.5 * TAG_PX);
+    this.tagLayer.style.fontSize = `${font}px`;
+    this.measure.font = `${font}px sans-serif`;
+    const shown = drawing.regions.flatMap((region, index) => (region.hidden ? [] : [index]));
+    const boxes = shown.map((index) =>
+      drawing.regions[index].box.map((edge, side) => edge * (side % 2 ? height : width)),
+    );
+    const labels = shown.map((index) => `${index + 1} ${drawing.regions[index].text.trim()}`.trim());
+    const sizes = labels.map((label, i) => {
+      const room = Math.max(boxes[i][2] - boxes[i][0], 2.5 * font);
+      return [Math.min(this.measure.measureText(label).width + font, room, width), 1.5 * font];
+    });
+    const spots = placeTags(boxes, sizes, [width, height]);
+    drawing.regions.forEach((region, index) => set(this.tags[index], "hidden", region.hidden));
+    shown.forEach((index, i) => {
+      const tag = this.tags[index];
+      const { color } = drawing.regions[index];
+      set(tag, "textContent", labels[i]);
+      set(tag.style, "left", `${spots[i][0]}px`);
+      set(tag.style, "top", `${spots[i][1]}px`);
+      set(tag.style, "width", `${sizes[i][0]}px`);
+      set(tag.style, "backgroundColor", color);
+      set(tag.style, "color", inkOn(color));
+      tag.classList.toggle("reco-selected", selection.includes(index));
+    });
+  }
+
+  fill(elements, layer, count, make) {
+    while (elements.length > count) elements.pop().remove();
+    while (elements.length < count) {
+      elements.push(make(elements.length, this.editor.id));
+      layer.append(elements.at(-1));
+    }
+  }
+
+  showBackground(url, dim) {
+    set(this.background, "hidden", !url);
+    if (url && this.background.src !== new URL(url, location.href).href) this.background.src = url;
+    set(this.background.style, "opacity", String(1 - dim));
+  }
+
+  showGuides(kind) {
+    set(this.guides.dataset, "kind", kind);
+  }
+
+  // What the pointer does
+
+  /** The pointer's place, as fractions of the image; it may be outside. */
+  pointAt({ clientX, clientY }) {
+    const { left, top, width, height } = this.element.getBoundingClientRect();
+    return [(clientX - left) / width, (clientY - top) / height];
+  }
+
+  pointerDown(event) {
+    if (event.button !== 0 || this.drag || this.text.contains(event.target)) return;
+    this.text.keep();
+    const { editor } = this;
+    const point = this.pointAt(event);
+    const stack = gestures.stackAt(editor.drawing, point);
+    const { gesture, selection, click } = this.gestureFor(event, stack);
+    const before = { drawing: editor.drawing, selection: editor.selection };
+    editor.select(selection);
+    this.drag = { gesture, click, before, from: event, moved: false, run: null, point };
+    this.element.setPointerCapture(event.pointerId);
+  }
+
+  /** What pressing here begins, what is selected at once, and what is if it remains a click. */
+  gestureFor(event, stack) {
+    const { selection } = this.editor;
+    const { handle } = event.target.dataset;
+    if (handle) return { gesture: (context) => gestures.scale(context, handle), selection };
+    if (event.ctrlKey || event.metaKey) return { gesture: gestures.draw, selection: [] };
+    if (event.shiftKey && !stack.length) return { gesture: gestures.marquee, selection };
+    if (!stack.length) return { gesture: gestures.draw, selection: [] };
+    if (event.altKey) {
+      const below = stack[(stack.indexOf(selection.at(-1)) + 1) % stack.length];
+      return { gesture: gestures.move, selection: [below] };
+    }
+    const held = stack.find((index) => selection.includes(index));
+    if (event.shiftKey) {
+      const others = selection.filter((index) => index !== held);
+      const toggled = held === undefined ? [...selection, stack[0]] : others;
+      return { gesture: gestures.move, selection: toggled };
+    }
+    if (held === undefined) return { gesture: gestures.move, selection: [stack[0]] };
+    return { gesture: gestures.move, selection, click: [held] };
+  }
+
+  pointerMove(event) {
+    this.pointer = this.pointAt(event);
+    const { drag, editor } = this;
+    if (!drag) return;
+    if (!(event.buttons & 1)) return this.finish();
+    const distance = Math.hypot(
+      event.clientX - drag.from.clientX,
+      event.clientY - drag.from.clientY,
+    );
+    if (!drag.moved && distance < DRAG_PX) return;
+    drag.moved = true;
+    drag.run ??= drag.gesture(this.context(drag));
+    const keys = { free: event.altKey, proportions: event.shiftKey };
+    const { drawing, selection, marquee, lines } = drag.run(this.pointer, keys);
+    this.showDrag(marquee, lines);
+    editor.preview(drawing, selection);
+  }
+
+  context({ point }) {
+    const { drawing, selection, size, minimum, snapping } = this.editor;
+    const { width, height } = this.element.getBoundingClientRect();
+    const tolerance = [SNAP_PX / width, SNAP_PX / height];
+    return {
+      drawing,
+      selection,
+      size,
+      minimum,
+      start: point,
+      snapping: { ...snapping, tolerance },
+    };
+  }
+
+  showDrag(marquee, lines) {
+    set(this.marquee, "hidden", !marquee);
+    if (marquee) place(this.marquee, marquee);
+    this.lines.forEach((line, axis) => {
+      const [at] = lines[axis];
+      set(line, "hidden", at === undefined);
+      if (at !== undefined) set(line.style, axis ? "top" : "left", `${100 * at}%`);
+    });
+  }
+
+  pointerUp(event) {
+    if (event.button === 0) this.finish();
+  }
+
+  finish() {
+    const { drag, editor } = this;
+    if (!drag) return;
+    this.drag = null;
+    this.showDrag(null, [[], []]);
+    if (!drag.moved && drag.click) editor.select(drag.click);
+    if (editor.drawing !== drag.before.drawing) editor.commit();
+  }
+
+  /** End a drag as if it had not been. */
+  cancel() {
+    const { drag } = this;
+    if (!drag) return false;
+    this.drag = null;
+    this.showDrag(null, [[], []]);
+    this.editor.preview(drag.before.drawing, drag.before.selection);
+    return true;
+  }
+
+  doubleClick(event) {
+    event.stopPropagation();
+    const { drawing, selection } = this.editor;
+    const stack = gestures.stackAt(drawing, this.pointAt(event));
+    const index = stack.find((candidate) => selection.includes(candidate)) ?? stack[0];
+    if (index !== undefined && !this.text.contains(event.target)) this.text.open(index);
+  }
+}
+
+const makeBox = (index, editorId) =>
+  element("div", { class: "reco-box", role: "option", id: `${editorId}-box-${index}` });
+
+const makeTag = () => element("div", { class: "reco-tag" });
+
+/** Put an element where a box is. */
+function place({ style }, [x0, y0, x1, y1]) {
+  set(style, "left", percent(x0));
+  set(style, "top", percent(y0));
+  set(style, "width", percent(x1 - x0));
+  set(style, "height", percent(y1 - y0));
+}
+
+const percent = (fraction) => `${Number((100 * fraction).toFixed(4))}%`;
+
+function describe({ text, box, locked }, index, size) {
+  const state = locked ? ", locked" : "";
+  return `Region ${index + 1}: ${text.trim() || "no text"}, ${describeBox(box, size)}${state}`;
+}
+
+/** Black or white, whichever is read better on a color. */
+function inkOn(color) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 128 ? "#000" : "#fff";
+}

@@ -169,6 +169,14 @@ class ComfyPage:
         """Where a node with its title is on the page."""
         return self.page.evaluate("id => harness.rect(id)", node)
 
+    def widget_rect(self, node: str, widget: str) -> dict[str, float]:
+        """Where a widget is on the page, whatever draws it."""
+        return self.page.evaluate("words => harness.widgetRect(...words)", [node, widget])
+
+    def hover(self, rect: dict[str, float]) -> None:
+        """Move the mouse to the middle of a rectangle."""
+        self.page.mouse.move(rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2)
+
     def element(self, node: str, widget: str) -> Locator:
         """The element of a DOM widget. Ask again after undo or loading, which make a new one."""
         mark = self.page.evaluate("words => harness.mark(...words)", [node, widget])
@@ -230,9 +238,11 @@ class ComfyPage:
             lambda answer: answer.request.method == "POST" and answer.url.endswith("/prompt")
         ) as answered:
             self.page.get_by_test_id("queue-button").click()
+        # A workflow that is not valid is answered too, with what is wrong in it.
         answer = answered.value.json()
         assert "prompt_id" in answer, f"ComfyUI refused the workflow: {answer}"
         entry = self.server.wait(answer["prompt_id"], timeout)
+        self.page.wait_for_function("id => harness.done.has(id)", arg=answer["prompt_id"])
         self._settle()
         return entry
 
@@ -251,6 +261,7 @@ class ComfyPage:
 
     def _wait_until_ready(self) -> None:
         self.page.wait_for_function("() => harness.ready()")
+        self.page.evaluate("() => harness.listen()")
         self._settle()
 
     def _settle(self) -> None:

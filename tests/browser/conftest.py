@@ -24,7 +24,8 @@ FLAGS = (
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
-    with ComfyServer(tmp_path_factory.mktemp("comfyui")) as running:
+    # Without a cache every run computes and reports anew, also one that a test before it made.
+    with ComfyServer(tmp_path_factory.mktemp("comfyui"), ["--cache-none"]) as running:
         yield running
 
 

@@ -2,6 +2,13 @@
 // Node ids are those of the graph that is shown: the workflow, or the subgraph that was entered.
 
 window.harness = {
+  done: new Set(), // ids of prompts that the editor knows to be finished
+
+  listen() {
+    for (const event of ["execution_success", "execution_error", "execution_interrupted"])
+      window.app.api.addEventListener(event, ({ detail }) => this.done.add(detail.prompt_id));
+  },
+
   // The editor has restored its workflows and taken its spinner away.
   ready() {
     return Boolean(window.graph && window.app?.extensionManager?.spinner === false);
@@ -106,6 +113,25 @@ window.harness = {
       width: width * scale,
       height: height * scale,
     };
+  },
+
+  // Where a widget is on the page, in CSS pixels. Vue nodes label each with its name.
+  widgetRect(id, name) {
+    const widget = this.widget(id, name);
+    if (widget.element?.isConnected) return widget.element.getBoundingClientRect().toJSON();
+    const node = this.node(id);
+    const rows = this.element(id)?.querySelectorAll('[data-testid="node-widget"]');
+    if (rows) {
+      const label = widget.label ?? name;
+      const row = [...rows].find((each) => each.innerText.split("\n")[0].trim() === label);
+      if (!row) throw new Error(`node ${id} does not show its widget ${name}`);
+      return row.getBoundingClientRect().toJSON();
+    }
+    const { scale } = window.app.canvas.ds;
+    const { x, y, width } = this.rect(id);
+    const top = y + (node.pos[1] - node.boundingRect[1] + widget.y) * scale;
+    const height = (widget.computedHeight ?? window.LiteGraph.NODE_WIDGET_HEIGHT) * scale;
+    return { x, y: top, width, height };
   },
 
   // x, y, width, height of a node with its title, in the graph's units.

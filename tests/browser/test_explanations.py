@@ -1,0 +1,52 @@
+"""What the editor tells about each node: its help page and its tooltips."""
+
+import json
+
+import pytest
+from comfy_page import ComfyPage
+from playwright.sync_api import expect
+
+DRAWN = ("INT", "FLOAT", "COMBO", "BOOLEAN")  # the classic renderer explains those it draws itself
+
+
+def our_nodes(comfy: ComfyPage) -> dict[str, dict]:
+    """Node type -> what the server tells of it."""
+    every = json.loads(comfy.server.get("/object_info"))
+    return {name: info for name, info in every.items() if info["category"].startswith("ReCo")}
+
+
+def tooltips(info: dict) -> dict[str, str]:
+    """The tooltip of each input that is a number, a choice or a switch."""
+    groups = [info["input"].get(group, {}) for group in ("required", "optional")]
+    inputs = {name: spec for group in groups for name, spec in group.items()}
+    return {
+        name: spec[1]["tooltip"]
+        for name, spec in inputs.items()
+        if spec[0] in DRAWN and not spec[1].get("forceInput")
+    }
+
+
+@pytest.mark.parametrize("renderer", ["vue"])
+def test_the_info_button_opens_the_help_page_of_each_node(comfy: ComfyPage) -> None:
+    shown = comfy.page.locator(".node-help-content .markdown-content")
+    for place, (name, info) in enumerate(our_nodes(comfy).items()):
+        node = comfy.add_node(name, at=(0, 2000 * place))
+        comfy.show(node)
+        comfy.select(node)
+        comfy.page.get_by_test_id("info-button").click()
+        # The text that the editor makes up where there is no page has no such heading.
+        expect(shown.get_by_role("heading", name=info["display_name"], exact=True)).to_be_visible()
+        expect(shown.get_by_role("heading", name="Input").first).to_be_visible()
+    comfy.screenshot("help")
+
+
+def test_the_mouse_over_a_widget_shows_its_tooltip(comfy: ComfyPage) -> None:
+    comfy.set_setting("LiteGraph.Node.TooltipDelay", 0)
+    bubble = comfy.page.locator(".node-tooltip, .p-tooltip-text").filter(visible=True)
+    for place, (name, info) in enumerate(our_nodes(comfy).items()):
+        node = comfy.add_node(name, at=(0, 2000 * place))
+        comfy.show(node)
+        for widget, tooltip in list(tooltips(info).items())[:1]:
+            comfy.hover(comfy.widget_rect(node, widget))
+            expect(bubble).to_contain_text(tooltip)
+    comfy.screenshot("tooltip")

@@ -190,7 +190,7 @@ def _box_texts(boxes: Sequence[Any], texts: Sequence[str]) -> list[str]:
         return [_own_text(index, box) for index, box in enumerate(boxes)]
     if len(texts) not in (1, len(boxes)):
         raise ValueError(
-            f"{len(texts)} texts for {len(boxes)} boxes: give one text for each box, or one for all"
+            f"{len(texts)} texts for {len(boxes)} box(es): give one for each box, or one for all"
         )
     return list(texts) if len(texts) == len(boxes) else list(texts) * len(boxes)
 

@@ -19,6 +19,7 @@ sys.path.append(str(HERE))
 
 from inside import Inside  # noqa: E402
 from random_checkpoint import CLIP_VOCABULARY, Size, random_state_dict  # noqa: E402
+from workflows import node  # noqa: E402
 
 from comfy_server import FETCHED_COMFYUI, ComfyServer, given_comfyui  # noqa: E402
 from reco_core import write_checkpoint  # noqa: E402
@@ -118,3 +119,21 @@ def run(server):
         return images, entry
 
     return run_workflow
+
+
+@pytest.fixture
+def boxes_of(server):
+    """Run a workflow in API format: the boxes, elements and texts of its node named layout."""
+
+    def run_and_read(**nodes):
+        shown = {
+            name: node("PreviewAny", source=["to_boxes", index])
+            for index, name in enumerate(("bboxes", "elements", "texts"))
+        }
+        to_boxes = node("ReCoLayoutToBoxes", layout=["layout", 0])
+        outputs = server.wait(server.post_prompt({**nodes, "to_boxes": to_boxes, **shown}))
+        bboxes, elements, texts = (outputs["outputs"][name]["text"][0] for name in shown)
+        (frame,) = json.loads(bboxes)
+        return frame, json.loads(elements), texts
+
+    return run_and_read

@@ -279,8 +279,8 @@ def test_a_picture_of_any_size_gives_the_nearest_legal_layout_and_the_same_fract
 @pytest.mark.parametrize(
     ("boxes", "options", "message"),
     [
-        ([CAT, DOG], {"texts": ["a", "b", "c"]}, "3 texts for 2 boxes"),
-        ([], {"texts": ["a", "b"]}, "2 texts for 0 boxes"),
+        ([CAT, DOG], {"texts": ["a", "b", "c"]}, "3 texts for 2 box"),
+        ([], {"texts": ["a", "b"]}, "2 texts for 0 box"),
         ([CAT, {**DOG, "label": ""}], {}, "box 2 has no text and brings none"),
         ([[CAT], [DOG]], {"frame": 2}, "no frame 2: the boxes have frames 0 to 1"),
         ([{"x": 0, "y": 0}], {"texts": ["a"]}, "box 1 is not a bounding box"),

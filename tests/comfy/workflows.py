@@ -1,0 +1,38 @@
+"""Small workflows in API format, around a layout of two pets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reco_core import Box, Layout, Region
+
+DOG = Region("a dog", Box(0.125, 0.25, 0.5, 0.75), color="#AA0000")
+CAT = Region("a cat, left of it", Box(0.5, 0.25, 1.0, 1.0))
+PETS = Layout("pets", (DOG, CAT), 128, 64)
+DOG_PIXELS = {"x": 16, "y": 16, "width": 48, "height": 32}
+CAT_PIXELS = {"x": 64, "y": 16, "width": 64, "height": 48}
+
+
+def node(kind: str, **inputs) -> dict:
+    return {"class_type": kind, "inputs": inputs}
+
+
+def value(data) -> dict:
+    """A list as a node's input: ComfyUI reads a bare one as a link."""
+    return {"__value__": data}
+
+
+def layout_node(layout: Layout = PETS) -> dict:
+    return node("ReCoLayoutFromText", text=layout.to_json(), width=512, height=512)
+
+
+def places(boxes: list[dict]) -> list[dict]:
+    return [{key: box[key] for key in ("x", "y", "width", "height")} for box in boxes]
+
+
+def needs(server, kind: str) -> None:
+    """Skip the test where ComfyUI lacks a node, as older ones do."""
+    if not json.loads(server.get(f"/object_info/{kind}")):
+        pytest.skip(f"this ComfyUI has no {kind}")

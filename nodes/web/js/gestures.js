@@ -9,6 +9,8 @@
 import { addRegions, changeRegions, indices } from "./drawing.js";
 import * as geometry from "./geometry.js";
 
+const ROUNDING = 1e-9; // what arithmetic may lose of a length
+
 /** Draw a new box. One that stays below the minimum is not drawn. */
 export function draw(context) {
   const { drawing, selection, start, minimum } = context;
@@ -17,7 +19,7 @@ export function draw(context) {
     const from = snapPoint(start, targets, context, keys);
     const to = snapPoint(point, targets, context, keys);
     const box = geometry.boxBetween(from.point, to.point);
-    const drawn = box[2] - box[0] >= minimum[0] && box[3] - box[1] >= minimum[1];
+    const drawn = [0, 1].every((axis) => box[axis + 2] - box[axis] >= minimum[axis] - ROUNDING);
     const state = drawn ? addRegions(drawing, [{ box }]) : { drawing, selection };
     return { ...state, marquee: null, lines: to.lines };
   };

@@ -22,7 +22,7 @@ export function placeTags(boxes, sizes, area) {
   });
 }
 
-/** Inside the box's corners, then around it, then below one another down its left edge. */
+/** Inside the box's corners, then around it, then in rows and columns over the whole canvas. */
 function* spots([x0, y0, x1, y1], [width, height], area) {
   const [right, bottom] = [x1 - width, y1 - height];
   const corners = [
@@ -35,14 +35,22 @@ function* spots([x0, y0, x1, y1], [width, height], area) {
     [right, y0 - height],
     [right, y1],
   ];
-  for (let y = y0 + height; y + height <= Math.min(y1, y0 + 12 * height); y += height) {
-    corners.push([x0, y]);
-  }
-  for (const [left, top] of corners) {
+  const inside = ([left, top]) => {
     const x = clamp(left, 0, Math.max(0, area[0] - width));
     const y = clamp(top, 0, Math.max(0, area[1] - height));
-    yield [x, y, x + width, y + height];
+    return [x, y, x + width, y + height];
+  };
+  yield* corners.map(inside);
+  const [left, top] = inside([x0, y0]);
+  for (const x of steps(left, width, area[0])) {
+    for (const y of steps(top, height, area[1])) yield [x, y, x + width, y + height];
   }
+}
+
+/** From start on while there is room for another length, then back from there. */
+function* steps(start, length, end) {
+  for (let at = start; at + length <= end; at += length) yield at;
+  for (let at = start - length; at >= 0; at -= length) yield at;
 }
 
 function sharedArea(a, b) {

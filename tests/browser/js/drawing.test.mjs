@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import * as editing from "../../../nodes/web/js/drawing.js";
+import { bounds } from "../../../nodes/web/js/geometry.js";
+import { assertClose, assertInside, sizeOf } from "./close.mjs";
+import { boxesOf, drawingOf, frozen } from "./drawings.mjs";
+import { always } from "./random.mjs";
+
+const { EMPTY, PALETTE, formatDrawing, parseDrawing } = editing;
+
+const A = [0.1, 0.1, 0.3, 0.3];
+const B = [0.4, 0.2, 0.6, 0.5];
+const C = [0.5, 0.6, 0.9, 1];
+const colorsOf = ({ regions }) => regions.map(({ color }) => color);
+const textsOf = ({ regions }) => regions.map(({ text }) => text);
+const named = (...texts) => drawingOf(...texts.map((text) => ({ text, box: A })));
+
+test("the palette is that of the pictures drawn in Python", () => {
+  const source = readFileSync(new URL("../../../reco_core/draw.py", import.meta.url), "utf8");
+  const [, tuple] = source.match(/^PALETTE = \(([^)]*)\)/m);
+  assert.deepEqual(PALETTE, tuple.match(/#\w+/g));
+});
+
+test("an empty text is the empty drawing, and the other way round", () => {
+  assert.deepEqual(parseDrawing(""), EMPTY);
+  assert.deepEqual(parseDrawing(" \n"), EMPTY);
+  assert.equal(formatDrawing(EMPTY), "");
+});
+
+test("a drawing is read as it was written", () => {
+  always((random) => {
+    const regions = random.boxes(random.integer(0, 15)).map((box) => ({
+      box,
+      text: random.pick(["", "a cat", '"<1>" \\ Käse\n']),
+      weight: random.between(-1, 2),
+      locked: random.pick([true, false]),
+      hidden: random.pick([true, false]),
+    }));
+    const caption = random.pick(["", "a street"]);
+    const drawing = { ...drawingOf(...regions), caption, incoming: random.pick(["", "a1b2"]) };
+    assert.deepEqual(parseDrawing(formatDrawing(drawing)), drawing);
+  });
+});
+
+test("only what is set is saved", () => {
+  const saved = (drawing) => JSON.parse(formatDrawing(drawing));
+  const [plain, special] = saved(drawingOf(A, { box: B, locked: true, hidden: true })).regions;
+  assert.deepEqual(Object.keys(plain), ["text", "box", "weight", "color"]);
+  assert.equal(special.locked && special.hidden, true);
+  assert.ok(!("incoming" in saved(drawingOf(A))));
+  assert.equal(saved({ ...EMPTY, incoming: "a1b2" }).incoming, "a1b2");
+});
+
+test("what cannot be read says why", () => {
+  const region = (box) => JSON.stringify({ regions: [{ box: A }, { box }] });
+  assert.throws(() => parseDrawing("{"), SyntaxError);
+  assert.throws(() => parseDrawing("null"), /no regions/);
+  assert.throws(() => parseDrawing('{"caption": "a"}'), /no regions/);
+  assert.throws(() => parseDrawing(region([0, 0, 1])), /box of region 2 is not four numbers/);
+  assert.throws(() => parseDrawing(region([0, 0, 1, "x"])), /region 2/);
+  assert.throws(() => parseDrawing(region(undefined)), /region 2/);
+});
+
+test("what a region lacks is filled in, and its box is put in order", () => {
+  const text = JSON.stringify({ regions: [{ box: [0.9, 0, 0.2, 7] }, { box: A, color: "red" }] });
+  const { caption, incoming, regions } = parseDrawing(text);
+  assert.deepEqual([caption, incoming], ["", ""]);
+  assert.deepEqual(regions[0], {
+    text: "",
+    box: [0.2, 0, 0.9, 1],
+    weight: 1,
+    color: PALETTE[0],
+    locked: false,
+    hidden: false,
+  });
+  assert.equal(regions[1].color, PALETTE[1]);
+});
+
+test("a layout from elsewhere becomes a drawing that remembers where it began", () => {
+  const layout = frozen({ version: 1, caption: "a street", regions: [{ text: "a cat", box: A }] });
+  const drawing = editing.fromLayout(layout, "a1b2");
+  assert.deepEqual([drawing.caption, drawing.incoming], ["a street", "a1b2"]);
+  assert.deepEqual(textsOf(drawing), ["a cat"]);
+});
+
+test("a layout has the size and nothing that the editor alone knows", () => {
+  const drawing = drawingOf({ box: A, text: "a cat", locked: true, hidden: true });
+  assert.deepEqual(
+    editing.toLayout({ ...drawing, caption: "a street" }, { width: 640, height: 512 }),
+    {
+      version: 1,
+      caption: "a street",
+      width: 640,
+      height: 512,
+      regions: [{ text: "a cat", box: A, weight: 1, color: PALETTE[0] }],
+    },
+  );
+});
+
+test("regions are complete that are visible and have a text", () => {
+  const hidden = { box: A, text: "a dog", hidden: true };
+  const drawing = drawingOf({ box: A, text: "a cat" }, hidden, { box: A, text: " \n" }, {
+    box: B,
+    text: "a hat",
+    locked: true,
+  });
+  assert.deepEqual(editing.completeRegions(drawing), [0, 3]);
+});
+
+test("new regions are selected and take the colors of the palette in turn", () => {
+  const { drawing, selection } = editing.addRegions(drawingOf(A), [{ box: B }, { box: C }]);
+  assert.deepEqual(selection, [1, 2]);
+  assert.deepEqual(colorsOf(drawing), PALETTE.slice(0, 3));
+});
+
+test("a new region takes the first color that is free, and repeats them when none is", () => {
+  const { drawing } = editing.removeRegions(drawingOf(A, B, C), [1]);
+  assert.deepEqual(colorsOf(editing.addRegions(drawing, [{ box: B }]).drawing), [
+    PALETTE[0],
+    PALETTE[2],
+    PALETTE[1],
+  ]);
+  const many = drawingOf(...Array.from({ length: PALETTE.length + 2 }, () => A));
+  assert.deepEqual(colorsOf(many), [...PALETTE, PALETTE[0], PALETTE[1]]);
+});
+
+test("the caption and chosen regions change, the rest stays", () => {
+  const drawing = drawingOf(A, B, C);
+  assert.equal(editing.withCaption(drawing, "a street").caption, "a street");
+  const hidden = editing.changeRegions(drawing, [0, 2], { hidden: true });
+  assert.deepEqual(hidden.regions.map((region) => region.hidden), [true, false, true]);
+  const numbered = editing.changeRegions(drawing, [1], (_, index) => ({ text: String(index) }));
+  assert.deepEqual(textsOf(numbered), ["", "1", ""]);
+});
+
+test("after removing regions the one in the place of the first is selected", () => {
+  const removed = (selection) => {
+    const after = editing.removeRegions(named("a", "b", "c", "d"), selection);
+    return [textsOf(after.drawing).join(""), after.selection];
+  };
+  assert.deepEqual(removed([1]), ["acd", [1]]);
+  assert.deepEqual(removed([2, 0]), ["bd", [0]]);
+  assert.deepEqual(removed([3]), ["abc", [2]]);
+  assert.deepEqual(removed([0, 1, 2, 3]), ["", []]);
+});
+
+test("duplicates are shifted, unlocked, selected, and have colors of their own", () => {
+  const drawing = drawingOf({ box: A, text: "a cat", weight: 0.5, locked: true }, B);
+  const after = editing.duplicateRegions(drawing, [0], [0.05, 0.02]);
+  assert.deepEqual(after.selection, [2]);
+  const { box, ...copy } = after.drawing.regions[2];
+  assertClose(box, [0.15, 0.12, 0.35, 0.32]);
+  const expected = { text: "a cat", weight: 0.5, color: PALETTE[2], locked: false, hidden: false };
+  assert.deepEqual(copy, expected);
+});
+
+test("duplicates stay inside the image and keep their shape", () => {
+  always((random) => {
+    const drawing = drawingOf(...random.boxes(3));
+    const after = editing.duplicateRegions(drawing, [0, 2], random.point(0.5));
+    const duplicates = boxesOf(after.drawing).slice(3);
+    duplicates.forEach(assertInside);
+    assertSameShape(duplicates, [drawing.regions[0].box, drawing.regions[2].box]);
+  });
+});
+
+test("pasted regions are placed around a point", () => {
+  const [first, second] = editing.placeRegions(drawingOf(A, B).regions, [0.5, 0.5]);
+  assertClose(first.box, [0.25, 0.3, 0.45, 0.5]);
+  assertClose(second.box, [0.55, 0.4, 0.75, 0.7]);
+});
+
+test("pasted regions keep their shape and stay inside, wherever the point is", () => {
+  always((random) => {
+    const { regions } = drawingOf(...random.boxes(3));
+    const placed = editing.placeRegions(regions, random.point(0.5)).map(({ box }) => box);
+    placed.forEach(assertInside);
+    assertSameShape(placed, regions.map(({ box }) => box));
+  });
+});
+
+test("pasted regions stay where they were when there is no point", () => {
+  const { regions } = drawingOf(A, B);
+  assert.deepEqual(editing.placeRegions(regions, null), regions);
+  assert.deepEqual(editing.placeRegions([], [0.5, 0.5]), []);
+});
+
+test("a region takes another place in the order and is selected there", () => {
+  const moved = (from, to) => {
+    const { drawing, selection } = editing.reorderRegion(named("a", "b", "c"), from, to);
+    return [textsOf(drawing).join(""), selection];
+  };
+  assert.deepEqual(moved(0, 2), ["bca", [2]]);
+  assert.deepEqual(moved(2, 0), ["cab", [0]]);
+  assert.deepEqual(moved(1, 1), ["abc", [1]]);
+  assert.deepEqual(moved(0, 9), ["bca", [2]]);
+});
+
+function assertSameShape(boxes, others) {
+  const [frame, otherFrame] = [bounds(boxes), bounds(others)];
+  assertClose(sizeOf(frame), sizeOf(otherFrame));
+  boxes.forEach((box, index) => {
+    const place = (inner, outer) => inner.map((edge, side) => edge - outer[side % 2]);
+    assertClose(place(box, frame), place(others[index], otherFrame));
+  });
+}

@@ -99,9 +99,7 @@ class ReCoTokenizer(SD1Tokenizer):
         items = _with_word_ids(sequence) if return_word_ids else list(sequence.ids)
         return {self.clip_name: [items]}
 
-    def sequence(
-        self, layout: Layout, max_length: int | None = None, **options
-    ) -> TokenSequence:
+    def sequence(self, layout: Layout, max_length: int | None = None, **options) -> TokenSequence:
         """The token sequence of a layout, cut to the checkpoint's length or to max_length."""
         tokenize = partial(self._tokenize_text, **options)
         length = self.info.max_length if max_length is None else max_length

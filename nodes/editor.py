@@ -25,14 +25,17 @@ def read_drawing(text: str, width: int, height: int) -> tuple[Layout, str]:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"The editor's value is not JSON: {error}; it begins {text[:80]!r}.") from None
+        raise ValueError(
+            f"The editor's value is not JSON: {error}; it begins {text[:80]!r}."
+        ) from None
     regions = data.get("regions") if isinstance(data, dict) else None
     if not isinstance(regions, list) or not all(isinstance(region, dict) for region in regions):
         raise ValueError(f"The editor's value is not a layout; it begins {text[:80]!r}.")
     for number, region in enumerate(regions, start=1):
         if not region.get("hidden") and not str(region.get("text", "")).strip():
             raise ValueError(
-                f"Region {number} has no text: write what to paint in its box, hide it or delete it."
+                f"Region {number} has no text: write what to paint in its box, hide it, or "
+                "delete it."
             )
     data["regions"] = [region for region in regions if not region.get("hidden")]
     layout = Layout.from_json(json.dumps(data))

@@ -1,5 +1,8 @@
 """What the editor asks the server: how many tokens a layout takes, and to read and write the forms
-in which layouts are pasted and copied. Bodies and answers are JSON; {"error": ...} comes with 400."""
+in which layouts are pasted and copied.
+
+Bodies and answers are JSON; {"error": ...} comes with status 400.
+"""
 
 import asyncio
 import functools

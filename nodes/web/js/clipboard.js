@@ -65,7 +65,7 @@ export class Clipboard {
     const { drawing } = editor;
     const { regions } = fromLayout(layout);
     if (layout.caption && !drawing.caption && !drawing.regions.length) {
-      return editor.apply({ drawing: { ...drawing, ...fromLayout(layout) }, selection: [] });
+      return editor.apply({ drawing: fromLayout(layout, drawing.incoming), selection: [] });
     }
     const fresh = copies({ regions }, regions.map((_, index) => index));
     const at = layout.caption ? null : point;

@@ -121,7 +121,11 @@ export function removeRegions(drawing, selection) {
 
 /** Copies of some regions, shifted so that they can be seen. offset: [dx, dy]. */
 export function duplicateRegions(drawing, selection, offset) {
-  return addRegions(drawing, shifted(copies(drawing, selection), offset));
+  const fresh = copies(drawing, selection);
+  const frame = bounds(fresh.map((region) => region.box));
+  const back = shiftInside(frame, [-offset[0], -offset[1]]);
+  const room = shiftInside(frame, offset).map((step, axis) => step || back[axis]);
+  return addRegions(drawing, shifted(fresh, room));
 }
 
 /** The regions as they are pasted: around a point, or where they were when there is none. */
@@ -139,9 +143,15 @@ export function reorderRegion(drawing, from, to) {
   return { drawing: { ...drawing, regions }, selection: [regions.indexOf(moved)] };
 }
 
-/** Some regions, new and unlocked. */
+/** Some regions as new ones: to be seen, unlocked, and without a color yet. */
 export function copies({ regions }, selection) {
-  return selection.map((index) => ({ ...regions[index], color: undefined, locked: false }));
+  const fresh = { color: undefined, locked: false, hidden: false };
+  return selection.map((index) => ({ ...regions[index], ...fresh }));
+}
+
+/** Those of a selection that the canvas moves and scales: neither locked nor hidden. */
+export function movable({ regions }, selection) {
+  return selection.filter((index) => !regions[index].locked && !regions[index].hidden);
 }
 
 function shifted(regions, offset) {
@@ -152,7 +162,7 @@ function shifted(regions, offset) {
 
 /** The first color of the palette that no region has, else the next in turn. */
 function nextColor({ regions }) {
-  const used = new Set(regions.map((region) => region.color));
+  const used = new Set(regions.map(({ color }) => color.toLowerCase()));
   return PALETTE.find((color) => !used.has(color)) ?? PALETTE[regions.length % PALETTE.length];
 }
 

@@ -52,7 +52,7 @@ export function resize([x0, y0, x1, y1], handle, [x, y], minimum) {
   return [west, north, east, south];
 }
 
-/** Where an edge comes to lie that wants to go somewhere. side: of `fixed` that it was on. */
+/** Where an edge comes to lie that wants to go somewhere. side: it was left (-1) or right of `fixed`. */
 function moveEdge(fixed, wanted, minimum, side) {
   const edge = clamp(wanted, 0, 1);
   if (Math.abs(edge - fixed) >= minimum) return edge;
@@ -66,8 +66,8 @@ export function keepProportions(box, handle, [x, y], size) {
     handle.includes("w") ? box[2] : box[0],
     handle.includes("n") ? box[3] : box[1],
   ];
-  const aspect = ((box[2] - box[0]) * size.width) / ((box[3] - box[1]) * size.height || 1);
-  if (handle.length < 2 || !(aspect > 0)) return [x, y];
+  const aspect = ((box[2] - box[0]) * size.width) / ((box[3] - box[1]) * size.height);
+  if (handle.length < 2 || !(aspect > 0 && aspect < Infinity)) return [x, y]; // an edge, or a box without area
   const roomX = x < anchorX ? anchorX : 1 - anchorX;
   const roomY = y < anchorY ? anchorY : 1 - anchorY;
   const heightPx = Math.min(
@@ -85,7 +85,8 @@ export function keepProportions(box, handle, [x, y], size) {
 export function follow(box, from, to) {
   const [x0, y0, x1, y1] = box.map((edge, side) => {
     const [low, high] = [side % 2, (side % 2) + 2];
-    const share = (edge - from[low]) / (from[high] - from[low] || 1);
+    const length = from[high] - from[low];
+    const share = length ? (edge - from[low]) / length : Number(side === high);
     return to[low] + share * (to[high] - to[low]);
   });
   return boxBetween([x0, y0], [x1, y1]);

@@ -2,11 +2,11 @@
 // of (point, keys) that tells how things are when the pointer is there:
 //   {drawing, selection, marquee: box or null, lines: [[x of snap lines], [y of snap lines]]}
 //
-// context: {drawing, selection, start: point, minimum: [width, height] of a box,
+// context: {drawing, selection, start: point, size of the image, minimum: [width, height] of a box,
 //   snapping: {step: [x, y] of the grid or 0, boxes: snap to other boxes, tolerance: [x, y]}}
 // keys: {free: do not snap, proportions: keep them}
 
-import { addRegions, changeRegions, indices } from "./drawing.js";
+import { addRegions, changeRegions, indices, movable } from "./drawing.js";
 import * as geometry from "./geometry.js";
 
 const ROUNDING = 1e-9; // what arithmetic may lose of a length
@@ -28,7 +28,7 @@ export function draw(context) {
 /** Move the selected boxes together. */
 export function move(context) {
   const { drawing, selection, start } = context;
-  const moving = unlocked(drawing, selection);
+  const moving = movable(drawing, selection);
   if (!moving.length) return () => unchanged(context);
   const frame = geometry.bounds(moving.map((index) => drawing.regions[index].box));
   const targets = snapTargets(drawing, moving);
@@ -56,7 +56,7 @@ export function move(context) {
 /** Scale the selected boxes together, by one of the handles of the frame around them. */
 export function scale(context, handle) {
   const { drawing, selection, start, minimum } = context;
-  const scaled = unlocked(drawing, selection);
+  const scaled = movable(drawing, selection);
   if (!scaled.length) return () => unchanged(context);
   const boxes = scaled.map((index) => drawing.regions[index].box);
   const frame = geometry.bounds(boxes);
@@ -99,8 +99,6 @@ export function stackAt({ regions }, point) {
     ({ box, hidden, locked }) => !hidden && !locked && geometry.contains(box, point),
   ).reverse();
 }
-
-const unlocked = ({ regions }, selection) => selection.filter((index) => !regions[index].locked);
 
 const unchanged = ({ drawing, selection }) => ({
   drawing,

@@ -1,6 +1,6 @@
 // What keys do on the canvas. Undo and redo are ComfyUI's own: every step here is one of its steps.
 
-import { changeRegions, addRegions, duplicateRegions, indices, removeRegions } from "./drawing.js";
+import { addRegions, changeRegions, duplicateRegions, movable, removeRegions } from "./drawing.js";
 import { bounds, clamp, shiftInside, translate } from "./geometry.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -36,7 +36,7 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
   if (control && key.toLowerCase() === "d") {
     return some && (() => editor.apply(duplicateRegions(drawing, selection, editor.nudge(16))));
   }
-  if (control && key.toLowerCase() === "a") return () => editor.select(pickable(drawing));
+  if (control && key.toLowerCase() === "a") return () => editor.select(movable(drawing, drawing.regions.map((_, index) => index)));
   if (control || altKey) return null;
   if (key.length === 1 && key !== " ") return some && WRITE;
   switch (key) {
@@ -74,7 +74,7 @@ function step(editor, by) {
 
 function nudge(editor, arrow) {
   const { drawing, size } = editor;
-  const moving = unlocked(editor);
+  const moving = movable(drawing, editor.selection);
   if (!moving.length) return;
   const frame = bounds(moving.map((index) => drawing.regions[index].box));
   const shift = shiftInside(frame, [arrow[0] / size.width, arrow[1] / size.height]);
@@ -87,7 +87,7 @@ function nudge(editor, arrow) {
 function grow(editor, arrow) {
   const { drawing, size, minimum } = editor;
   const [dx, dy] = [arrow[0] / size.width, arrow[1] / size.height];
-  const grown = changeRegions(drawing, unlocked(editor), ({ box: [x0, y0, x1, y1] }) => ({
+  const grown = changeRegions(drawing, movable(drawing, editor.selection), ({ box: [x0, y0, x1, y1] }) => ({
     box: [
       x0,
       y0,
@@ -98,7 +98,3 @@ function grow(editor, arrow) {
   editor.update(grown);
 }
 
-const unlocked = ({ drawing, selection }) =>
-  selection.filter((index) => !drawing.regions[index].locked);
-
-const pickable = ({ regions }) => indices(regions, ({ locked, hidden }) => !locked && !hidden);

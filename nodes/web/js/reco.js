@@ -8,10 +8,11 @@ import { LayoutEditor } from "./editor.js";
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 const MIN_SIZE = { width: 480, height: 760 }; // of a new node
 const MIN_HEIGHT = 440; // of the editor, in pixels; also in editor.css
-const FOCUS_MS = 3000; // how long after a node went its successor gets the focus back
+const SUCCESSION_MS = 3000; // a node that comes so soon after one of its id is its successor
+const LEAVING_MS = 500; // an editor goes so soon after its element at the latest
 
 const editors = new Set();
-const views = new Map(); // node -> what was selected when it was last removed
+const views = new Map(); // node id -> what was selected when the node was removed
 let created = 0;
 let lastPicture = null; // {filename, subfolder, type}
 
@@ -127,10 +128,13 @@ const positive = (value) => (Number(value) > 0 ? Number(value) : null);
 const isLoader = (node) => node.comfyClass === "ReCoLoadCheckpoint";
 
 function originOf(node, inputName) {
-  const link = node.inputs?.find((input) => input.name === inputName)?.link;
-  const origin = link == null ? null : node.graph?.links?.get?.(link) ?? node.graph?.links?.[link];
-  return origin ? node.graph.getNodeById(origin.origin_id) : null;
+  const id = node.inputs?.find((input) => input.name === inputName)?.link;
+  const link = id == null ? null : linkOf(node, id);
+  return link ? node.graph.getNodeById(link.origin_id) : null;
 }
+
+/** A link by its id; none for a node that is in no graph, as while it is copied. */
+const linkOf = ({ graph }, id) => graph?.links?.get?.(id) ?? graph?.links?.[id];
 
 /** The nodes that a node's layout reaches, through others that pass layouts on. */
 function layoutReaders(node) {
@@ -139,8 +143,7 @@ function layoutReaders(node) {
     for (const output of sender.outputs ?? []) {
       if (output.type !== "RECO_LAYOUT") continue;
       for (const id of output.links ?? []) {
-        const link = node.graph.links.get?.(id) ?? node.graph.links[id];
-        const reader = link && node.graph.getNodeById(link.target_id);
+        const reader = node.graph?.getNodeById(linkOf(node, id)?.target_id);
         if (reader) found.add(reader);
       }
     }
@@ -188,8 +191,13 @@ function addEditor(node, name) {
     if (sent[0].incoming) editor.receive(sent[0].incoming);
     editor.refresh();
   });
+  let left = 0; // when the canvas lost the focus, taken out of the page perhaps
+  editor.stage.element.addEventListener("blur", ({ relatedTarget }) => {
+    left = relatedTarget ? 0 : Date.now();
+  });
   chain(host.widget, "onRemove", () => {
-    saveView(node, editor);
+    const focused = document.activeElement === editor.stage.element;
+    saveView(node, editor, focused || Date.now() - left < LEAVING_MS);
     editors.delete(editor);
     editor.remove();
   });
@@ -206,28 +214,24 @@ function chain(object, method, call) {
   };
 }
 
-const viewKey = (node) => `${node.graph?.id}:${node.id}`;
-
 /** Undo puts new nodes in place of the old: let their editors go on where these were. */
-function saveView(node, editor) {
-  const focused = document.activeElement === editor.stage.element;
-  views.set(viewKey(node), { selection: editor.selection, focused, at: Date.now() });
+function saveView(node, editor, focused) {
+  views.set(node.id, { selection: editor.selection, focused, at: Date.now() });
 }
 
 function restoreView(node, editor) {
-  const view = views.get(viewKey(node));
-  views.delete(viewKey(node));
-  if (!view) return;
+  const view = views.get(node.id);
+  views.delete(node.id);
+  if (!view || Date.now() - view.at > SUCCESSION_MS) return;
   editor.select(view.selection.filter((index) => index < editor.drawing.regions.length));
-  if (view.focused && Date.now() - view.at < FOCUS_MS) {
-    // It gets a size when it is put into the page.
-    const observer = new ResizeObserver(() => {
-      if (!editor.element.isConnected) return;
-      editor.stage.element.focus({ preventScroll: true });
-      observer.disconnect();
-    });
-    observer.observe(editor.element);
-  }
+  if (!view.focused) return;
+  // It gets a size when it is put into the page.
+  const observer = new ResizeObserver(() => {
+    if (!editor.stage.element.offsetWidth) return;
+    editor.stage.element.focus({ preventScroll: true });
+    observer.disconnect();
+  });
+  observer.observe(editor.stage.element);
 }
 
 /** Let the wheel zoom and the middle button pan ComfyUI's canvas, as everywhere else. */

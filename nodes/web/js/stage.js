@@ -1,6 +1,7 @@
 // The canvas of the editor: boxes, tags, handles, and what the pointer does to them.
 
 import { element, set } from "./dom.js";
+import { movable } from "./drawing.js";
 import { HANDLES, bounds, clamp } from "./geometry.js";
 import * as gestures from "./gestures.js";
 import { TextInPlace } from "./text_in_place.js";
@@ -89,11 +90,9 @@ export class Stage {
 
   renderFrame() {
     const { drawing, selection } = this.editor;
-    const shown = selection.map((i) => drawing.regions[i]).filter((region) => !region.hidden);
+    const shown = movable(drawing, selection).map((index) => drawing.regions[index].box);
     set(this.frame, "hidden", !shown.length);
-    if (!shown.length) return;
-    place(this.frame, bounds(shown.map(({ box }) => box)));
-    this.frame.classList.toggle("reco-fixed", shown.every(({ locked }) => locked));
+    if (shown.length) place(this.frame, bounds(shown));
   }
 
   renderTags() {
@@ -107,20 +106,26 @@ export class Stage {
     const boxes = shown.map((index) =>
       drawing.regions[index].box.map((edge, side) => edge * (side % 2 ? height : width)),
     );
-    const labels = shown.map((index) => `${index + 1} ${drawing.regions[index].text.trim()}`.trim());
-    const sizes = labels.map((label, i) => {
-      const room = Math.max(boxes[i][2] - boxes[i][0], 2.5 * font);
-      return [Math.min(this.measure.measureText(label).width + font, room, width), 1.5 * font];
+    const sizeOf = (label, room) => {
+      const wanted = this.measure.measureText(label).width + font;
+      return [Math.min(wanted, room, width), 1.5 * font];
+    };
+    const numbers = shown.map((index) => `${index + 1}`);
+    const texts = shown.map((index, i) => `${numbers[i]} ${drawing.regions[index].text}`.trim());
+    const small = numbers.map((number) => sizeOf(number, Infinity));
+    const large = texts.map((text, i) => {
+      return sizeOf(text, Math.max(boxes[i][2] - boxes[i][0], 2 * small[i][0]));
     });
-    const spots = placeTags(boxes, sizes, [width, height]);
+    const places = placeTags(boxes, small, large, [width, height]);
     drawing.regions.forEach((region, index) => set(this.tags[index], "hidden", region.hidden));
     shown.forEach((index, i) => {
       const tag = this.tags[index];
       const { color } = drawing.regions[index];
-      set(tag, "textContent", labels[i]);
-      set(tag.style, "left", `${spots[i][0]}px`);
-      set(tag.style, "top", `${spots[i][1]}px`);
-      set(tag.style, "width", `${sizes[i][0]}px`);
+      const { x, y, whole } = places[i];
+      set(tag, "textContent", whole ? texts[i] : numbers[i]);
+      set(tag.style, "left", `${x}px`);
+      set(tag.style, "top", `${y}px`);
+      set(tag.style, "width", `${(whole ? large : small)[i][0]}px`);
       set(tag.style, "backgroundColor", color);
       set(tag.style, "color", inkOn(color));
       tag.classList.toggle("reco-selected", selection.includes(index));

@@ -3,29 +3,47 @@
 import { clamp, overlap } from "./geometry.js";
 
 /**
- * The left top corners of tags, one for each box, that cover least of the tags before them.
+ * A tag for each box: its number where it covers least of others, and its text where that covers
+ * none of them.
  *
- * boxes: [x0, y0, x1, y1]; sizes: [width, height] of each tag; area: [width, height] of the canvas,
- * which no tag leaves.
+ * boxes: [x0, y0, x1, y1]; numbers, texts: [width, height] of each tag without and with its text;
+ * area: [width, height] of the canvas, which no tag leaves. Returns {x, y, whole: with its text}.
  */
-export function placeTags(boxes, sizes, area) {
+export function placeTags(boxes, numbers, texts, area) {
   const placed = [];
+  boxes.forEach((box, index) => {
+    placed.push(freest(spots(box, numbers[index], area), placed));
+  });
   return boxes.map((box, index) => {
-    let best = null;
-    for (const spot of spots(box, sizes[index], area)) {
-      const hidden = placed.reduce((sum, other) => sum + sharedArea(spot, other), 0);
-      if (!best || hidden < best.hidden) best = { spot, hidden };
-      if (!hidden) break;
-    }
-    placed.push(best.spot);
-    return best.spot.slice(0, 2);
+    const free = corners(box, texts[index], area).find((spot) =>
+      placed.every((other, i) => i === index || !overlap(spot, other)),
+    );
+    if (free) placed[index] = free;
+    const [x, y] = placed[index];
+    return { x, y, whole: Boolean(free) };
   });
 }
 
-/** Inside the box's corners, then around it, then in rows and columns over the whole canvas. */
-function* spots([x0, y0, x1, y1], [width, height], area) {
+/** The first of the places that covers nothing, else the one that covers least. */
+function freest(spots, placed) {
+  let best = null;
+  for (const spot of spots) {
+    const hidden = placed.reduce((sum, other) => sum + sharedArea(spot, other), 0);
+    if (!hidden) return spot;
+    if (!best || hidden < best.hidden) best = { spot, hidden };
+  }
+  return best.spot;
+}
+
+function* spots(box, size, area) {
+  yield* corners(box, size, area);
+  yield* rows(box, size, area);
+}
+
+/** Inside the corners of a box, then above and below it. */
+function corners([x0, y0, x1, y1], [width, height], area) {
   const [right, bottom] = [x1 - width, y1 - height];
-  const corners = [
+  const wanted = [
     [x0, y0],
     [x0, y0 - height],
     [right, y0],
@@ -35,16 +53,22 @@ function* spots([x0, y0, x1, y1], [width, height], area) {
     [right, y0 - height],
     [right, y1],
   ];
-  const inside = ([left, top]) => {
-    const x = clamp(left, 0, Math.max(0, area[0] - width));
-    const y = clamp(top, 0, Math.max(0, area[1] - height));
-    return [x, y, x + width, y + height];
-  };
-  yield* corners.map(inside);
-  const [left, top] = inside([x0, y0]);
+  return wanted.map((corner) => inside(corner, [width, height], area));
+}
+
+/** Below one another from the left top corner of a box on, then in further columns. */
+function* rows([x0, y0], size, area) {
+  const [left, top] = inside([x0, y0], size, area);
+  const [width, height] = size;
   for (const x of steps(left, width, area[0])) {
     for (const y of steps(top, height, area[1])) yield [x, y, x + width, y + height];
   }
+}
+
+function inside([left, top], [width, height], area) {
+  const x = clamp(left, 0, Math.max(0, area[0] - width));
+  const y = clamp(top, 0, Math.max(0, area[1] - height));
+  return [x, y, x + width, y + height];
 }
 
 /** From start on while there is room for another length, then back from there. */

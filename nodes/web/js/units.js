@@ -39,9 +39,9 @@ export function withNumber([x0, y0, x1, y1], field, text, unit, size, minimum) {
       return [x0, y, x1, y + height];
     }
     case "width":
-      return [x0, y0, x0 + clamp(value, Math.min(minimum[0], 1 - x0), 1 - x0), y1];
+      return [x0, y0, x0 + clamp(value, minimum[0], 1 - x0), y1];
     case "height":
-      return [x0, y0, x1, y0 + clamp(value, Math.min(minimum[1], 1 - y0), 1 - y0)];
+      return [x0, y0, x1, y0 + clamp(value, minimum[1], 1 - y0)];
   }
 }
 

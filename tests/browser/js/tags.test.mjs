@@ -10,7 +10,12 @@ const PIXEL = 1; // what tags may share without hiding a letter
 
 /** The places of tags, each [x0, y0, x1, y1]. */
 function place(boxes, sizes = boxes.map(() => TAG), area = AREA) {
-  return placeTags(boxes, sizes, area).map(([x, y], i) => [x, y, x + sizes[i][0], y + sizes[i][1]]);
+  return placeTags(boxes, sizes, sizes, area).map(({ x, y }, i) => [
+    x,
+    y,
+    x + sizes[i][0],
+    y + sizes[i][1],
+  ]);
 }
 
 function assertApart(tags) {
@@ -42,7 +47,8 @@ test("tags of boxes that lie apart are all in their left top corners", () => {
     [300, 0, 500, 200],
     [0, 300, 200, 500],
   ];
-  assert.deepEqual(placeTags(boxes, boxes.map(() => TAG), AREA), [
+  const corners = place(boxes).map(([x, y]) => [x, y]);
+  assert.deepEqual(corners, [
     [0, 0],
     [300, 0],
     [0, 300],
@@ -75,8 +81,8 @@ test("tags of boxes at the borders stay on the canvas, near their boxes", () => 
     [0, 795, 1000, 800],
     [980, 790, 1000, 800],
   ];
-  assert.deepEqual(placeTags(boxes.slice(1, 2), [TAG], AREA), [[940, 0]]);
-  assert.deepEqual(placeTags(boxes.slice(3), [TAG], AREA), [[940, 782]]);
+  assert.deepEqual(place(boxes.slice(1, 2)), [[940, 0, 1000, 18]]);
+  assert.deepEqual(place(boxes.slice(3)), [[940, 782, 1000, 800]]);
   const tags = place(boxes);
   assertWithin(tags, AREA);
   assertApart(tags);
@@ -96,6 +102,24 @@ test("tags never leave the canvas", () => {
 });
 
 test("a tag higher than the canvas begins at its top", () => {
-  const [[, top]] = placeTags([[0, 5, 50, 10]], [[40, 30]], [50, 10]);
+  const [[, top]] = place([[0, 5, 50, 10]], [[40, 30]], [50, 10]);
   assert.equal(top, 0);
+});
+
+test("a tag has its text where there is room, and its number where there is none", () => {
+  const boxes = [...copiesOf([300, 300, 340, 340], 12), [700, 700, 740, 740]];
+  const numbers = boxes.map(() => [20, 18]);
+  const texts = boxes.map(() => [400, 18]);
+  const tags = placeTags(boxes, numbers, texts, AREA);
+  assert.deepEqual(tags.map(({ whole }) => whole), [...copiesOf(false, 12), true]);
+  assertApart(tags.map(({ x, y, whole }) => [x, y, x + (whole ? 400 : 20), y + 18]));
+});
+
+test("a hundred tags are placed in a few milliseconds", () => {
+  const boxes = copiesOf([0, 0, ...AREA], 100);
+  const sizes = boxes.map(() => [20, 18]);
+  place(boxes, sizes);
+  const start = performance.now();
+  place(boxes, sizes);
+  assert.ok(performance.now() - start < 50);
 });

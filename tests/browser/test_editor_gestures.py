@@ -1,0 +1,228 @@
+"""Mouse and keyboard on the editor's canvas."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from comfy_page import ComfyPage
+from editor_page import EditorPage
+
+A, B, C = [0.125, 0.125, 0.375, 0.375], [0.5, 0.125, 0.75, 0.375], [0.125, 0.5, 0.375, 0.75]
+IN_A, IN_B, IN_C = (0.25, 0.25), (0.625, 0.25), (0.25, 0.625)
+
+
+@pytest.fixture
+def editor(comfy: ComfyPage) -> EditorPage:
+    node = comfy.add_node("ReCoLayoutEditor", at=(0, 0))
+    comfy.show(node)
+    return EditorPage(comfy, node)
+
+
+def draw(editor: EditorPage, *boxes: list[float]) -> None:
+    for x0, y0, x1, y1 in boxes:
+        editor.drag((x0, y0), (x1, y1), hold="Control")
+
+
+def test_drawing_snaps_to_cells_unless_alt_is_held_and_ends_at_the_border(editor):
+    editor.drag((0.101, 0.099), (0.302, 0.301))
+    assert editor.boxes == [[0.1094, 0.0938, 0.2969, 0.2969]]  # 56, 48, 152, 152 px
+    editor.drag((0.5, 0.5), (1.3, 0.8), then_hold="Alt")
+    x0, y0, x1, y1 = editor.boxes[1]
+    assert (x1, y0 % (8 / 512) == 0 and y1 % (8 / 512) == 0) == (1, False)
+    editor.drag((0.7, 0.1), (0.703, 0.101))  # no larger than a click
+    assert len(editor.boxes) == 2
+
+
+def test_edges_snap_to_other_boxes(editor):
+    draw(editor, A)
+    editor.choose("Snap edges to a grid (hold Alt to draw freely)", "off")
+    editor.drag((0.379, 0.6), (0.8, 0.9))
+    assert editor.boxes[1][0] == A[2]
+    editor.root.get_by_label("boxes").uncheck()
+    editor.drag((0.379, 0.1), (0.8, 0.3))
+    assert editor.boxes[2][0] == pytest.approx(0.379, abs=0.004)
+    assert editor.boxes[2][0] != A[2]
+
+
+HANDLES = {
+    "nw": [0.25, 0.1875, 0.375, 0.375],
+    "n": [0.125, 0.1875, 0.375, 0.375],
+    "ne": [0.125, 0.1875, 0.5, 0.375],
+    "e": [0.125, 0.125, 0.5, 0.375],
+    "se": [0.125, 0.125, 0.5, 0.4375],
+    "s": [0.125, 0.125, 0.375, 0.4375],
+    "sw": [0.25, 0.125, 0.375, 0.4375],
+    "w": [0.25, 0.125, 0.375, 0.375],
+}
+
+
+def test_eight_handles_scale_and_undo_takes_each_back(comfy, editor):
+    draw(editor, A)
+    for handle, expected in HANDLES.items():
+        x, y = editor.handle(handle)
+        editor.drag((x, y), (x + 0.125, y + 0.0625))
+        assert editor.boxes == [expected], handle
+        comfy.undo()
+        assert editor.boxes == [A]
+        editor.click(IN_A)
+
+
+def test_a_box_flips_when_an_edge_crosses_and_keeps_a_least_size(editor):
+    draw(editor, A)
+    x, y = editor.handle("e")
+    editor.drag((x, y), (0.0625, y))
+    assert editor.boxes == [[0.0625, 0.125, 0.125, 0.375]]
+    x, y = editor.handle("w")
+    editor.drag((x, y), (0.124, y), then_hold="Alt")
+    assert editor.boxes == [[0.1094, 0.125, 0.125, 0.375]]  # 8 px
+
+
+def test_several_are_selected_moved_and_scaled_together(editor):
+    draw(editor, A, B, C)
+    editor.click(IN_A)
+    editor.click(IN_B, hold=["Shift"])
+    assert editor.selected == [0, 1]
+    editor.drag(IN_A, (0.25, 0.3125))
+    assert editor.boxes == [[0.125, 0.1875, 0.375, 0.4375], [0.5, 0.1875, 0.75, 0.4375], C]
+    editor.drag((0.05, 0.05), (0.6, 0.95), hold="Shift")  # a marquee adds
+    assert editor.selected == [0, 1, 2]
+    x, y = editor.handle("se")
+    editor.drag((x, y), (x + 0.125, y))
+    assert editor.boxes == [
+        [0.125, 0.1875, 0.425, 0.4375],
+        [0.575, 0.1875, 0.875, 0.4375],
+        [0.125, 0.5, 0.425, 0.75],
+    ]
+    editor.click(IN_A, hold=["Shift"])
+    assert editor.selected == [1, 2]
+
+
+def test_moving_stops_at_the_border_with_the_size_kept(editor):
+    draw(editor, A, B)
+    editor.press("Control+a")
+    editor.drag(IN_A, (-0.9, -0.9))
+    assert editor.boxes == [[0, 0, 0.25, 0.25], [0.375, 0, 0.625, 0.25]]
+
+
+def test_control_draws_over_a_box_and_alt_goes_down_a_stack(editor):
+    outer, inner = [0.125, 0.125, 0.875, 0.875], [0.25, 0.25, 0.625, 0.625]
+    draw(editor, outer, inner, outer)
+    assert len(editor.boxes) == 3
+    editor.click((0.05, 0.05))
+    order = []
+    for _ in range(4):
+        editor.click((0.5, 0.5), hold=["Alt"])
+        order += editor.selected
+    assert order == [2, 1, 0, 2]
+
+
+def test_keys_nudge_grow_duplicate_and_delete(editor):
+    draw(editor, A)
+    pixel = 1 / 512
+    editor.press("ArrowRight", "Shift+ArrowDown")
+    assert editor.boxes == [
+        [
+            round(edge, 4)
+            for edge in (A[0] + pixel, A[1] + 8 * pixel, A[2] + pixel, A[3] + 8 * pixel)
+        ]
+    ]
+    editor.press("Control+ArrowRight")
+    assert editor.boxes[0][2] == round(A[2] + 2 * pixel, 4)
+    editor.press("Control+d")
+    assert (len(editor.boxes), editor.selected) == (2, [1])
+    assert editor.boxes[0] != editor.boxes[1]
+    editor.press("PageUp", "Delete")
+    assert (len(editor.boxes), editor.selected) == (1, [0])
+    editor.press("Backspace")
+    assert editor.boxes == []
+    editor.press("Insert")
+    assert editor.boxes == [[0.3, 0.3, 0.7, 0.7]]
+
+
+def test_a_copied_group_is_pasted_under_the_pointer_with_its_shape(comfy, editor):
+    draw(editor, A, B)
+    nodes = comfy.nodes()
+    editor.press("Control+a", "Control+c")
+    comfy.page.mouse.move(*editor.at((0.5, 0.75)))
+    editor.press("Control+v")
+    comfy.page.wait_for_function("() => document.querySelectorAll('.reco-box').length === 4")
+    first, second = editor.boxes[2:]
+    assert first[0] + second[2] == pytest.approx(1, abs=0.01)
+    assert first[1] + first[3] == pytest.approx(1.5, abs=0.01)
+    assert second[0] - first[0] == pytest.approx(B[0] - A[0], abs=1e-3)
+    assert editor.selected == [2, 3]
+    assert comfy.nodes() == nodes  # ComfyUI has not pasted nodes
+    editor.press("Control+x")
+    assert editor.boxes == [A, B]
+
+
+def test_escape_ends_a_drag_as_if_it_had_not_been(comfy, editor):
+    draw(editor, A)
+    mouse = comfy.page.mouse
+    mouse.move(*editor.at(IN_A))
+    mouse.down()
+    mouse.move(*editor.at((0.6, 0.6)))
+    assert editor.boxes != [A]
+    comfy.page.keyboard.press("Escape")
+    assert editor.boxes == [A]
+    mouse.up()
+    assert editor.boxes == [A]
+
+
+def test_a_double_click_edits_the_text_in_place(comfy, editor):
+    draw(editor, A)
+    keyboard = comfy.page.keyboard
+    for text, key in (("a cat", "Enter"), ("a dog", "Escape"), ("a cow", "Control+Enter")):
+        editor.double_click(IN_A)
+        editor.type(text)
+        keyboard.press(key)
+        assert editor.texts == ["a cow" if text == "a cow" else "a cat"]
+    editor.type("a horse")  # typing begins anew
+    editor.click((0.9, 0.9))
+    assert editor.texts == ["a horse"]
+    assert comfy.server.get("/queue") == b'{"queue_running": [], "queue_pending": []}'
+
+
+def test_texts_are_shown_as_text(comfy, editor):
+    draw(editor, A)
+    evil = "<img src=x onerror='window.evil = true'><b>bold</b>"
+    editor.type(evil)
+    comfy.page.keyboard.press("Enter")
+    editor.write_caption(evil)
+    assert editor.texts == [evil]
+    assert evil in editor.stage.locator(".reco-tag").inner_text()
+    assert editor.root.locator("b, img[src=x]").count() == 0
+    assert comfy.page.evaluate("() => window.evil") is None
+
+
+def test_forty_regions_are_dragged_in_less_than_a_frame(comfy, editor):
+    regions = [
+        {"text": f"thing {i}", "box": [x / 10, y / 8, x / 10 + 0.15, y / 8 + 0.15]}
+        for i, (x, y) in enumerate((x, y) for x in range(8) for y in range(5))
+    ]
+    comfy.set_value(editor.node, "editor", json.dumps({"regions": regions}))
+    editor.press("Control+a")
+    start = editor.at((0.05, 0.05))
+    times = comfy.page.evaluate(
+        """([node, x, y]) => {
+            const stage = harness.widget(node, "editor").element.querySelector(".reco-stage");
+            const send = (name, x, y) => stage.dispatchEvent(new PointerEvent(name, {
+                clientX: x, clientY: y, button: 0, buttons: 1, bubbles: true, pointerId: 1 }));
+            stage.setPointerCapture = () => {};  // there is no such pointer
+            send("pointerdown", x, y);
+            const times = [];
+            for (let step = 1; step <= 60; step++) {
+                const before = performance.now();
+                send("pointermove", x + step / 2, y + step / 3);
+                stage.getBoundingClientRect();  // lay out
+                times.push(performance.now() - before);
+            }
+            send("pointerup", x, y);
+            return times.sort((a, b) => a - b);
+        }""",
+        [editor.node, *start],
+    )
+    median = times[len(times) // 2]
+    print(f"a step of dragging 40 regions takes {median:.2f} ms, at most {times[-1]:.2f} ms")
+    assert median < 8

@@ -1,0 +1,193 @@
+"""The editor's node without its canvas: what it makes of its value, and what it asks the server."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+from comfy_server import DIRECT, Failure
+
+CIRCLE = {"text": "red circle", "box": [0.125, 0.125, 0.5, 0.5], "weight": 1, "color": "#e6194b"}
+SQUARE = {"text": "blue square", "box": [0.5, 0.5, 1, 1]}
+
+
+def drawing(*regions: dict, **more) -> str:
+    return json.dumps({"version": 1, "caption": "a scene", "regions": regions, **more})
+
+
+def workflow(editor: str, width: int = 128, height: int = 64, **links) -> dict:
+    """The editor's layout as text: its boxes as ComfyUI's elements, and its size."""
+    return {
+        "editor": {
+            "class_type": "ReCoLayoutEditor",
+            "inputs": {"editor": editor, "width": width, "height": height, **links},
+        },
+        "boxes": {"class_type": "ReCoLayoutToBoxes", "inputs": {"layout": ["editor", 0]}},
+        "texts": {"class_type": "PreviewAny", "inputs": {"source": ["boxes", 0]}},
+        "width": {"class_type": "PreviewAny", "inputs": {"source": ["editor", 1]}},
+        "height": {"class_type": "PreviewAny", "inputs": {"source": ["editor", 2]}},
+    }
+
+
+def from_text(layout: str, width: int = 256, height: int = 256) -> dict:
+    inputs = {"text": layout, "width": width, "height": height}
+    return {"class_type": "ReCoLayoutFromText", "inputs": inputs}
+
+
+@pytest.fixture
+def execute(server):
+    """Run a workflow: what the editor sent to its canvas, the region texts, the size."""
+
+    def run(prompt: dict) -> tuple[dict, list[str], tuple[int, int]]:
+        outputs = server.wait(server.post_prompt(prompt))["outputs"]
+        [boxes] = json.loads(outputs["texts"]["text"][0])
+        size = tuple(int(outputs[side]["text"][0]) for side in ("width", "height"))
+        return outputs["editor"]["reco_editor"][0], [box["label"] for box in boxes], size
+
+    return run
+
+
+def test_hidden_regions_are_left_out(execute):
+    hidden = {"text": "", "box": [0, 0, 1, 1], "hidden": True}
+    locked = {**SQUARE, "locked": True}
+    sent, texts, size = execute(workflow(drawing(CIRCLE, hidden, locked)))
+    assert texts == ["red circle", "blue square"]
+    assert (size, sent["size"]) == ((128, 64), [128, 64])
+
+
+def test_an_empty_editor_is_an_empty_layout(server):
+    prompt = workflow("")
+    del prompt["boxes"], prompt["texts"]
+    assert server.wait(server.post_prompt(prompt))["outputs"]["width"]["text"] == ["128"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (drawing(CIRCLE, {**SQUARE, "text": " "}), "Region 2 has no text"),
+        (drawing({**SQUARE, "box": [0.5, 0, 0.2, 1]}), "layout region 1: box is inverted"),
+        (drawing({**SQUARE, "box": [0, 0, 2, 1]}), "x1 = 2.0 is outside the image"),
+        ("no json", "The editor's value is not JSON"),
+        ("[1]", "The editor's value is not a layout"),
+        ('{"regions": [1]}', "The editor's value is not a layout"),
+        (drawing(version=2), "newer than this ReCo reads"),
+    ],
+)
+def test_a_value_that_is_no_layout_is_refused_before_anything_runs(server, value, message):
+    if message.startswith("newer"):
+        value = value.replace('"version": 1', '"version": 2', 1)
+    with pytest.raises(Failure, match=message.replace(".", r"\.")):
+        server.post_prompt(workflow(value))
+
+
+def test_an_incoming_layout_wins_until_the_drawing_began_with_it(execute):
+    incoming = from_text(drawing(CIRCLE, width=256, height=128))
+    prompt = workflow(drawing(SQUARE), layout=["in", 0]) | {"in": incoming}
+    sent, texts, size = execute(prompt)
+    assert (texts, size) == (["red circle"], (256, 128))
+    assert sent["incoming"]["layout"]["regions"][0]["text"] == "red circle"
+
+    begun = drawing(SQUARE, incoming=sent["incoming"]["fingerprint"])
+    prompt["editor"]["inputs"]["editor"] = begun
+    _, texts, size = execute(prompt)
+    assert (texts, size) == (["blue square"], (128, 64))
+
+    prompt["in"] = from_text(drawing(CIRCLE, CIRCLE))
+    _, texts, _ = execute(prompt)
+    assert texts == ["red circle", "red circle"]
+
+
+def test_an_incoming_image_is_sent_to_the_canvas(server, execute):
+    image = {
+        "class_type": "EmptyImage",
+        "inputs": {"width": 40, "height": 24, "batch_size": 2, "color": 255},
+    }
+    sent, _, _ = execute(workflow(drawing(CIRCLE), image=["image", 0]) | {"image": image})
+    assert server.view(sent["image"]).startswith(b"\x89PNG")
+
+
+# What the canvas asks
+
+
+def ask(server, path: str, body: dict) -> dict:
+    request = urllib.request.Request(
+        f"{server.url}/api/reco/{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with DIRECT.open(request, timeout=60) as response:
+        return json.load(response)
+
+
+def layout(*regions: dict, caption: str = "a scene") -> dict:
+    return {"caption": caption, "width": 64, "height": 64, "regions": list(regions)}
+
+
+def test_tokens_are_counted_as_the_checkpoint_reads_them(server, tiny):
+    body = {
+        "layout": layout(CIRCLE, {**SQUARE, "text": "(a blue dog:1.2)"}),
+        "checkpoint": tiny.name,
+    }
+    assert ask(server, "count", body) == {
+        "limit": 308,
+        "used": 4 + 8 + 9,
+        "caption": 4,
+        "regions": [8, 9],
+        "overflow": [],
+        "unknown": ["scene", "dog"],
+    }
+
+
+def test_regions_that_do_not_fit_are_named(server, tiny):
+    many = layout(*[SQUARE] * 40)
+    counted = ask(server, "count", {"layout": many, "checkpoint": tiny.name})
+    assert (counted["used"], counted["regions"][39]) == (4 + 40 * 8, 8)
+    assert counted["overflow"] == [38, 39]
+    without = ask(server, "count", {"layout": many})
+    assert (without["limit"], without["used"], without["overflow"]) == (None, 324, [])
+
+
+def test_a_layout_is_written_in_every_form_and_read_back(server):
+    written = ask(server, "write", {"layout": layout(CIRCLE, SQUARE)})
+    assert written["authors"]["text"].startswith("a scene <125> <125> <501> <501> red circle")
+    for form in ("json", "authors", "diffusers", "elements"):
+        body = {"text": written[form]["text"], "width": 64, "height": 32}
+        read = ask(server, "read", body)["layout"]
+        assert [region["text"] for region in read["regions"]] == ["red circle", "blue square"]
+        for region, original in zip(read["regions"], (CIRCLE, SQUARE), strict=True):
+            assert region["box"] == pytest.approx(original["box"], abs=0.002)
+
+
+def test_a_form_that_cannot_hold_a_text_says_so(server):
+    written = ask(server, "write", {"layout": layout({**CIRCLE, "text": "a <100> sign"})})
+    assert "would be read as a position" in written["authors"]["error"]
+    assert "text" in written["json"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("read", {"text": "<1> <2> dog", "width": 64, "height": 64}, "four"),
+        ("read", {"text": "a dog", "width": 65, "height": 64}, "not divisible by 8"),
+        ("read", {"text": "a dog"}, "width"),
+        (
+            "count",
+            {"layout": layout(CIRCLE), "checkpoint": "../secret"},
+            "no checkpoint '../secret'",
+        ),
+        (
+            "count",
+            {"layout": layout(CIRCLE), "checkpoint": "plain-sd1.safetensors"},
+            "plain Stable",
+        ),
+        ("count", {"layout": [1]}, "not a layout"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_answered_by_a_message(server, path, body, message):
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        ask(server, path, body)
+    assert refusal.value.code == 400
+    assert message in json.load(refusal.value)["error"]

@@ -22,7 +22,8 @@ from .layout import (
 )
 from .report import name_regions
 
-# Core classes of these types are newer than the oldest ComfyUI that this pack runs in.
+# By name: the oldest ComfyUI that this pack runs in has no class for ARRAY, and newer ones give
+# BOUNDING_BOX inputs a widget.
 BoundingBoxes = io.Custom("BOUNDING_BOX")
 Elements = io.Custom("ARRAY")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -20,6 +20,9 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+# Milliseconds that are long even on a busy machine: only a failure waits them out.
+expect.set_options(timeout=20_000)
+PATIENCE = 60_000
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +44,7 @@ def chromium() -> Iterator[Browser]:
 def closed(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
     """A page on which nothing is open yet, for a test that wants to choose how."""
     context = chromium.new_context(viewport=VIEWPORT, locale="en-US", reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE)
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
     page = ComfyPage(context.new_page(), server)
     yield page

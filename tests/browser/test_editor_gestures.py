@@ -26,7 +26,7 @@ def draw(editor: EditorPage, *boxes: list[float]) -> None:
 
 def test_drawing_snaps_to_cells_unless_alt_is_held_and_ends_at_the_border(editor):
     editor.drag((0.101, 0.099), (0.302, 0.301))
-    assert editor.boxes == [[0.1094, 0.0938, 0.2969, 0.2969]]  # 56, 48, 152, 152 px
+    assert editor.boxes == [[0.0938, 0.0938, 0.2969, 0.2969]]  # 48 and 152 px
     editor.drag((0.5, 0.5), (1.3, 0.8), then_hold="Alt")
     x0, y0, x1, y1 = editor.boxes[1]
     assert (x1, y0 % (8 / 512) == 0 and y1 % (8 / 512) == 0) == (1, False)
@@ -39,7 +39,7 @@ def test_edges_snap_to_other_boxes(editor):
     editor.choose("Snap edges to a grid (hold Alt to draw freely)", "off")
     editor.drag((0.379, 0.6), (0.8, 0.9))
     assert editor.boxes[1][0] == A[2]
-    editor.root.get_by_label("boxes").uncheck()
+    editor.root.get_by_label("boxes", exact=True).uncheck()
     editor.drag((0.379, 0.1), (0.8, 0.3))
     assert editor.boxes[2][0] == pytest.approx(0.379, abs=0.004)
     assert editor.boxes[2][0] != A[2]

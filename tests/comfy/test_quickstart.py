@@ -49,21 +49,21 @@ def test_the_quickstart_runs_as_saved_with_any_checkpoint(server, tiny, tmp_path
 def test_saved_inputs_are_those_the_node_has_in_the_same_order(server, node):
     """The values of widgets are saved by position: an input that moves would shift them."""
     info = json.loads(server.get(f"/object_info/{node['type']}"))[node["type"]]
-    names = [name for group in info["input_order"].values() for name in group]
+    inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+    names = [name for name, (_, options) in inputs.items() if not options.get("socketless")]
     saved_widgets = [slot["name"] for slot in node["inputs"] if "widget" in slot]
     saved_sockets = [slot["name"] for slot in node["inputs"] if "widget" not in slot]
-    hidden = info["input_order"].get("hidden", [])
-    widgets = [name for name in names if name not in (*saved_sockets, *hidden)]
-    assert saved_widgets == widgets
+    assert saved_widgets == [name for name in names if name not in saved_sockets]
     assert [slot["name"] for slot in node["outputs"]] == info["output_name"]
 
 
 def test_the_quickstarts_picture_obeys_its_boxes(server):
     picture = pictures(server, QUICKSTART)["quickstart"]
-    regions = [node["widgets_values"] for node in saved_nodes() if node["type"] == "ReCoAddRegion"]
+    [editor] = [node for node in saved_nodes() if node["type"] == "ReCoLayoutEditor"]
+    regions = json.loads(editor["widgets_values"][2])["regions"]
     things = tuple(
-        Thing(*text.split(), (x, y, x + width, y + height))
-        for text, x, y, width, height, _ in regions
+        Thing(*region["text"].split(), tuple(round(len(picture) * edge) for edge in region["box"]))
+        for region in regions
     )
     scores = score_scene(Image.fromarray(picture), Scene("white", things, len(picture)))
     assert len(scores) == 3

@@ -46,6 +46,13 @@ export class RegionList {
     return middles.filter((middle) => middle < clientY).length;
   }
 
+  /** Scroll while a row is dragged over an end of the list. */
+  scrollTowards(clientY) {
+    const { top, bottom } = this.element.getBoundingClientRect();
+    if (clientY < top) this.element.scrollTop -= 8;
+    if (clientY > bottom) this.element.scrollTop += 8;
+  }
+
   markDrop(place) {
     this.rows.forEach(({ element }, index) => {
       element.classList.toggle("reco-drop-before", place === index);
@@ -73,7 +80,7 @@ class Row {
         pointermove: (event) => this.gripMove(event),
         pointerup: () => this.gripUp(),
         pointercancel: () => this.gripCancel(),
-        click: (event) => this.select(event),
+        click: (event) => this.dropped || this.select(event),
         keydown: (event) => this.gripKey(event),
       },
     });
@@ -229,6 +236,7 @@ class Row {
 
   gripDown(event) {
     if (event.button !== 0) return;
+    this.dropped = false;
     this.list.drop = { from: this.index, to: null };
     this.grip.setPointerCapture(event.pointerId);
   }
@@ -236,6 +244,7 @@ class Row {
   gripMove({ clientY }) {
     const { drop } = this.list;
     if (!drop) return;
+    this.list.scrollTowards(clientY);
     const place = this.list.placeAt(clientY);
     drop.to = place === drop.from || place === drop.from + 1 ? null : place;
     this.list.markDrop(drop.to);
@@ -245,6 +254,7 @@ class Row {
     const { drop } = this.list;
     this.gripCancel();
     if (drop?.to == null) return;
+    this.dropped = true; // the click that follows is none
     this.moveTo(drop.to > drop.from ? drop.to - 1 : drop.to);
   }
 

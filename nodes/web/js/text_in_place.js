@@ -11,6 +11,7 @@ export class TextInPlace {
     this.area = element("textarea", {
       class: "reco-in-place",
       hidden: true,
+      "aria-label": "Text of the region",
       on: {
         keydown: (event) => this.keyDown(event),
         blur: () => this.keep(),

@@ -1,0 +1,340 @@
+"""What stands around the editor's canvas: the list, the token meter, guides and background, text
+in and out, and layouts from other nodes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from comfy_page import ComfyPage
+from editor_page import EditorPage
+
+A, B, C = [0.125, 0.125, 0.375, 0.375], [0.5, 0.125, 0.75, 0.375], [0.125, 0.5, 0.375, 0.75]
+TEXTS = ["a cat", "a dog", "a cow"]
+
+
+@pytest.fixture
+def editor(comfy: ComfyPage) -> EditorPage:
+    node = comfy.add_node("ReCoLayoutEditor", at=(0, 0))
+    regions = [{"text": text, "box": box} for text, box in zip(TEXTS, (A, B, C), strict=True)]
+    comfy.set_value(node, "editor", json.dumps({"caption": "a farm", "regions": regions}))
+    comfy.show(node)
+    return EditorPage(comfy, node)
+
+
+def wait_for_meter(editor: EditorPage, text: str) -> None:
+    editor.comfy.page.wait_for_function(
+        "([node, text]) => harness.widget(node, 'editor').element"
+        ".querySelector('.reco-meter-text').textContent.includes(text)",
+        arg=[editor.node, text],
+    )
+
+
+def test_exact_numbers_in_pixels_fractions_and_thousandths(editor):
+    def shown() -> list[str]:
+        names = ("Left edge of", "Top edge of", "Width of", "Height of")
+        return [editor.field(1, name).input_value() for name in names]
+
+    assert shown() == ["256", "64", "128", "128"]
+    editor.choose("Unit of the numbers", "fraction")
+    assert shown() == ["0.5", "0.125", "0.25", "0.25"]
+    editor.fill(1, "Width of", "0.3")
+    editor.choose("Unit of the numbers", "thousandths")
+    assert shown() == ["500", "125", "300", "250"]
+    editor.fill(1, "Top edge of", "900")
+    assert editor.boxes[1] == [0.5, 0.75, 0.8, 1]
+    assert "limited to 750" in editor.status
+    editor.choose("Unit of the numbers", "px")
+    editor.fill(1, "Height of", "2")
+    assert editor.boxes[1] == [0.5, 0.75, 0.8, round(0.75 + 8 / 512, 4)]
+
+
+def test_texts_weights_and_colors_of_the_list_are_steps_of_undo(comfy, editor):
+    editor.fill(0, "Text of", "a white cat")
+    editor.fill(0, "Weight of", "1.25")
+    editor.field(0, "Color of").fill("#123456")
+    region = editor.regions[0]
+    assert (region["text"], region["weight"], region["color"]) == ("a white cat", 1.25, "#123456")
+    comfy.undo()
+    assert editor.regions[0]["color"] != "#123456"
+    comfy.undo()
+    assert editor.regions[0]["weight"] == 1
+    comfy.undo()
+    assert editor.texts == TEXTS
+
+
+def test_a_weight_that_is_no_number_changes_nothing(editor):
+    editor.fill(0, "Weight of", "")
+    assert editor.regions[0]["weight"] == 1
+    assert editor.field(0, "Weight of").input_value() == "1"
+    assert "is not a number" in editor.status
+
+
+def test_locked_regions_stay_and_hidden_ones_are_left_out(editor):
+    editor.field(0, "Lock").click()
+    editor.drag((0.25, 0.25), (0.3, 0.3))  # draws over the locked box
+    assert (editor.boxes[0], len(editor.boxes)) == (A, 4)
+    editor.press("Delete")
+    editor.field(0, "Unlock").click()
+    editor.drag((0.25, 0.25), (0.3125, 0.25))
+    assert editor.boxes[0] != A
+
+    editor.field(1, "Hide").click()
+    assert editor.regions[1]["hidden"] is True
+    assert editor.stage.locator(".reco-box:visible").count() == 2
+    editor.field(1, "Show").click()
+    assert "hidden" not in editor.regions[1]
+
+
+def test_rows_are_duplicated_deleted_and_reordered(comfy, editor):
+    editor.field(1, "Duplicate").click()
+    assert editor.texts == [*TEXTS, "a dog"]
+    editor.field(3, "Delete").click()
+    assert editor.texts == TEXTS
+
+    comfy.page.evaluate("id => harness.node(id).setSize([900, 600])", editor.node)
+    comfy.show(editor.node)  # there is room for the list beside the canvas
+    grips = [editor.rows.nth(index).locator(".reco-grip").bounding_box() for index in (0, 2)]
+    mouse = comfy.page.mouse
+    mouse.move(grips[0]["x"] + 5, grips[0]["y"] + 5)
+    mouse.down()
+    mouse.move(grips[1]["x"] + 5, grips[1]["y"] + 10)
+    mouse.move(grips[1]["x"] + 5, grips[1]["y"] + 40)
+    mouse.up()
+    assert editor.texts == ["a dog", "a cow", "a cat"]
+    assert editor.selected == [2]
+    editor.rows.nth(2).locator(".reco-grip").press("Alt+ArrowUp")
+    assert editor.texts == ["a dog", "a cat", "a cow"]
+    comfy.undo()
+    comfy.undo()
+    assert editor.texts == TEXTS
+
+
+def test_the_token_meter_counts_for_the_connected_checkpoint(comfy, editor):
+    wait_for_meter(editor, "28 tokens; connect a checkpoint")
+    loader = comfy.add_node("ReCoLoadCheckpoint", at=(-500, 0))
+    comfy.set_value(loader, "ckpt_name", "reco-shapes.safetensors")
+    conditioning = comfy.add_node("ReCoConditioning", at=(600, 0))
+    comfy.connect(editor.node, "layout", conditioning, "layout")
+    comfy.connect(loader, "clip", conditioning, "clip")
+    wait_for_meter(editor, "28 of 96 tokens")
+    wait_for_meter(editor, "was not trained on: farm, cat, dog, cow")
+    assert editor.rows.locator(".reco-tokens").all_inner_texts() == ["8", "8", "8"]
+
+    questions = []
+    comfy.page.on("request", lambda r: questions.append(r) if "reco/count" in r.url else None)
+    editor.field(2, "Text of").click()
+    editor.type(" " + "very " * 70 + "large")
+    wait_for_meter(editor, "region 3 will not fit")
+    assert len(questions) < 40  # of 356 keys
+    assert editor.rows.nth(2).locator(".reco-tokens").inner_text() == "⚠ 79"
+    assert "reco-unfit" in editor.stage.locator(".reco-box").nth(2).get_attribute("class")
+    assert "reco-unfit" not in editor.stage.locator(".reco-box").nth(1).get_attribute("class")
+    questions.clear()
+    editor.drag((0.25, 0.25), (0.3125, 0.3125))
+    comfy.page.wait_for_timeout(500)
+    assert not questions  # boxes take four tokens wherever they are
+
+
+def test_the_canvas_follows_linked_sizes(comfy, editor):
+    number = comfy.add_node("PrimitiveInt", at=(-500, 0))
+    comfy.set_value(number, "value", 1024)
+    comfy.connect(number, 0, editor.node, "width")
+    stage = editor.stage.bounding_box()
+    assert stage["width"] == pytest.approx(2 * stage["height"], rel=0.01)
+    comfy.set_value(number, "value", 512)
+    stage = editor.stage.bounding_box()
+    assert stage["width"] == pytest.approx(stage["height"], rel=0.01)
+    assert editor.boxes == [A, B, C]
+
+
+def test_the_background_is_the_connected_image_or_the_last_picture(comfy, editor):
+    image = comfy.add_node("EmptyImage", at=(-500, 0))
+    comfy.set_value(image, "color", 0x0000FF)
+    comfy.connect(image, 0, editor.node, "image")
+    preview = comfy.add_node("PreviewImage", at=(-500, 400))
+    other = comfy.add_node("EmptyImage", at=(-800, 400))
+    comfy.set_value(other, "color", 0xFF0000)
+    comfy.connect(other, 0, preview, "images")
+    taker = comfy.add_node("PreviewAny", at=(600, 0))
+    comfy.connect(editor.node, "width", taker, 0)
+    comfy.queue()
+
+    def colour() -> list[int]:
+        return comfy.page.evaluate(
+            """async node => {
+                const image = harness.widget(node, "editor").element
+                    .querySelector(".reco-background");
+                await image.decode();
+                const canvas = document.createElement("canvas");
+                canvas.getContext("2d").drawImage(image, 0, 0, 1, 1);
+                return [...canvas.getContext("2d").getImageData(0, 0, 1, 1).data].slice(0, 3);
+            }""",
+            editor.node,
+        )
+
+    comfy.page.wait_for_function("() => document.querySelector('.reco-background').src")
+    assert colour() == [0, 0, 255]
+    assert editor.stage.locator(".reco-background").evaluate("e => e.style.opacity") == "0.5"
+    editor.choose("Picture behind the boxes", "last")
+    assert colour() == [255, 0, 0]
+    editor.root.get_by_label("Dim the background").fill("0.8")
+    assert float(
+        editor.stage.locator(".reco-background").evaluate("e => e.style.opacity")
+    ) == pytest.approx(0.2)
+    editor.choose("Picture behind the boxes", "none")
+    assert editor.stage.locator(".reco-background").is_hidden()
+
+
+def test_choices_are_kept_with_the_workflow(comfy, editor):
+    editor.choose("Guide lines", "thirds")
+    editor.choose("Snap edges to a grid (hold Alt to draw freely)", "grid")
+    saved = comfy.workflow()
+    comfy.load_workflow(saved)
+    [node] = comfy.nodes()
+    opened = EditorPage(comfy, node)
+    comfy.show(node)
+    assert opened.stage.locator(".reco-guides").get_attribute("data-kind") == "thirds"
+    opened.drag((0.8, 0.82), (0.96, 0.93))
+    assert opened.boxes[-1] == [0.8125, 0.8125, 0.9375, 0.9375]  # in 16ths
+
+
+def test_tags_stay_readable_when_zoomed_out(comfy, editor):
+    def height() -> float:
+        return editor.stage.locator(".reco-tag").first.bounding_box()["height"]
+
+    assert height() > 15
+    comfy.page.mouse.move(200, 500)
+    for _ in range(6):
+        comfy.page.mouse.wheel(0, 240)
+    comfy.page.wait_for_function("() => app.canvas.ds.scale < 0.75")
+    comfy.page.wait_for_timeout(200)
+    assert height() > 15
+
+
+def test_everything_can_be_reached_and_is_called_something(comfy, editor):
+    unnamed = editor.root.evaluate(
+        """root => [...root.querySelectorAll("button, input, select, textarea")]
+            .filter(part => part.offsetParent && part.tabIndex < 0
+                || !(part.ariaLabel || part.textContent.trim() || part.labels?.length))
+            .map(part => part.outerHTML)"""
+    )
+    assert unnamed == []
+    options = editor.root.get_by_role("option", name="Region 2: a dog, x 256, y 64, 128 × 128 px")
+    assert options.count() == 1
+    editor.press("PageDown", "PageDown")
+    active = editor.stage.get_attribute("aria-activedescendant")
+    assert editor.root.locator(f"#{active}").get_attribute("aria-selected") == "true"
+    editor.root.get_by_role("button", name="Add a region").focus()
+    for _ in range(6):
+        comfy.page.keyboard.press("Tab")
+    assert editor.stage.evaluate("stage => stage === document.activeElement")
+
+
+def test_the_layout_is_copied_and_pasted_as_text_in_every_form(comfy, editor):
+    root = editor.root
+    text, message = (
+        root.get_by_label("The layout as text", exact=True),
+        root.locator(".reco-exchange-message"),
+    )
+    seen = {}
+    for form in ("json", "authors", "diffusers", "elements"):
+        root.get_by_label("Copy or paste the layout as text").first.click()
+        root.get_by_label("Form of the text").select_option(form)
+        comfy.page.wait_for_function("text => text.value", arg=text.element_handle())
+        comfy.page.wait_for_timeout(200)
+        root.get_by_role("button", name="Copy", exact=True).click()
+        comfy.page.wait_for_function(
+            "message => message.textContent === 'Copied.'", arg=message.element_handle()
+        )
+        seen[form] = comfy.page.evaluate("() => navigator.clipboard.readText()")
+        root.get_by_role("button", name="Replace").click()
+        text.wait_for(state="hidden")
+        assert editor.texts == TEXTS, form
+        assert editor.boxes[0] == pytest.approx(A, abs=0.002)
+    assert json.loads(seen["json"])["regions"][0]["text"] == "a cat"
+    assert seen["authors"].startswith("a farm <125> <125>")
+    assert "<bin125>" in seen["diffusers"]
+    assert json.loads(seen["elements"])[0]["bbox"] == pytest.approx([125, 125, 375, 375], abs=2)
+
+    root.get_by_label("Copy or paste the layout as text").first.click()
+    text.fill("a field <1> <2> a bird")
+    root.get_by_role("button", name="Add", exact=True).click()
+    comfy.page.wait_for_function(
+        "message => message.textContent.includes('four')", arg=message.element_handle()
+    )
+    text.fill("<0> <0> <500> <500> a bird")
+    root.get_by_role("button", name="Add", exact=True).click()
+    text.wait_for(state="hidden")
+    assert editor.texts == [*TEXTS, "a bird"]
+
+
+def test_a_prompt_can_be_pasted_onto_the_canvas(comfy, editor):
+    prompt = "a field <100> <200> <300> <400> a bird"
+    comfy.page.evaluate("text => navigator.clipboard.writeText(text)", prompt)
+    editor.press("Control+v")
+    comfy.page.wait_for_function("() => document.querySelectorAll('.reco-box').length === 4")
+    assert editor.texts[3] == "a bird"
+    assert editor.boxes[3] == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.001)
+    assert "The caption was not: a field" in editor.status
+
+
+def test_an_incoming_layout_seeds_the_editor_and_edits_win_until_it_changes(comfy, editor):
+    source = comfy.add_node("ReCoLayoutFromText", at=(-500, 0))
+    comfy.set_value(source, "text", "a field <0> <0> <500> <500> a bird")
+    comfy.set_value(source, "width", 640)
+    comfy.connect(source, "layout", editor.node, "layout")
+    taker = comfy.add_node("PreviewAny", at=(600, 0))
+    comfy.connect(editor.node, "width", taker, 0)
+
+    def queue_and_wait(text: str) -> None:
+        comfy.queue()
+        comfy.page.wait_for_function(
+            "([node, text]) => harness.widget(node, 'editor').value.includes(text)",
+            arg=[editor.node, text],
+        )
+
+    queue_and_wait("a bird")
+    assert (editor.texts, comfy.value(editor.node, "width")) == (["a bird"], 640)
+    editor.fill(0, "Text of", "a large bird")
+    queue_and_wait("a large bird")
+    assert editor.texts == ["a large bird"]
+    comfy.set_value(source, "text", "a field <0> <0> <500> <500> a tree")
+    queue_and_wait("a tree")
+    assert editor.texts == ["a tree"]
+    comfy.undo()
+    assert editor.texts == ["a large bird"]
+
+
+def test_a_value_that_cannot_be_read_is_kept(comfy, editor):
+    comfy.set_value(editor.node, "editor", '{"regions": "from a newer version"}')
+    assert "cannot be read" in editor.status
+    assert comfy.value(editor.node, "editor") == '{"regions": "from a newer version"}'
+    editor.drag((0.1, 0.1), (0.5, 0.5))
+    assert len(editor.boxes) == 1
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_it_can_be_read_in_every_theme(comfy, editor, theme):
+    comfy.set_theme(theme)
+    editor.click((0.625, 0.25))
+    editor.choose("Guide lines", "thirds")
+    comfy.screenshot(f"editor-{theme}", editor.node)
+    worst = editor.root.evaluate(
+        """root => {
+            const parse = color => color.match(/[\\d.]+/g).map(Number);
+            const light = ([r, g, b]) => [r, g, b]
+                .map(c => c / 255).map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+                .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+            const parts = "textarea, .reco-choice, .reco-grip, .reco-tag";
+            const ratios = [...root.querySelectorAll(parts)]
+                .filter(part => part.offsetParent)
+                .map(part => {
+                    const { color, backgroundColor } = getComputedStyle(part);
+                    const [a, b] = [light(parse(color)), light(parse(backgroundColor))];
+                    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+                });
+            return Math.min(...ratios);
+        }"""
+    )
+    assert worst > 3  # WCAG's least contrast of large text and of controls

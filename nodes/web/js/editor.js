@@ -225,10 +225,10 @@ export class LayoutEditor {
     this.meter.render();
   }
 
+  /** Stop listening. The element is its owner's to take away. */
   remove() {
     this.resizing.disconnect();
     this.clipboard.remove();
     this.meter.remove();
-    this.element.remove();
   }
 }

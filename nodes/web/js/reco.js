@@ -216,7 +216,8 @@ function chain(object, method, call) {
 
 /** Undo puts new nodes in place of the old: let their editors go on where these were. */
 function saveView(node, editor, focused) {
-  views.set(node.id, { selection: editor.selection, focused, at: Date.now() });
+  const { selection, element } = editor;
+  views.set(node.id, { selection, element, focused, at: Date.now() });
 }
 
 function restoreView(node, editor) {
@@ -224,6 +225,12 @@ function restoreView(node, editor) {
   views.delete(node.id);
   if (!view || Date.now() - view.at > SUCCESSION_MS) return;
   editor.select(view.selection.filter((index) => index < editor.drawing.regions.length));
+  // The first front ends with Nodes 2.0 leave the old element where it is.
+  requestAnimationFrame(() => {
+    if (view.element.isConnected && !editor.element.isConnected) {
+      view.element.replaceWith(editor.element);
+    }
+  });
   if (!view.focused) return;
   // It gets a size when it is put into the page.
   const observer = new ResizeObserver(() => {

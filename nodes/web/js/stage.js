@@ -175,8 +175,8 @@ export class Stage {
   gestureFor(event, stack) {
     const { selection } = this.editor;
     const { handle } = event.target.dataset;
-    if (handle) return { gesture: (context) => gestures.scale(context, handle), selection };
     if (event.ctrlKey || event.metaKey) return { gesture: gestures.draw, selection: [] };
+    if (handle) return { gesture: (context) => gestures.scale(context, handle), selection };
     if (event.shiftKey && !stack.length) return { gesture: gestures.marquee, selection };
     if (!stack.length) return { gesture: gestures.draw, selection: [] };
     if (event.altKey) {

@@ -185,7 +185,7 @@ class ComfyPage:
     # A user's gestures
 
     def press(self, keys: str) -> None:
-        """Press keys, such as "Control+c", with the focus on the graph."""
+        """Press keys, such as "ControlOrMeta+c", with the focus on the graph."""
         self.page.evaluate("() => { document.activeElement?.blur(); app.canvas.canvas.focus(); }")
         self.page.keyboard.press(keys)
 
@@ -203,12 +203,12 @@ class ComfyPage:
 
     def copy(self, *nodes: str) -> None:
         self.select(*nodes)
-        self.press("Control+c")
+        self.press("ControlOrMeta+c")
 
     def paste(self) -> list[str]:
         """Paste what was copied; the new nodes' ids."""
         before = self.nodes()
-        self.press("Control+v")
+        self.press("ControlOrMeta+v")
         self.page.wait_for_function(
             "before => harness.nodes().some(id => !before.includes(id))", arg=before
         )

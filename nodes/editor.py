@@ -7,7 +7,7 @@ from dataclasses import replace
 from comfy_api.latest import io, ui
 
 from ..reco_core import Layout
-from .layout import CATEGORY, MAX_SIDE, RecoLayout
+from .layout import CATEGORY, RecoLayout, layout_output, side_input
 
 WIDGET_TYPE = "RECO_EDITOR"
 """The name under which web/js/reco.js registers the editor's widget."""
@@ -56,8 +56,8 @@ class ReCoLayoutEditor(io.ComfyNode):
             category=CATEGORY,
             description="Draw boxes, write into each what to paint there, and caption the whole.",
             inputs=[
-                _side("width", "Width"),
-                _side("height", "Height"),
+                side_input("width", "Boxes keep their share of it."),
+                side_input("height", "Boxes keep their share of it."),
                 io.String.Input(
                     "editor",
                     default="",
@@ -79,7 +79,7 @@ class ReCoLayoutEditor(io.ComfyNode):
                 ),
             ],
             outputs=[
-                RecoLayout.Output(display_name="layout", tooltip="Caption, boxes and size."),
+                layout_output(),
                 io.Int.Output(display_name="width", tooltip="Width of the layout in pixels."),
                 io.Int.Output(display_name="height", tooltip="Height of the layout in pixels."),
             ],
@@ -107,14 +107,3 @@ class ReCoLayoutEditor(io.ComfyNode):
             shown["image"] = ui.PreviewImage(image[:1], cls=cls).as_dict()["images"][0]
         shown["size"] = [drawn.width, drawn.height]
         return io.NodeOutput(drawn, drawn.width, drawn.height, ui={"reco_editor": [shown]})
-
-
-def _side(name: str, side: str) -> io.Int.Input:
-    return io.Int.Input(
-        name,
-        default=512,
-        min=8,
-        max=MAX_SIDE,
-        step=8,
-        tooltip=f"{side} of the picture: pixels, a multiple of 8. Boxes keep their share of it.",
-    )

@@ -117,7 +117,7 @@ def test_control_draws_over_a_box_and_alt_goes_down_a_stack(editor):
     assert order == [2, 1, 0, 2]
 
 
-def test_keys_nudge_grow_duplicate_and_delete(editor):
+def test_keys_nudge_grow_duplicate_and_delete(comfy, editor):
     draw(editor, A)
     pixel = 1 / 512
     editor.press("ArrowRight", "Shift+ArrowDown")
@@ -136,6 +136,8 @@ def test_keys_nudge_grow_duplicate_and_delete(editor):
     assert (len(editor.boxes), editor.selected) == (1, [0])
     editor.press("Backspace")
     assert editor.boxes == []
+    editor.press("Delete", "Backspace")
+    assert comfy.nodes() == [editor.node]
     editor.press("Insert")
     assert editor.boxes == [[0.3, 0.3, 0.7, 0.7]]
 

@@ -31,10 +31,10 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
   const some = selection.length > 0;
   if (ARROWS[key] && !altKey) {
     const arrow = ARROWS[key].map((step) => step * (shiftKey ? LARGE_STEP_PX : STEP_PX));
-    return some && (() => (control ? grow(editor, arrow) : nudge(editor, arrow)));
+    return () => (control ? grow(editor, arrow) : nudge(editor, arrow));
   }
   if (control && key.toLowerCase() === "d") {
-    return some && (() => editor.apply(duplicateRegions(drawing, selection, editor.nudge(16))));
+    return () => some && editor.apply(duplicateRegions(drawing, selection, editor.nudge(16)));
   }
   if (control && key.toLowerCase() === "a") return () => editor.select(movable(drawing, drawing.regions.map((_, index) => index)));
   if (control || altKey) return null;
@@ -42,7 +42,8 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
   switch (key) {
     case "Delete":
     case "Backspace":
-      return some && (() => editor.apply(removeRegions(drawing, selection)));
+      // Also when there is nothing to delete: ComfyUI would delete the node.
+      return () => some && editor.apply(removeRegions(drawing, selection));
     case "Escape":
       return () => editor.stage.cancel() || editor.select([]);
     case "Enter":
@@ -87,7 +88,9 @@ function nudge(editor, arrow) {
 function grow(editor, arrow) {
   const { drawing, size, minimum } = editor;
   const [dx, dy] = [arrow[0] / size.width, arrow[1] / size.height];
-  const grown = changeRegions(drawing, movable(drawing, editor.selection), ({ box: [x0, y0, x1, y1] }) => ({
+  const growing = movable(drawing, editor.selection);
+  if (!growing.length) return;
+  const grown = changeRegions(drawing, growing, ({ box: [x0, y0, x1, y1] }) => ({
     box: [
       x0,
       y0,

@@ -75,9 +75,9 @@ def _overflow_message(tokenizer: ReCoTokenizer, layout: Layout, dropped: dict[in
 
 
 def _show(report: str, node_id: str) -> ui.PreviewText:
-    """Put the report on the node. The front end draws `ui` text only on its own preview node, and
-    progress text on any."""
-    PromptServer.instance.send_progress_text(report, node_id)
+    """Put the report's beginning, warnings and tokens used, on the node. The front end draws `ui`
+    text only on its own preview node, and on any node progress text, of a few lines."""
+    PromptServer.instance.send_progress_text(report.partition("\ncaption: ")[0], node_id)
     return ui.PreviewText(report)
 
 

@@ -6,7 +6,7 @@ import { app } from "../../../scripts/app.js";
 import { LayoutEditor } from "./editor.js";
 
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
-const MIN_SIZE = { width: 480, height: 760 }; // of a new node
+const MIN_SIZE = { width: 480, height: 820 }; // of a new node
 const MIN_HEIGHT = 440; // of the editor, in pixels; also in editor.css
 const SUCCESSION_MS = 3000; // a node that comes so soon after one of its id is its successor
 const LEAVING_MS = 500; // an editor goes so soon after its element at the latest

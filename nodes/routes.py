@@ -46,7 +46,7 @@ async def _respond(answer: Callable[..., dict], request: web.Request) -> web.Res
     try:
         # In a thread, since the first count for a checkpoint reads its file.
         return web.json_response(await asyncio.to_thread(answer, **await request.json()))
-    except (FileNotFoundError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         return web.json_response({"error": str(error)}, status=400)
 
 

@@ -112,6 +112,15 @@ class EditorPage:
         for key in keys:
             self.comfy.page.keyboard.press(key)
 
+    def travel(self, keys: str, queue: str) -> None:
+        """Undo or redo by keys pressed on the canvas, and wait until it is done."""
+        length = self.comfy.page.evaluate("queue => harness.history()[queue]", queue)
+        self.press(keys)
+        self.comfy.page.wait_for_function(
+            "([queue, length]) => harness.history()[queue] === length && !harness.history().busy",
+            arg=[queue, length - 1],
+        )
+
     def type(self, text: str) -> None:
         self.comfy.page.keyboard.type(text)
 

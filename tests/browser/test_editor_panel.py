@@ -4,13 +4,16 @@ in and out, and layouts from other nodes."""
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from comfy_page import ComfyPage
 from editor_page import EditorPage
+from playwright.sync_api import expect
 
 A, B, C = [0.125, 0.125, 0.375, 0.375], [0.5, 0.125, 0.75, 0.375], [0.125, 0.5, 0.375, 0.75]
 TEXTS = ["a cat", "a dog", "a cow"]
+FORMS = {"json": '"version"', "authors": "<125>", "diffusers": "<bin125>", "elements": '"bbox"'}
 
 
 @pytest.fixture
@@ -126,8 +129,8 @@ def test_the_token_meter_counts_for_the_connected_checkpoint(comfy, editor):
     editor.field(2, "Text of").click()
     editor.type(" " + "very " * 70 + "large")
     wait_for_meter(editor, "region 3 will not fit")
+    expect(editor.rows.nth(2).locator(".reco-tokens")).to_have_text("⚠ 79")
     assert len(questions) < 40  # of 356 keys
-    assert editor.rows.nth(2).locator(".reco-tokens").inner_text() == "⚠ 79"
     assert "reco-unfit" in editor.stage.locator(".reco-box").nth(2).get_attribute("class")
     assert "reco-unfit" not in editor.stage.locator(".reco-box").nth(1).get_attribute("class")
     questions.clear()
@@ -174,6 +177,9 @@ def test_the_background_is_the_connected_image_or_the_last_picture(comfy, editor
         )
 
     comfy.page.wait_for_function("() => document.querySelector('.reco-background').src")
+    assert colour() == [0, 0, 255]
+    editor.drag((0.8, 0.8), (0.9, 0.9))
+    comfy.undo()
     assert colour() == [0, 0, 255]
     assert editor.stage.locator(".reco-background").evaluate("e => e.style.opacity") == "0.5"
     editor.choose("Picture behind the boxes", "last")
@@ -238,11 +244,10 @@ def test_the_layout_is_copied_and_pasted_as_text_in_every_form(comfy, editor):
         root.locator(".reco-exchange-message"),
     )
     seen = {}
-    for form in ("json", "authors", "diffusers", "elements"):
+    for form in FORMS:
         root.get_by_label("Copy or paste the layout as text").first.click()
         root.get_by_label("Form of the text").select_option(form)
-        comfy.page.wait_for_function("text => text.value", arg=text.element_handle())
-        comfy.page.wait_for_timeout(200)
+        expect(text).to_have_value(re.compile(FORMS[form]))
         root.get_by_role("button", name="Copy", exact=True).click()
         comfy.page.wait_for_function(
             "message => message.textContent === 'Copied.'", arg=message.element_handle()

@@ -11,25 +11,25 @@ export class Clipboard {
       cut: (event) => this.cut(event),
       paste: (event) => this.paste(event),
     };
-    this.listening = new AbortController();
-    for (const [name, handler] of Object.entries(handlers)) {
-      // On the document and first, since these events do not go to an element that has no caret,
-      // and ComfyUI would copy and paste nodes.
-      document.addEventListener(
-        name,
-        (event) => {
-          if (document.activeElement !== editor.stage.element) return;
-          event.preventDefault();
-          event.stopImmediatePropagation();
-          handler(event);
-        },
-        { capture: true, signal: this.listening.signal },
-      );
+    const listeners = Object.entries(handlers).map(([name, handle]) => [
+      name,
+      (event) => {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        handle(event);
+      },
+    ]);
+    // On the document and first, since these events do not go to an element that has no caret, and
+    // ComfyUI would copy and paste nodes.
+    const canvas = editor.stage.element;
+    for (const [change, method] of [
+      ["focus", "addEventListener"],
+      ["blur", "removeEventListener"],
+    ]) {
+      canvas.addEventListener(change, () => {
+        for (const [name, listener] of listeners) document[method](name, listener, true);
+      });
     }
-  }
-
-  remove() {
-    this.listening.abort();
   }
 
   copy({ clipboardData }) {
@@ -82,7 +82,8 @@ function asLayout(text) {
   try {
     const layout = JSON.parse(text);
     fromLayout(layout);
-    return layout;
+    const inside = ({ box }) => box.every((edge) => 0 <= edge && edge <= 1);
+    return layout.regions.every(inside) ? layout : null;
   } catch {
     return null;
   }

@@ -4,7 +4,7 @@
  * An element with properties and children. Strings become text, never HTML.
  *
  * properties: `class`, `dataset`, `style` and `on` ({event: listener}) as objects or strings; names
- * with a dash or `role`, `for` are attributes; all else is set on the element.
+ * with a dash and `role` are attributes; all else is set on the element.
  */
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
@@ -13,7 +13,7 @@ export function element(tag, properties = {}, ...children) {
     else if (name === "dataset" || name === "style") Object.assign(made[name], value);
     else if (name === "on") {
       for (const [event, listener] of Object.entries(value)) made.addEventListener(event, listener);
-    } else if (name.includes("-") || name === "role" || name === "for") {
+    } else if (name.includes("-") || name === "role") {
       made.setAttribute(name, value);
     } else made[name] = value;
   }

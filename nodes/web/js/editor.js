@@ -46,6 +46,7 @@ export class LayoutEditor {
     this.drawing = EMPTY;
     this.selection = [];
     this.unreadable = null; // a value that is no drawing, kept until something is drawn
+    this.uncommitted = false; // whether there are changes that are no step of undo yet
     this.tokens = []; // of each region, as texts
     this.unfit = new Set(); // indices of the regions that do not fit
     this.preferences = { ...PREFERENCES, ...host.preferences() };
@@ -88,8 +89,9 @@ export class LayoutEditor {
 
   // The value that the workflow keeps
 
+  /** A drag counts when it has ended: ComfyUI may ask in its midst. */
   get value() {
-    return this.unreadable ?? formatDrawing(this.drawing);
+    return this.unreadable ?? formatDrawing(this.stage.drag?.before.drawing ?? this.drawing);
   }
 
   set value(text) {
@@ -106,6 +108,7 @@ export class LayoutEditor {
 
   show(drawing) {
     this.drawing = drawing;
+    this.forgetTokens();
     this.selection = this.selection.filter((index) => index < drawing.regions.length);
     this.refresh();
   }
@@ -113,9 +116,12 @@ export class LayoutEditor {
   /** A layout that another node sent replaces the drawing, unless the drawing began with it. */
   receive({ fingerprint, layout }) {
     if (this.drawing.incoming === fingerprint) return;
-    this.selection = [];
-    this.update(fromLayout(layout, fingerprint));
+    // What is being drawn or written becomes a step of its own, which undo can go back to.
+    this.stage.cancel();
+    this.stage.text.keep();
+    this.commit();
     this.host.setSize(layout.width, layout.height);
+    this.apply({ drawing: fromLayout(layout, fingerprint), selection: [] });
   }
 
   // Changing the drawing
@@ -124,24 +130,31 @@ export class LayoutEditor {
   update(drawing, { selection = this.selection, commit = true } = {}) {
     this.unreadable = null;
     this.preview(drawing, selection);
+    this.uncommitted = true;
     if (commit) this.commit();
   }
 
-  /** Take over what a function of drawing.js returned. */
+  /** Take over what a function of drawing.js returned; regions may have other numbers now. */
   apply({ drawing, selection }) {
+    this.forgetTokens();
     this.update(drawing, { selection });
   }
 
   /** Show a drawing while a gesture goes on. */
   preview(drawing, selection) {
-    this.unreadable = null;
     this.drawing = drawing;
     this.selection = selection;
     this.render();
   }
 
   commit() {
+    this.uncommitted = false;
     this.host.commit();
+  }
+
+  forgetTokens() {
+    this.tokens = [];
+    this.unfit = new Set();
   }
 
   select(selection) {
@@ -155,10 +168,6 @@ export class LayoutEditor {
 
   get size() {
     return this.host.size();
-  }
-
-  get layout() {
-    return toLayout(this.drawing, this.size);
   }
 
   /** Indices and layout of the regions that can be generated. */
@@ -228,7 +237,6 @@ export class LayoutEditor {
   /** Stop listening. The element is its owner's to take away. */
   remove() {
     this.resizing.disconnect();
-    this.clipboard.remove();
     this.meter.remove();
   }
 }

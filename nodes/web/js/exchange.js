@@ -14,6 +14,7 @@ export class Exchange {
   constructor(editor) {
     this.editor = editor;
     this.form = "json";
+    this.questions = 0;
     this.text = element("textarea", {
       class: "reco-exchange-text",
       spellcheck: false,
@@ -61,9 +62,12 @@ export class Exchange {
   /** Show the drawing in the chosen form. */
   async write() {
     const { layout, regions } = this.editor.complete;
+    const question = ++this.questions;
+    const before = this.text.value;
     const left = this.editor.drawing.regions.length - regions.length;
     try {
       const { text, error } = (await this.editor.host.write(layout))[this.form];
+      if (question !== this.questions || this.text.value !== before) return; // pasted meanwhile
       this.text.value = text ?? "";
       const note = left ? `${left} hidden or without a text: left out.` : "";
       this.message.textContent = error ?? note;

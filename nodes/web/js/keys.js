@@ -11,12 +11,18 @@ const WRITE = Symbol("write the text");
 /** Handle a key pressed in the editor; one that is handled goes no further. */
 export function keyDown(editor, event) {
   if (event.target !== editor.stage.element) return keepFromComfyUI(event);
+  if (editor.stage.drag && event.key !== "Escape") return swallow(event);
   const command = commandFor(editor, event);
   if (!command) return;
   event.stopPropagation();
   if (command === WRITE) return write(editor); // the key then types into the text
   event.preventDefault();
   command();
+}
+
+function swallow(event) {
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 /** Delete and the like must act on the text or button they are typed on, not on the node. */
@@ -38,7 +44,7 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
   }
   if (control && key.toLowerCase() === "a") return () => editor.select(movable(drawing, drawing.regions.map((_, index) => index)));
   if (control || altKey) return null;
-  if (key.length === 1 && key !== " ") return some && WRITE;
+  if (key.length === 1 && key !== " ") return some ? WRITE : null;
   switch (key) {
     case "Delete":
     case "Backspace":
@@ -48,7 +54,7 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
       return () => editor.stage.cancel() || editor.select([]);
     case "Enter":
     case "F2":
-      return some && (() => write(editor));
+      return () => some && write(editor);
     case "PageUp":
       return () => step(editor, -1);
     case "PageDown":
@@ -79,9 +85,8 @@ function nudge(editor, arrow) {
   if (!moving.length) return;
   const frame = bounds(moving.map((index) => drawing.regions[index].box));
   const shift = shiftInside(frame, [arrow[0] / size.width, arrow[1] / size.height]);
-  editor.update(
-    changeRegions(drawing, moving, ({ box }) => ({ box: translate(box, shift) })),
-  );
+  const nudged = changeRegions(drawing, moving, ({ box }) => ({ box: translate(box, shift) }));
+  editor.update(nudged, { commit: false }); // but when the key is let go, however often it repeats
 }
 
 /** Move the right and bottom edges. */
@@ -98,6 +103,6 @@ function grow(editor, arrow) {
       clamp(y1 + dy, Math.min(y1, y0 + minimum[1]), 1),
     ],
   }));
-  editor.update(grown);
+  editor.update(grown, { commit: false });
 }
 

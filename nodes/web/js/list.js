@@ -2,7 +2,7 @@
 
 import { changeRegions, duplicateRegions, removeRegions, reorderRegion } from "./drawing.js";
 import { element, iconButton, set } from "./dom.js";
-import { boxNumbers, withNumber } from "./units.js";
+import { UNITS, boxNumbers, withNumber } from "./units.js";
 
 const FIELDS = { x: "Left edge", y: "Top edge", width: "Width", height: "Height" };
 const SHORT = { x: "x", y: "y", width: "w", height: "h" };
@@ -80,7 +80,7 @@ class Row {
         pointermove: (event) => this.gripMove(event),
         pointerup: () => this.gripUp(),
         pointercancel: () => this.gripCancel(),
-        click: (event) => this.dropped || this.select(event),
+        click: (event) => this.gripClick(event),
         keydown: (event) => this.gripKey(event),
       },
     });
@@ -185,7 +185,7 @@ class Row {
       delete made.dataset.typing;
       if (!box) return null;
       const kept = boxNumbers(box, preferences.unit, size)[field];
-      if (Math.abs(Number(kept) - Number(value)) > 0.05) {
+      if (kept !== String(Number(Number(value).toFixed(UNITS[preferences.unit].decimals)))) {
         this.editor.announce(`${field} is limited to ${kept}: the box stays inside the picture.`);
       }
       return { box };
@@ -256,6 +256,11 @@ class Row {
     if (drop?.to == null) return;
     this.dropped = true; // the click that follows is none
     this.moveTo(drop.to > drop.from ? drop.to - 1 : drop.to);
+  }
+
+  gripClick(event) {
+    if (!this.dropped) this.select(event);
+    this.dropped = false;
   }
 
   gripCancel() {

@@ -79,7 +79,8 @@ class ComfyHost {
 
   /** Address of the picture behind the boxes, or null. */
   background(kind) {
-    const picture = { image: this.sent.image, last: lastPicture }[kind];
+    const image = this.isLinked("image") ? this.sent.image : null;
+    const picture = { image, last: lastPicture }[kind];
     return picture ? api.apiURL(`/view?${new URLSearchParams(picture)}`) : null;
   }
 
@@ -91,7 +92,7 @@ class ComfyHost {
   checkpoint() {
     const readers = layoutReaders(this.node);
     const loaders = readers.map((reader) => loaderOf(reader)).filter(Boolean);
-    const all = this.node.graph?.nodes?.filter(isLoader) ?? [];
+    const all = graphs().flatMap((graph) => graph.nodes.filter(isLoader));
     const loader = loaders[0] ?? (all.length === 1 ? all[0] : null);
     return loader?.widgets?.find((widget) => widget.name === "ckpt_name")?.value ?? "";
   }
@@ -124,6 +125,12 @@ async function ask(path, body) {
 const positive = (value) => (Number(value) > 0 ? Number(value) : null);
 
 // The workflow around a node
+
+/** The workflow's graph and those of its subgraphs. */
+function graphs() {
+  const root = app.rootGraph ?? app.graph;
+  return root ? [root, ...(root.subgraphs?.values() ?? [])] : [];
+}
 
 const isLoader = (node) => node.comfyClass === "ReCoLoadCheckpoint";
 
@@ -175,9 +182,9 @@ function addEditor(node, name) {
     getMinHeight: () => MIN_HEIGHT,
     hideOnZoom: false,
     socketless: true,
-    selectOn: ["focus", "pointerdown"],
+    selectOn: ["pointerdown"],
   });
-  editors.add(editor);
+  chain(node, "onAdded", () => editors.add(editor)); // a copy for the clipboard never is
   passToCanvas(editor.element);
   for (const side of ["width", "height"]) {
     const widget = host.sideWidget(side);
@@ -188,7 +195,8 @@ function addEditor(node, name) {
   chain(node, "onExecuted", ({ reco_editor: sent }) => {
     if (!sent) return;
     host.sent = sent[0];
-    if (sent[0].incoming) editor.receive(sent[0].incoming);
+    // Another workflow's node of the same id may be what has run.
+    if (sent[0].incoming && host.isLinked("layout")) editor.receive(sent[0].incoming);
     editor.refresh();
   });
   let left = 0; // when the canvas lost the focus, taken out of the page perhaps
@@ -214,16 +222,22 @@ function chain(object, method, call) {
   };
 }
 
+const workflow = () => app.extensionManager?.workflow?.activeWorkflow?.path;
+
 /** Undo puts new nodes in place of the old: let their editors go on where these were. */
 function saveView(node, editor, focused) {
-  const { selection, element } = editor;
-  views.set(node.id, { selection, element, focused, at: Date.now() });
+  const { selection, element, host } = editor;
+  const { sent } = host;
+  views.set(node.id, { selection, element, sent, focused, workflow: workflow(), at: Date.now() });
 }
 
 function restoreView(node, editor) {
   const view = views.get(node.id);
+  if (!view || !node.graph) return;
   views.delete(node.id);
-  if (!view || Date.now() - view.at > SUCCESSION_MS) return;
+  if (Date.now() - view.at > SUCCESSION_MS || view.workflow !== workflow()) return;
+  editor.host.sent = view.sent;
+  editor.refresh();
   editor.select(view.selection.filter((index) => index < editor.drawing.regions.length));
   // The first front ends with Nodes 2.0 leave the old element where it is.
   requestAnimationFrame(() => {
@@ -239,6 +253,7 @@ function restoreView(node, editor) {
     observer.disconnect();
   });
   observer.observe(editor.stage.element);
+  setTimeout(() => observer.disconnect(), SUCCESSION_MS);
 }
 
 /** Let the wheel zoom and the middle button pan ComfyUI's canvas, as everywhere else. */
@@ -267,7 +282,12 @@ function passToCanvas(element) {
 // What happens around all editors
 
 function refreshAll() {
-  editors.forEach((editor) => editor.refresh());
+  const shown = graphs();
+  for (const editor of editors) {
+    // Subgraphs go without telling their nodes.
+    if (shown.includes(editor.host.node.graph)) editor.refresh();
+    else editors.delete(editor);
+  }
 }
 
 function keepLastPicture({ detail }) {

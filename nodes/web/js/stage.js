@@ -45,6 +45,8 @@ export class Stage {
           pointercancel: () => this.cancel(),
           lostpointercapture: () => this.cancel(),
           pointerleave: () => (this.pointer = null),
+          keyup: () => editor.uncommitted && editor.commit(),
+          blur: () => editor.uncommitted && editor.commit(),
           dblclick: (event) => this.doubleClick(event),
         },
       },
@@ -143,6 +145,11 @@ export class Stage {
   showBackground(url, dim) {
     set(this.background, "hidden", !url);
     if (url && this.background.src !== new URL(url, location.href).href) this.background.src = url;
+    this.dimBackground(dim);
+  }
+
+  /** dim: from 0, as it is, to 1, not to be seen. */
+  dimBackground(dim) {
     set(this.background.style, "opacity", String(1 - dim));
   }
 
@@ -196,7 +203,7 @@ export class Stage {
   pointerMove(event) {
     this.pointer = this.pointAt(event);
     const { drag, editor } = this;
-    if (!drag) return;
+    if (!drag || event.pointerId !== drag.from.pointerId) return;
     if (!(event.buttons & 1)) return this.finish();
     const distance = Math.hypot(
       event.clientX - drag.from.clientX,
@@ -236,7 +243,7 @@ export class Stage {
   }
 
   pointerUp(event) {
-    if (event.button === 0) this.finish();
+    if (event.button === 0 && event.pointerId === this.drag?.from.pointerId) this.finish();
   }
 
   finish() {
@@ -245,7 +252,7 @@ export class Stage {
     this.drag = null;
     this.showDrag(null, [[], []]);
     if (!drag.moved && drag.click) editor.select(drag.click);
-    if (editor.drawing !== drag.before.drawing) editor.commit();
+    if (editor.drawing !== drag.before.drawing) editor.update(editor.drawing);
   }
 
   /** End a drag as if it had not been. */

@@ -67,6 +67,7 @@ export class TextInPlace {
 
   keyDown(event) {
     event.stopPropagation();
+    if (event.isComposing) return; // Enter ends a word of an input method
     const keeps = event.key === "Enter" && !event.shiftKey;
     if (!keeps && event.key !== "Escape") return;
     event.preventDefault();

@@ -43,6 +43,8 @@ export class TokenMeter {
     try {
       answer = await this.editor.host.count(layout, checkpoint);
     } catch (error) {
+      if (question !== this.asked) return;
+      this.asked = ""; // so that it is asked again
       set(this.text, "textContent", `Tokens not counted: ${error.message}`);
       return;
     }

@@ -35,7 +35,10 @@ export class Toolbar {
       step: 0.1,
       title: "Dim the background",
       "aria-label": "Dim the background",
-      on: { input: () => editor.prefer({ dim: Number(this.dim.value) }) },
+      on: {
+        input: () => editor.stage.dimBackground(Number(this.dim.value)),
+        change: () => editor.prefer({ dim: Number(this.dim.value) }),
+      },
     });
     this.element = element(
       "div",

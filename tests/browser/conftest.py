@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 sys.path.append(str(Path(__file__).parent))
 
-from comfy_page import VIEWPORT, ComfyPage, Renderer  # noqa: E402
+from comfy_page import EMPTY, VIEWPORT, ComfyPage, Renderer  # noqa: E402
 
 from browser import find_chromium  # noqa: E402
 from comfy_server import ComfyServer  # noqa: E402
@@ -40,16 +41,44 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def closed(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
-    """A page on which nothing is open yet, for a test that wants to choose how."""
+@contextmanager
+def new_page(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
+    """A page with a profile of its own, on which nothing is open yet."""
     context = chromium.new_context(viewport=VIEWPORT, locale="en-US", reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
-    page = ComfyPage(context.new_page(), server)
-    yield page
+    yield ComfyPage(context.new_page(), server)
     context.close()
+
+
+def check_errors(page: ComfyPage) -> None:
     assert not page.errors, "our scripts reported:\n" + "\n".join(page.errors)
+
+
+@pytest.fixture
+def closed(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
+    """A page on which nothing is open yet, for a test that wants to choose how."""
+    with new_page(server, chromium) as page:
+        yield page
+    check_errors(page)
+
+
+@pytest.fixture(scope="module", params=["classic", "vue"])
+def module_page(
+    request: pytest.FixtureRequest, server: ComfyServer, chromium: Browser
+) -> Iterator[ComfyPage]:
+    with new_page(server, chromium) as page:
+        page.open(request.param)
+        yield page
+
+
+@pytest.fixture
+def shared(module_page: ComfyPage) -> Iterator[ComfyPage]:
+    """As comfy, but one page for all tests of a module, which saves the seconds of opening it."""
+    module_page.errors.clear()
+    module_page.load_workflow(EMPTY)
+    yield module_page
+    check_errors(module_page)
 
 
 @pytest.fixture(params=["classic", "vue"])

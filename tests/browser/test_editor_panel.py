@@ -17,6 +17,11 @@ FORMS = {"json": '"version"', "authors": "<125>", "diffusers": "<bin125>", "elem
 
 
 @pytest.fixture
+def comfy(shared: ComfyPage) -> ComfyPage:
+    return shared
+
+
+@pytest.fixture
 def editor(comfy: ComfyPage) -> EditorPage:
     node = comfy.add_node("ReCoLayoutEditor", at=(0, 0))
     regions = [{"text": text, "box": box} for text, box in zip(TEXTS, (A, B, C), strict=True)]

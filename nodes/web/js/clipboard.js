@@ -1,7 +1,14 @@
 // Copying and pasting regions with the keyboard while the canvas has the focus. What is copied is a
 // layout's JSON; what can be pasted is every form that the server reads.
 
-import { addRegions, copies, fromLayout, placeRegions, removeRegions, toLayout } from "./drawing.js";
+import {
+  addRegions,
+  copies,
+  fromLayout,
+  placeRegions,
+  removeRegions,
+  toLayout,
+} from "./drawing.js";
 
 export class Clipboard {
   constructor(editor) {

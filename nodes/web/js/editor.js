@@ -102,7 +102,8 @@ export class LayoutEditor {
     } catch (error) {
       this.show(EMPTY);
       this.unreadable = text;
-      this.announce(`The saved drawing cannot be read: ${error.message}. It is kept until you draw.`);
+      const why = `The saved drawing cannot be read: ${error.message}.`;
+      this.announce(`${why} It is kept until you draw.`);
     }
   }
 

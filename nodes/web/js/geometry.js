@@ -52,7 +52,7 @@ export function resize([x0, y0, x1, y1], handle, [x, y], minimum) {
   return [west, north, east, south];
 }
 
-/** Where an edge comes to lie that wants to go somewhere. side: it was left (-1) or right of `fixed`. */
+/** Where an edge comes to lie that wants to go somewhere; it was left (-1) or right of `fixed`. */
 function moveEdge(fixed, wanted, minimum, side) {
   const edge = clamp(wanted, 0, 1);
   if (Math.abs(edge - fixed) >= minimum) return edge;
@@ -67,7 +67,9 @@ export function keepProportions(box, handle, [x, y], size) {
     handle.includes("n") ? box[3] : box[1],
   ];
   const aspect = ((box[2] - box[0]) * size.width) / ((box[3] - box[1]) * size.height);
-  if (handle.length < 2 || !(aspect > 0 && aspect < Infinity)) return [x, y]; // an edge, or a box without area
+  const isCorner = handle.length === 2;
+  const hasArea = aspect > 0 && aspect < Infinity;
+  if (!isCorner || !hasArea) return [x, y];
   const roomX = x < anchorX ? anchorX : 1 - anchorX;
   const roomY = y < anchorY ? anchorY : 1 - anchorY;
   const heightPx = Math.min(

@@ -79,7 +79,7 @@ export function scale(context, handle) {
   };
 }
 
-/** Select every box that can be picked and that a rectangle touches, besides those selected before. */
+/** Select every box that can be picked and that a rectangle touches, besides those selected. */
 export function marquee({ drawing, selection, start }) {
   return (point) => {
     const area = geometry.boxBetween(start, point);

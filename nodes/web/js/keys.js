@@ -27,8 +27,8 @@ function swallow(event) {
 
 /** Delete and the like must act on the text or button they are typed on, not on the node. */
 function keepFromComfyUI(event) {
-  const forComfyUI = event.ctrlKey || event.metaKey || event.key === "Tab" || event.key === "Escape";
-  if (!forComfyUI) event.stopPropagation();
+  const { key, ctrlKey, metaKey } = event;
+  if (!ctrlKey && !metaKey && key !== "Tab" && key !== "Escape") event.stopPropagation();
 }
 
 function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
@@ -42,7 +42,10 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
   if (control && key.toLowerCase() === "d") {
     return () => some && editor.apply(duplicateRegions(drawing, selection, editor.nudge(16)));
   }
-  if (control && key.toLowerCase() === "a") return () => editor.select(movable(drawing, drawing.regions.map((_, index) => index)));
+  if (control && key.toLowerCase() === "a") {
+    const all = drawing.regions.map((_, index) => index);
+    return () => editor.select(movable(drawing, all));
+  }
   if (control || altKey) return null;
   if (key.length === 1 && key !== " ") return some ? WRITE : null;
   switch (key) {

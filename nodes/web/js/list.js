@@ -154,8 +154,9 @@ class Row {
       set(input, "disabled", region.locked);
     }
     if (this.weight !== document.activeElement) set(this.weight, "value", String(region.weight));
-    set(this.tokens, "textContent", unfit.has(index) ? `⚠ ${tokens[index]}` : (tokens[index] ?? ""));
-    set(this.tokens, "title", unfit.has(index) ? "Tokens: this region does not fit" : "Tokens");
+    const fits = !unfit.has(index);
+    set(this.tokens, "textContent", `${fits ? "" : "⚠ "}${tokens[index] ?? ""}`);
+    set(this.tokens, "title", fits ? "Tokens" : "Tokens: this region does not fit");
     mark(this.lock, region.locked, ["lock", "lock-open"], ["Unlock", "Lock"], index);
     mark(this.hide, region.hidden, ["eye-slash", "eye"], ["Show", "Hide"], index);
   }

@@ -4,6 +4,7 @@
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { LayoutEditor } from "./editor.js";
+import { checkpointFor, isLinked, originOf } from "./graph.js";
 
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 const MIN_SIZE = { width: 480, height: 820 }; // of a new node
@@ -48,7 +49,7 @@ class ComfyHost {
   }
 
   isLinked(name) {
-    return this.node.inputs?.find((input) => input.name === name)?.link != null;
+    return isLinked(this.node, name);
   }
 
   /** The number that a link brings, if the node it comes from shows it in a widget. */
@@ -90,11 +91,7 @@ class ComfyHost {
 
   /** The ReCo checkpoint that will read this node's layout, or "" when that cannot be told. */
   checkpoint() {
-    const readers = layoutReaders(this.node);
-    const loaders = readers.map((reader) => loaderOf(reader)).filter(Boolean);
-    const all = graphs().flatMap((graph) => graph.nodes.filter(isLoader));
-    const loader = loaders[0] ?? (all.length === 1 ? all[0] : null);
-    return loader?.widgets?.find((widget) => widget.name === "ckpt_name")?.value ?? "";
+    return checkpointFor(this.node, graphs());
   }
 
   count(layout, checkpoint) {
@@ -124,48 +121,10 @@ async function ask(path, body) {
 
 const positive = (value) => (Number(value) > 0 ? Number(value) : null);
 
-// The workflow around a node
-
 /** The workflow's graph and those of its subgraphs. */
 function graphs() {
   const root = app.rootGraph ?? app.graph;
   return root ? [root, ...(root.subgraphs?.values() ?? [])] : [];
-}
-
-const isLoader = (node) => node.comfyClass === "ReCoLoadCheckpoint";
-
-function originOf(node, inputName) {
-  const id = node.inputs?.find((input) => input.name === inputName)?.link;
-  const link = id == null ? null : linkOf(node, id);
-  return link ? node.graph.getNodeById(link.origin_id) : null;
-}
-
-/** A link by its id; none for a node that is in no graph, as while it is copied. */
-const linkOf = ({ graph }, id) => graph?.links?.get?.(id) ?? graph?.links?.[id];
-
-/** The nodes that a node's layout reaches, through others that pass layouts on. */
-function layoutReaders(node) {
-  const found = new Set([node]);
-  for (const sender of found) {
-    for (const output of sender.outputs ?? []) {
-      if (output.type !== "RECO_LAYOUT") continue;
-      for (const id of output.links ?? []) {
-        const reader = node.graph?.getNodeById(linkOf(node, id)?.target_id);
-        if (reader) found.add(reader);
-      }
-    }
-  }
-  return [...found];
-}
-
-/** The loader whose CLIP a node reads, through others that change it. */
-function loaderOf(node) {
-  const seen = new Set();
-  for (let at = originOf(node, "clip"); at && !seen.has(at); at = originOf(at, "clip")) {
-    if (isLoader(at)) return at;
-    seen.add(at);
-  }
-  return null;
 }
 
 // The widget

@@ -75,7 +75,8 @@ export class TokenMeter {
       this.bar.append(mark);
     }
     this.element.classList.toggle("reco-unfit", limit !== null && used > limit);
-    set(this.text, "textContent", [describe(limit, used, overflow, regions), ...strange(unknown)].join(" "));
+    const lines = [describe(limit, used, overflow, regions), ...strange(unknown)];
+    set(this.text, "textContent", lines.join(" "));
     editor.stage.render();
     editor.list.render();
   }

@@ -1,0 +1,49 @@
+// The workflow around a node: which nodes it is linked with. Pure functions of LiteGraph's nodes.
+
+const inputOf = (node, name) => node.inputs?.find((input) => input.name === name);
+
+export const isLinked = (node, inputName) => inputOf(node, inputName)?.link != null;
+
+/** The node at the other end of an input's link, or undefined. */
+export function originOf(node, inputName) {
+  if (!isLinked(node, inputName)) return undefined;
+  return node.graph?.getNodeById(linkOf(node, inputOf(node, inputName).link)?.origin_id);
+}
+
+/** The checkpoint whose CLIP reads a node's layout, else that of the only loader, else "". */
+export function checkpointFor(node, graphs) {
+  const loaders = layoutReaders(node).map(loaderOf).filter(Boolean);
+  const all = graphs.flatMap((graph) => graph.nodes.filter(isLoader));
+  const loader = loaders[0] ?? (all.length === 1 ? all[0] : null);
+  return loader?.widgets?.find((widget) => widget.name === "ckpt_name")?.value ?? "";
+}
+
+const isLoader = (node) => node.comfyClass === "ReCoLoadCheckpoint";
+
+/** A link by its id; none for a node that is in no graph, as while it is copied. */
+const linkOf = ({ graph }, id) => graph?.links?.get?.(id) ?? graph?.links?.[id];
+
+/** The nodes that a node's layout reaches, through others that pass layouts on. */
+function layoutReaders(node) {
+  const found = new Set([node]);
+  for (const sender of found) {
+    for (const output of sender.outputs ?? []) {
+      if (output.type !== "RECO_LAYOUT") continue;
+      for (const id of output.links ?? []) {
+        const reader = sender.graph?.getNodeById(linkOf(sender, id)?.target_id);
+        if (reader) found.add(reader);
+      }
+    }
+  }
+  return [...found];
+}
+
+/** The loader whose CLIP a node reads, through others that change it. */
+function loaderOf(node) {
+  const seen = new Set();
+  for (let at = originOf(node, "clip"); at && !seen.has(at); at = originOf(at, "clip")) {
+    if (isLoader(at)) return at;
+    seen.add(at);
+  }
+  return null;
+}

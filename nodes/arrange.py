@@ -11,7 +11,7 @@ from ..reco_core import (
     scale_picture,
     select_regions,
 )
-from .layout import CATEGORY, RecoLayout, layout_output
+from .layout import CATEGORY, RecoLayout, layout_output, why_refused
 
 OTHERS_BEHIND = "put behind them"
 OTHERS_OUT = "leave out"
@@ -69,13 +69,7 @@ class ReCoReorderRegions(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, order) -> bool | str:
-        if order is None:  # linked: known only when the workflow runs
-            return True
-        try:
-            region_numbers(order)
-        except ValueError as error:
-            return str(error)
-        return True
+        return why_refused(region_numbers, order)
 
     @classmethod
     def execute(cls, layout, order, others) -> io.NodeOutput:

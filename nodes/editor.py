@@ -7,7 +7,7 @@ from dataclasses import replace
 from comfy_api.latest import io, ui
 
 from ..reco_core import Layout
-from .layout import CATEGORY, RecoLayout, layout_output, side_input
+from .layout import CATEGORY, RecoLayout, layout_output, side_input, why_refused
 
 WIDGET_TYPE = "RECO_EDITOR"
 """The name under which web/js/reco.js registers the editor's widget."""
@@ -87,13 +87,7 @@ class ReCoLayoutEditor(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, editor) -> bool | str:
-        if editor is None:
-            return True
-        try:
-            read_drawing(editor, width=512, height=512)
-        except ValueError as error:
-            return str(error)
-        return True
+        return why_refused(read_drawing, editor, 512, 512)
 
     @classmethod
     def execute(cls, width, height, editor, layout=None, image=None) -> io.NodeOutput:

@@ -19,6 +19,7 @@ from .layout import (
     side_input,
     split_lines,
     texts_input,
+    why_refused,
 )
 from .report import name_regions
 
@@ -154,21 +155,18 @@ class ReCoLayoutFromCoco(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, instances, image, captions="", caption_index=0) -> bool | str:
-        if None in (instances, image, captions, caption_index):  # linked: known only at run time
-            return True
-        try:
-            layout_from_coco(instances, image or None, captions or None, caption_index)
-        except ValueError as error:
-            return str(error)
-        return True
+        return why_refused(_read_coco, instances, image, captions, caption_index)
 
     @classmethod
     def execute(cls, instances, image, caption, captions="", caption_index=0) -> io.NodeOutput:
-        layout, outside = layout_from_coco(
-            instances, image or None, captions or None, caption_index, caption
-        )
+        layout, outside = _read_coco(instances, image, captions, caption_index, caption)
         _warn(outside)
         return io.NodeOutput(layout)
+
+
+def _read_coco(instances, image, captions, *more):
+    """As layout_from_coco, for widgets, whose empty texts mean none."""
+    return layout_from_coco(instances, image or None, captions or None, *more)
 
 
 class ReCoLayoutToBoxes(io.ComfyNode):

@@ -1,5 +1,7 @@
 """Nodes that make layouts: an image caption and boxes with words in them."""
 
+from collections.abc import Callable
+
 from comfy_api.latest import io
 
 from ..reco_core import Box, Layout, Region, read_layout
@@ -48,6 +50,20 @@ def layout_output(tooltip: str = "Caption, boxes and size.") -> RecoLayout.Outpu
     return RecoLayout.Output(display_name="layout", tooltip=tooltip)
 
 
+def why_refused(read: Callable, *constants) -> bool | str:
+    """For validate_inputs: True, or the message of the ValueError of read(*constants).
+
+    A constant that is None is linked: what it will be is known only when the workflow runs.
+    """
+    if None in constants:
+        return True
+    try:
+        read(*constants)
+    except ValueError as error:
+        return str(error)
+    return True
+
+
 def split_lines(text: str) -> list[str]:
     """The lines of a text that have words in them."""
     return [line for line in text.splitlines() if line.strip()]
@@ -79,13 +95,7 @@ class ReCoLayoutFromText(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, text) -> bool | str:
-        if text is None:  # linked: known only when the workflow runs
-            return True
-        try:
-            read_layout(text, width=512, height=512)
-        except ValueError as error:
-            return str(error)
-        return True
+        return why_refused(read_layout, text, 512, 512)
 
     @classmethod
     def execute(cls, text: str, width: int, height: int) -> io.NodeOutput:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 sys.path.append(str(Path(__file__).parent))
 
 from comfy_page import EMPTY, VIEWPORT, ComfyPage, Renderer  # noqa: E402
+from editor_page import BOXES, TEXTS, EditorPage  # noqa: E402
 
 from browser import find_chromium  # noqa: E402
 from comfy_server import ComfyServer  # noqa: E402
@@ -79,6 +81,16 @@ def shared(module_page: ComfyPage) -> Iterator[ComfyPage]:
     module_page.load_workflow(EMPTY)
     yield module_page
     check_errors(module_page)
+
+
+@pytest.fixture
+def farm(shared: ComfyPage) -> EditorPage:
+    """An editor with the caption "a farm" and three regions, BOXES with TEXTS."""
+    node = shared.add_node("ReCoLayoutEditor", at=(0, 0))
+    regions = [{"text": text, "box": box} for text, box in zip(TEXTS, BOXES, strict=True)]
+    shared.set_value(node, "editor", json.dumps({"caption": "a farm", "regions": regions}))
+    shared.show(node)
+    return EditorPage(shared, node)
 
 
 @pytest.fixture(params=["classic", "vue"])

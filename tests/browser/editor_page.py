@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from comfy_page import ComfyPage
 from playwright.sync_api import Locator
 
+BOXES = [[0.125, 0.125, 0.375, 0.375], [0.5, 0.125, 0.75, 0.375], [0.125, 0.5, 0.375, 0.75]]
+TEXTS = ["a cat", "a dog", "a cow"]
 Point = tuple[float, float]  # fractions of the picture
 
 

@@ -167,14 +167,19 @@ def test_a_copied_group_is_pasted_under_the_pointer_with_its_shape(comfy, editor
 def test_escape_ends_a_drag_as_if_it_had_not_been(comfy, editor):
     draw(editor, A)
     mouse = comfy.page.mouse
+    marks = editor.stage.locator(".reco-marquee:visible, .reco-line:visible")
+    assert marks.count() == 0
     mouse.move(*editor.at(IN_A))
     mouse.down()
+    mouse.move(*editor.at((0.375, 0.6)))  # its right edge comes to the middle
+    assert marks.count() == 1
     mouse.move(*editor.at((0.6, 0.6)))
     shown = editor.stage.locator(".reco-box")
     assert shown.evaluate("box => box.style.left") != "12.5%"
     assert editor.boxes == [A]  # it counts when it has ended
     comfy.page.keyboard.press("Escape")
     assert shown.evaluate("box => box.style.left") == "12.5%"
+    assert marks.count() == 0
     mouse.up()
     assert editor.boxes == [A]
 

@@ -19,9 +19,9 @@ sys.path.append(str(HERE))
 
 from inside import Inside  # noqa: E402
 from random_checkpoint import CLIP_VOCABULARY, Size, random_state_dict  # noqa: E402
-from workflows import node  # noqa: E402
+from workflows import layout_node, node  # noqa: E402
 
-from comfy_server import FETCHED_COMFYUI, ComfyServer, given_comfyui  # noqa: E402
+from comfy_server import FETCHED_COMFYUI, ComfyServer, Failure, given_comfyui  # noqa: E402
 from reco_core import write_checkpoint  # noqa: E402
 
 TINY = "reco-tiny.safetensors"
@@ -137,3 +137,16 @@ def boxes_of(server):
         return frame, json.loads(elements), texts
 
     return run_and_read
+
+
+@pytest.fixture
+def refused(boxes_of):
+    """Check that a workflow's node named layout is refused for a cause; ComfyUI lives on."""
+
+    def check(nodes: dict, cause: str) -> None:
+        with pytest.raises(Failure, match=cause) as failure:
+            boxes_of(**nodes)
+        assert "(node layout)" in str(failure.value)
+        boxes_of(layout=layout_node())
+
+    return check

@@ -57,7 +57,7 @@ export class Clipboard {
   async paste({ clipboardData }) {
     const { editor } = this;
     const text = clipboardData.getData("text/plain");
-    const pointer = editor.stage.pointer;
+    const pointer = editor.stage.pointer.at;
     try {
       const layout = asLayout(text) ?? (await editor.host.read(text));
       this.add(layout, pointer);

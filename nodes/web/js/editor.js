@@ -91,7 +91,7 @@ export class LayoutEditor {
 
   /** A drag counts when it has ended: ComfyUI may ask in its midst. */
   get value() {
-    return this.unreadable ?? formatDrawing(this.stage.drag?.before.drawing ?? this.drawing);
+    return this.unreadable ?? formatDrawing(this.stage.pointer.drag?.before.drawing ?? this.drawing);
   }
 
   set value(text) {
@@ -118,7 +118,7 @@ export class LayoutEditor {
   receive({ fingerprint, layout }) {
     if (this.drawing.incoming === fingerprint) return;
     // What is being drawn or written becomes a step of its own, which undo can go back to.
-    this.stage.cancel();
+    this.stage.pointer.cancel();
     this.stage.text.keep();
     this.commit();
     this.host.setSize(layout.width, layout.height);

@@ -11,7 +11,7 @@ const WRITE = Symbol("write the text");
 /** Handle a key pressed in the editor; one that is handled goes no further. */
 export function keyDown(editor, event) {
   if (event.target !== editor.stage.element) return keepFromComfyUI(event);
-  if (editor.stage.drag && event.key !== "Escape") return swallow(event);
+  if (editor.stage.pointer.drag && event.key !== "Escape") return swallow(event);
   const command = commandFor(editor, event);
   if (!command) return;
   event.stopPropagation();
@@ -54,7 +54,7 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
       // Also when there is nothing to delete: ComfyUI would delete the node.
       return () => some && editor.apply(removeRegions(drawing, selection));
     case "Escape":
-      return () => editor.stage.cancel() || editor.select([]);
+      return () => editor.stage.pointer.cancel() || editor.select([]);
     case "Enter":
     case "F2":
       return () => some && write(editor);

@@ -114,9 +114,9 @@ async function ask(path, body) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error);
-  return answer;
+  if (response.ok) return response.json();
+  const { error } = await response.json().catch(() => ({}));
+  throw new Error(error ?? `ComfyUI answered with status ${response.status}; see its log.`);
 }
 
 const positive = (value) => (Number(value) > 0 ? Number(value) : null);

@@ -1,15 +1,13 @@
-// The canvas of the editor: boxes, tags, handles, and what the pointer does to them.
+// The canvas of the editor: background, guides, boxes, tags, handles.
 
 import { element, set } from "./dom.js";
 import { movable } from "./drawing.js";
 import { HANDLES, bounds, clamp } from "./geometry.js";
-import * as gestures from "./gestures.js";
+import { Pointer } from "./pointer.js";
 import { TextInPlace } from "./text_in_place.js";
 import { placeTags } from "./tags.js";
 import { describeBox } from "./units.js";
 
-const DRAG_PX = 3; // less is a click
-const SNAP_PX = 6; // how near another box's edge draws, on the screen
 const TAG_PX = 12;
 
 export class Stage {
@@ -17,16 +15,16 @@ export class Stage {
     this.editor = editor;
     this.boxes = [];
     this.tags = [];
-    this.drag = null;
-    this.pointer = null; // where the pointer is, or null when it is elsewhere
     this.background = element("img", { class: "reco-background", alt: "", draggable: false });
     this.guides = element("div", { class: "reco-guides" });
     this.handles = HANDLES.map((handle) =>
       element("div", { class: `reco-handle reco-handle-${handle}`, dataset: { handle } }),
     );
     this.frame = element("div", { class: "reco-selection" }, ...this.handles);
-    this.marquee = element("div", { class: "reco-marquee" });
-    this.lines = ["x", "y"].map((axis) => element("div", { class: `reco-line reco-line-${axis}` }));
+    this.marquee = element("div", { class: "reco-marquee", hidden: true });
+    this.lines = ["x", "y"].map((axis) =>
+      element("div", { class: `reco-line reco-line-${axis}`, hidden: true }),
+    );
     this.boxLayer = element("div", { class: "reco-layer" });
     this.tagLayer = element("div", { class: "reco-layer reco-tags", "aria-hidden": "true" });
     this.element = element(
@@ -39,15 +37,8 @@ export class Stage {
         "aria-multiselectable": "true",
         "aria-describedby": editor.hintId,
         on: {
-          pointerdown: (event) => this.pointerDown(event),
-          pointermove: (event) => this.pointerMove(event),
-          pointerup: (event) => this.pointerUp(event),
-          pointercancel: () => this.cancel(),
-          lostpointercapture: () => this.cancel(),
-          pointerleave: () => (this.pointer = null),
           keyup: () => editor.uncommitted && editor.commit(),
           blur: () => editor.uncommitted && editor.commit(),
-          dblclick: (event) => this.doubleClick(event),
         },
       },
       this.background,
@@ -59,10 +50,9 @@ export class Stage {
       ...this.lines,
     );
     this.text = new TextInPlace(editor, this.element);
+    this.pointer = new Pointer(editor, this);
     this.measure = document.createElement("canvas").getContext("2d");
   }
-
-  // What is to be seen
 
   render() {
     const { drawing, selection, size, unfit } = this.editor;
@@ -157,81 +147,7 @@ export class Stage {
     set(this.guides.dataset, "kind", kind);
   }
 
-  // What the pointer does
-
-  /** The pointer's place, as fractions of the image; it may be outside. */
-  pointAt({ clientX, clientY }) {
-    const { left, top, width, height } = this.element.getBoundingClientRect();
-    return [(clientX - left) / width, (clientY - top) / height];
-  }
-
-  pointerDown(event) {
-    if (event.button !== 0 || this.drag || this.text.contains(event.target)) return;
-    this.text.keep();
-    const { editor } = this;
-    const point = this.pointAt(event);
-    const stack = gestures.stackAt(editor.drawing, point);
-    const { gesture, selection, click } = this.gestureFor(event, stack);
-    const before = { drawing: editor.drawing, selection: editor.selection };
-    editor.select(selection);
-    this.drag = { gesture, click, before, from: event, moved: false, run: null, point };
-    this.element.setPointerCapture(event.pointerId);
-  }
-
-  /** What pressing here begins, what is selected at once, and what is if it remains a click. */
-  gestureFor(event, stack) {
-    const { selection } = this.editor;
-    const { handle } = event.target.dataset;
-    if (event.ctrlKey || event.metaKey) return { gesture: gestures.draw, selection: [] };
-    if (handle) return { gesture: (context) => gestures.scale(context, handle), selection };
-    if (event.shiftKey && !stack.length) return { gesture: gestures.marquee, selection };
-    if (!stack.length) return { gesture: gestures.draw, selection: [] };
-    if (event.altKey) {
-      const below = stack[(stack.indexOf(selection.at(-1)) + 1) % stack.length];
-      return { gesture: gestures.move, selection: [below] };
-    }
-    const held = stack.find((index) => selection.includes(index));
-    if (event.shiftKey) {
-      const others = selection.filter((index) => index !== held);
-      const toggled = held === undefined ? [...selection, stack[0]] : others;
-      return { gesture: gestures.move, selection: toggled };
-    }
-    if (held === undefined) return { gesture: gestures.move, selection: [stack[0]] };
-    return { gesture: gestures.move, selection, click: [held] };
-  }
-
-  pointerMove(event) {
-    this.pointer = this.pointAt(event);
-    const { drag, editor } = this;
-    if (!drag || event.pointerId !== drag.from.pointerId) return;
-    if (!(event.buttons & 1)) return this.finish();
-    const distance = Math.hypot(
-      event.clientX - drag.from.clientX,
-      event.clientY - drag.from.clientY,
-    );
-    if (!drag.moved && distance < DRAG_PX) return;
-    drag.moved = true;
-    drag.run ??= drag.gesture(this.context(drag));
-    const keys = { free: event.altKey, proportions: event.shiftKey };
-    const { drawing, selection, marquee, lines } = drag.run(this.pointer, keys);
-    this.showDrag(marquee, lines);
-    editor.preview(drawing, selection);
-  }
-
-  context({ point }) {
-    const { drawing, selection, size, minimum, snapping } = this.editor;
-    const { width, height } = this.element.getBoundingClientRect();
-    const tolerance = [SNAP_PX / width, SNAP_PX / height];
-    return {
-      drawing,
-      selection,
-      size,
-      minimum,
-      start: point,
-      snapping: { ...snapping, tolerance },
-    };
-  }
-
+  /** Show the frame that selects, if any, and the lines that edges snap to. */
   showDrag(marquee, lines) {
     set(this.marquee, "hidden", !marquee);
     if (marquee) place(this.marquee, marquee);
@@ -240,37 +156,6 @@ export class Stage {
       set(line, "hidden", at === undefined);
       if (at !== undefined) set(line.style, axis ? "top" : "left", `${100 * at}%`);
     });
-  }
-
-  pointerUp(event) {
-    if (event.button === 0 && event.pointerId === this.drag?.from.pointerId) this.finish();
-  }
-
-  finish() {
-    const { drag, editor } = this;
-    if (!drag) return;
-    this.drag = null;
-    this.showDrag(null, [[], []]);
-    if (!drag.moved && drag.click) editor.select(drag.click);
-    if (editor.drawing !== drag.before.drawing) editor.update(editor.drawing);
-  }
-
-  /** End a drag as if it had not been. */
-  cancel() {
-    const { drag } = this;
-    if (!drag) return false;
-    this.drag = null;
-    this.showDrag(null, [[], []]);
-    this.editor.preview(drag.before.drawing, drag.before.selection);
-    return true;
-  }
-
-  doubleClick(event) {
-    event.stopPropagation();
-    const { drawing, selection } = this.editor;
-    const stack = gestures.stackAt(drawing, this.pointAt(event));
-    const index = stack.find((candidate) => selection.includes(candidate)) ?? stack[0];
-    if (index !== undefined && !this.text.contains(event.target)) this.text.open(index);
   }
 }
 

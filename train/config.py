@@ -19,14 +19,66 @@ else:
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """ShapeSkills, the synthetic set."""
+class SetConfig:
+    """One data set; train/data has a reader for each kind."""
 
-    samples: int = 20_000
-    """Pictures rendered, encoded and cached before training."""
+    kind: Literal["shapeskills", "coco", "paintskills", "json_lines", "bbox", "shards"] = (
+        "shapeskills"
+    )
+    path: str = ""
+    """coco: folder of pictures; paintskills: folder of one skill; json_lines: the .jsonl file;
+    bbox: folder of pictures with .bbox sidecars; shards: a pattern such as set-{0000..0099}.tar."""
+    annotations: str = ""
+    """coco: the instances file."""
+    captions: str = ""
+    """coco: the captions file; without one, the caption lists what is in the picture."""
+    region_captions: str = ""
+    """JSON lines written by `python -m train data caption`; they replace the regions' texts."""
+    split: str = "train"
+    """paintskills: train or val."""
+    samples: int = 0
+    """Use the first so many (0: all); shapeskills: how many to render."""
+    repeats: int = 1
+    """How often one epoch shows each sample."""
     seed: int = 0
+    """shapeskills: of the pictures."""
     counts: tuple[int, ...] = (1, 2, 3, 4)
-    """Numbers of things in a picture, drawn evenly; repeat one to draw it more often."""
+    """shapeskills: numbers of things in a picture, drawn evenly; repeat one to draw it more."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learned from, and how pictures and words are prepared."""
+
+    sets: tuple[SetConfig, ...] = (SetConfig(samples=20_000),)
+    crop: Literal["random", "centre"] = "random"
+    """Which square (or bucket) of the picture, after its short side is brought to size."""
+    flip: float = 0.5
+    """Share of pictures that are mirrored; left and right swap as words."""
+    buckets: bool = False
+    """Keep aspect ratios: pictures of like shape train together, at about image_size ** 2 pixels."""
+    bucket_step: int = 64
+    """Sides of buckets are multiples of it, in pixels."""
+    max_aspect: float = 2.0
+    """Longest side over shortest of a bucket."""
+    min_visible: float = 0.1
+    """A region stays when at least this share of its box is inside the crop."""
+    max_regions: int = 20
+    """Regions of a sample; of more, some are drawn by the square root of their area (paper)."""
+    text_dropout: float = 0.0
+    """Share of samples with the empty text, for guidance (the paper has none)."""
+    caption_dropout: float = 0.0
+    """Share of samples whose caption is left out, regions kept."""
+    region_dropout: float = 0.0
+    """Share of regions that are left out."""
+    use_regions: bool = True
+    """false trains on captions alone, as the base model of the paper was."""
+    cache_latents: bool = False
+    """Encode every picture once, to disk; needs crop = "centre"."""
+    cache_text: bool = False
+    """Encode every text once, to disk; needs a frozen text encoder and no dropout."""
+    workers: int = 0
+    """Processes that read pictures, per device."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +86,15 @@ class ModelConfig:
     """The checkpoint to start from, or the size of a new one."""
 
     base: str = ""
-    """Single-file SD 1.x or ReCo checkpoint to fine-tune; empty makes a small one from scratch."""
+    """SD 1.x or ReCo checkpoint to fine-tune: a single file (.safetensors, .ckpt) or a diffusers
+    folder. Empty makes a small one from scratch."""
     num_bins: int = 1000
-    """Position tokens to add; ignored when the base has some."""
-    max_length: int = 96
+    """Position tokens to add; ignored when the base has some. 0 makes a caption-only model."""
+    max_length: int = 616
     """L, the length of the token sequence; ignored when the base has position tokens."""
-    rows: Literal["ordered", "random"] = "ordered"
-    """Start of the position tokens' rows: ordered or random."""
+    rows: str = "ordered"
+    """Start of the position tokens' rows: ordered, random, or a .safetensors file with a tensor
+    `rows` of shape (num_bins, width)."""
     unet_channels: tuple[int, ...] = (64, 128, 128)
     """From scratch: channels per level, multiples of 32."""
     unet_layers: int = 1
@@ -53,39 +107,127 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
-    """The training loop."""
+class LoraConfig:
+    """A small adapter instead of the whole model."""
 
+    rank: int = 0
+    """Of the UNet's attention; 0 trains the whole model instead."""
+    text_rank: int = 0
+    """Of the text encoder's attention; 0 trains only its new rows."""
+    alpha: float = 1.0
+    """Scale of the adapter over its rank."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """What is learned, and how fast."""
+
+    kind: Literal["adamw", "adamw8bit", "adafactor"] = "adamw"
+    """adamw8bit needs CUDA and bitsandbytes."""
     steps: int = 8000
     batch_size: int = 32
-    learning_rate: float = 8e-4
-    warmup_steps: int = 200
-    final_learning_rate: float = 0.02
-    """End of the cosine schedule, as a share of learning_rate; 1 keeps the rate constant."""
+    """Samples of one step over all devices together."""
+    micro_batch: int = 0
+    """Samples that go through the model at once on a device; 0: a device's whole share. Gradients
+    are accumulated in between. Halved when memory runs out."""
+    learning_rate: float = 1e-4
+    """Of the UNet."""
+    text_learning_rate: float = 0.0
+    """Of the text encoder; 0: the UNet's."""
+    rows_learning_rate: float = 0.0
+    """Of the new rows of its two tables; 0: the text encoder's."""
+    train_unet: bool = True
+    train_text_encoder: bool = True
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """After the warm-up."""
+    warmup_steps: int = 0
+    final_learning_rate: float = 0.0
+    """Where linear and cosine end, as a share of the rate."""
     weight_decay: float = 0.01
-    beta2: float = 0.99
+    """Rows of the vocabulary decay only in steps that use them."""
+    beta1: float = 0.9
+    beta2: float = 0.999
     max_grad_norm: float = 1.0
-    ema_decay: float = 0.999
-    text_dropout: float = 0.1
-    """Share of samples trained with the empty text, for guidance (the paper has none: 0)."""
-    snr_weight_limit: float = 100.0
-    """Loss weight 1 + 1/SNR(t), at most this; 1 is the paper's plain loss."""
-    high_noise_share: float = 0.5
-    """Share of samples whose timestep is drawn from 600..999; 0 is the paper's uniform draw."""
+    """0 clips nothing."""
+    ema_decay: float = 0.9999
+    """0 keeps no averages."""
+    ema_text: bool = False
+    """Average the text encoder as well as the UNet (the paper: UNet only)."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The error that is made smaller; the defaults are the paper's."""
+
+    snr_weight_limit: float = 1.0
+    """Loss weight 1 + 1/SNR(t), at most this; 1 is the plain loss."""
+    min_snr_gamma: float = 0.0
+    """Loss weight min(SNR, gamma) / SNR (Hang et al., 2023); 0: off."""
+    high_noise_share: float = 0.0
+    """Share of samples whose timestep is drawn from 600..999 instead of from all."""
+    noise_offset: float = 0.0
+    """Spread of a constant added to the noise of each channel."""
     grounding_weight: float = 0.0
-    """Weight of the loss that draws an attention head to each region's box; 0 is the paper."""
+    """Of the loss that draws an attention head to each region's box."""
+    contrastive_weight: float = 0.0
+    """Of InfoNCE between predicted and true latents of a micro-batch. Neither the paper nor its
+    code has it; summaries in circulation name it."""
+    contrastive_temperature: float = 0.07
+
+
+@dataclass(frozen=True)
+class ComputeConfig:
+    """How the arithmetic is done."""
+
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision: weights stay fp32, matrix products are done in this."""
+    frozen_precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of weights that are not trained (autoencoder, and all of the model under LoRA)."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them, in UNet and text encoder."""
+    channels_last: bool = True
+    """Memory layout of convolutions."""
+    attention: Literal["sdpa", "math"] = "sdpa"
+    """sdpa: torch's scaled_dot_product_attention; math: plain matrix products."""
+    compile: bool = False
+    """torch.compile the UNet."""
+    tf32: bool = True
+    """Allow TF32 on CUDA."""
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
 
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """Sample grids, drawn with the EMA weights."""
+    """Sample grids, drawn with the averaged weights."""
 
     every: int = 500
+    """Steps between them; 0: none."""
     layouts: int = 16
     steps: int = 20
     guidance: float = 3.0
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """Loss on samples that are not trained on, at fixed timesteps and with fixed noise."""
+
+    every: int = 500
+    """Steps between measurements; 0: none."""
+    set: SetConfig | None = None
+    """None: unseen ShapeSkills when those are trained on, else the last samples of each set
+    are kept out of training."""
+    samples: int = 64
+    timesteps: tuple[int, ...] = (100, 300, 500, 700, 950)
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """Where figures go: TensorBoard and log.jsonl in the run's folder, and on request wandb."""
+
+    every: int = 20
+    wandb: str = ""
+    """Project name at wandb; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -93,25 +235,36 @@ class FitConfig:
     """Everything `python -m train fit` needs."""
 
     output: str = "runs/fit/checkpoint.safetensors"
-    """The single-file checkpoint to write."""
+    """The file to write: a single-file checkpoint, or an adapter with LoRA. A name without suffix
+    is a diffusers folder."""
     folder: str = "runs/fit"
-    """Caches, resumable state, samples and TensorBoard log."""
+    """Caches, resumable states, samples and logs."""
     seed: int = 0
-    image_size: int = 128
-    """Side of the square pictures in pixels."""
+    image_size: int = 512
+    """Side of the square pictures in pixels (with buckets: the root of their area)."""
     save_every: int = 500
     """Steps between resumable states."""
-    licence: str = "MIT"
+    keep: int = 2
+    """Newest states kept."""
+    export_every: int = 0
+    """Steps between files like `output`, written to the run's folder; 0: only at the end."""
+    output_precision: Literal["fp16", "bf16", "fp32"] = "fp16"
+    licence: str = ""
     """Written into the checkpoint's metadata."""
     data: DataConfig = field(default_factory=DataConfig)
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     sample: SampleConfig = field(default_factory=SampleConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
 
 def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> FitConfig:
-    """Read a TOML file and apply overrides such as `optimizer.steps=100`.
+    """Read a TOML file and apply overrides such as `optimizer.steps=100` or `data.sets.0.path=X`.
 
     Raises:
         ValueError: not TOML, an unknown option, or a value of the wrong type; quotes it.
@@ -122,28 +275,37 @@ def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> FitC
         raise ValueError(f"Cannot read the configuration {str(path)!r}: {error}.") from error
     for override in overrides:
         _set(values, override)
-    return _build(FitConfig, values, "")
+    return build_config(FitConfig, values)
 
 
-def to_dict(config: FitConfig) -> dict[str, Any]:
-    """The configuration as plain values, for a log or a checkpoint."""
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as plain values, for a log or a checkpoint."""
     return dataclasses.asdict(config)
 
 
-def _set(values: dict[str, Any], override: str) -> None:
+def _set(values: Any, override: str) -> None:
     name, equals, text = override.partition("=")
     if not equals:
         raise ValueError(f"Override {override!r} is not of the form section.option=value.")
     *sections, option = name.lstrip("-").split(".")
     for section in sections:
-        values = values.setdefault(section, {})
+        try:
+            values = (
+                values[int(section)] if isinstance(values, list) else values.setdefault(section, {})
+            )
+        except (ValueError, IndexError):
+            raise ValueError(
+                f"Override {override!r}: {section!r} is not one of the {len(values)} tables there, "
+                "numbered from 0."
+            ) from None
     try:
         values[option] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         values[option] = text
 
 
-def _build(kind: Any, values: dict[str, Any], prefix: str) -> Any:
+def build_config(kind: Any, values: dict[str, Any], prefix: str = "") -> Any:
+    """The dataclass `kind` from plain values, checked. Raises ValueError as load_config does."""
     hints = typing.get_type_hints(kind)
     known = {f.name for f in fields(kind)}
     for name in values.keys() - known:
@@ -156,10 +318,17 @@ def _build(kind: Any, values: dict[str, Any], prefix: str) -> Any:
 
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
+    if isinstance(hint, types.UnionType):  # X | None
+        hint = typing.get_args(hint)[0]
     if is_dataclass(hint):
-        return _build(hint, value, f"{name}.")
+        if not isinstance(value, dict):
+            raise ValueError(f"Option {name!r} is {value!r}: expected a table [{name}].")
+        return build_config(hint, value, f"{name}.")
     if isinstance(hint, types.GenericAlias):
-        return tuple(_convert(typing.get_args(hint)[0], item, name) for item in value)
+        if not isinstance(value, list):
+            raise ValueError(f"Option {name!r} is {value!r}: expected a list.")
+        inner = typing.get_args(hint)[0]
+        return tuple(_convert(inner, item, f"{name}.{i}") for i, item in enumerate(value))
     if typing.get_origin(hint) is Literal:
         if value not in typing.get_args(hint):
             choices = ", ".join(typing.get_args(hint))

@@ -21,6 +21,7 @@ from reco_core import (
 )
 from reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
 from train.config import ModelConfig
+from train.embeddings import split_tables
 from train.keys import pick, text_keys, unet_keys
 from train.latents import LatentCodec, TinyCodec, load_codec
 
@@ -80,6 +81,7 @@ def new_model(config: ModelConfig, autoencoder: AutoencoderTiny, seed: int) -> T
         )
     )
     _start_embeddings(text_encoder, config, seed)
+    split_tables(text_encoder)
     return TextToImage(unet, text_encoder, TinyCodec(autoencoder))
 
 
@@ -108,6 +110,7 @@ def load_model(
         )
     )
     text_encoder.load_state_dict(pick(state, text_keys(text_encoder.state_dict())))
+    split_tables(text_encoder)
     return TextToImage(unet.float(), text_encoder.float(), load_codec(state))
 
 

@@ -1,0 +1,82 @@
+"""One picture with its words: what every reader of a data set yields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image, ImageOps
+
+from reco_core import Region
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture, its captions and its regions; readers never change what is stored.
+
+    key: names it in its set and in reports, unique there (a file name, an image id).
+    captions: at least one; training draws one each time, everything else takes the first.
+    regions: boxes are xyxy fractions of the picture as `open` returns it.
+    width, height: of that picture, in pixels.
+    open: reads the picture, PIL mode RGB; can be pickled. Raises OSError when it is broken.
+    version: changes when the picture does (size and time of a file); part of a cache's key.
+    """
+
+    key: str
+    captions: tuple[str, ...]
+    regions: tuple[Region, ...]
+    width: int
+    height: int
+    open: Callable[[], Image.Image]
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is left out: the sample's or file's name, and why."""
+
+    key: str
+    reason: str
+
+
+class SampleSet(Protocol):
+    """A set that can be indexed; `problems` lists what its reader left out."""
+
+    problems: list[Problem]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """Sample `index`, made anew from what is stored. Raises ValueError if it is not legal."""
+
+
+class SampleStream(Protocol):
+    """A set that is read from front to back, for data that outgrow a disk."""
+
+    problems: list[Problem]
+
+    def epoch(self, number: int, seed: int, worker: int, workers: int) -> Iterator[Sample]:
+        """The samples of an epoch in its own order, worker `worker`'s share of `workers`."""
+
+
+def picture_file(path: Path) -> Callable[[], Image.Image]:
+    """An `open` for a file: upright (EXIF), RGB, transparency on white."""
+    return partial(_open_picture, path)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Upright (EXIF) and RGB, transparency on white; decodes the whole picture."""
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image)
+    return image.convert("RGB")
+
+
+def _open_picture(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return to_rgb(image)

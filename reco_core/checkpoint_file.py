@@ -112,7 +112,12 @@ def _separate(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
     return tensors
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Any .safetensors file: its tensors, mapped from the file, and its metadata.
+
+    Raises:
+        ValueError: it is truncated or no such file; the error says what to do.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -153,7 +158,7 @@ def _lightning_parts(loaded: object) -> tuple[dict[str, torch.Tensor], dict[str,
 
 
 _READERS = {
-    ".safetensors": _read_safetensors,
+    ".safetensors": read_safetensors,
     ".ckpt": _read_pickle,
     ".pt": _read_pickle,
     ".pth": _read_pickle,

@@ -1,0 +1,260 @@
+"""ReCo adapters: what fine-tuning adds to a Stable Diffusion 1.x checkpoint, in a small file.
+
+One .safetensors file holds
+  - LoRA matrices of UNet and text encoder, as in lora.py;
+  - `reco.token_rows` (num_bins, width): the token table's rows after CLIP's 49408;
+  - `reco.position_rows` (max_length - 77, width): the position table's rows after CLIP's 77.
+
+Metadata, all strings: that of a ReCo checkpoint (see checkpoint.py), but format "reco-adapter", and
+base (file name), base_sha256 (of the whole file, as model sites show it; empty for a folder),
+base_num_bins (position tokens the base had already), rank, text_rank, alpha.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .checkpoint import (
+    POSITION_EMBEDDING,
+    TOKEN_EMBEDDING,
+    UNET_PREFIX,
+    describe_checkpoint,
+    extend_checkpoint,
+    select_weights,
+)
+from .checkpoint_file import read_safetensors
+from .lora import (
+    DOWN,
+    TEXT_LORA,
+    UNET_LORA,
+    LoraMatrices,
+    greatest_rank,
+    lora_keys,
+    lora_matrices,
+)
+from .position_tokens import CLIP_VOCABULARY_SIZE
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = Mapping[str, torch.Tensor]
+
+ADAPTER_FORMAT = "reco-adapter"
+TOKEN_ROWS = "reco.token_rows"
+POSITION_ROWS = "reco.position_rows"
+
+_CLIP_LENGTH = 77
+_READ_BYTES = 1 << 20
+_ADAPTER_ONLY = ("base_num_bins", "rank", "text_rank", "alpha")
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """What an adapter is.
+
+    num_bins, max_length: of the checkpoint it makes. text_width: of the text encoder it fits.
+    rank, text_rank: greatest rank of its LoRA matrices, 0 where there are none.
+    base, base_sha256: the checkpoint it was trained on; empty when the file does not say.
+    base_is_reco: whether that one had position tokens already, which the adapter's replace.
+    """
+
+    num_bins: int
+    max_length: int
+    text_width: int
+    rank: int
+    text_rank: int
+    base: str
+    base_sha256: str
+    base_is_reco: bool
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """tensors: as in the file, which is what ComfyUI's LoRA loader takes."""
+
+    info: AdapterInfo
+    tensors: dict[str, torch.Tensor]
+
+    @cached_property
+    def lora(self) -> dict[str, LoraMatrices]:
+        """By name. Raises ValueError when matrices do not go together."""
+        return lora_matrices(self.tensors)
+
+
+def read_adapter(path: str | Path) -> Adapter:
+    """Read an adapter file; its tensors are mapped, not copied.
+
+    Raises:
+        ValueError: another kind of file, or a truncated one; names the file and what to do.
+        FileNotFoundError: there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no adapter file {path}")
+    if path.suffix.lower() != ".safetensors":
+        raise ValueError(f"{path.name}: adapters end in .safetensors")
+    try:
+        tensors, metadata = read_safetensors(path)
+        adapter = Adapter(describe_adapter(tensors, metadata), tensors)
+        _ = adapter.lora
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error.__cause__
+    return adapter
+
+
+def describe_adapter(tensors: StateDict, metadata: Mapping[str, str]) -> AdapterInfo:
+    """Read off an adapter's tensors and metadata what it is.
+
+    Raises:
+        ValueError: it is no ReCo adapter (the error says what it looks like), or its rows do not
+            go together.
+    """
+    if TOKEN_ROWS not in tensors or POSITION_ROWS not in tensors:
+        raise ValueError(f"this is not a ReCo adapter but looks like {_foreign_kind(tensors)}")
+    tokens, positions = tensors[TOKEN_ROWS], tensors[POSITION_ROWS]
+    if tokens.ndim != 2 or positions.ndim != 2 or tokens.shape[1] != positions.shape[1]:
+        raise ValueError(
+            f"its token rows have shape {tuple(tokens.shape)} and its position rows "
+            f"{tuple(positions.shape)}, but both must be (rows, width): write the adapter again"
+        )
+    return AdapterInfo(
+        num_bins=len(tokens),
+        max_length=_CLIP_LENGTH + len(positions),
+        text_width=tokens.shape[1],
+        rank=greatest_rank(tensors, UNET_LORA),
+        text_rank=greatest_rank(tensors, TEXT_LORA),
+        base=metadata.get("base", ""),
+        base_sha256=metadata.get("base_sha256", ""),
+        base_is_reco=metadata.get("base_num_bins", "0") != "0",
+        metadata=dict(metadata),
+    )
+
+
+def extend_with_adapter_rows(state_dict: StateDict, adapter: Adapter) -> dict[str, torch.Tensor]:
+    """A plain SD1 checkpoint with the adapter's rows in its two tables; a ReCo one when the adapter
+    was trained on such. The given dict and its tensors stay as they are.
+
+    Raises:
+        ValueError: the checkpoint is not of the SD1 type, is ReCo where the adapter wants a plain
+            one, or has other sizes than the adapter.
+    """
+    import torch
+
+    info, base = adapter.info, describe_checkpoint(state_dict, {})
+    wanted = f", such as {info.base!r}, which it was trained on" if info.base else ""
+    if base.text_width != info.text_width:
+        raise ValueError(
+            f"the adapter is for a text encoder {info.text_width} wide and this checkpoint's is "
+            f"{base.text_width} wide: choose a base of that size{wanted}"
+        )
+    if base.is_reco and not info.base_is_reco:
+        raise ValueError(
+            "this checkpoint has position tokens already and the adapter brings its own: choose a "
+            f"plain Stable Diffusion 1 checkpoint{wanted}"
+        )
+    if not base.is_reco:
+        extended = extend_checkpoint(state_dict, info.num_bins, info.max_length)
+    else:
+        extended = select_weights(state_dict)
+    for key, name, count in (
+        (TOKEN_EMBEDDING, TOKEN_ROWS, CLIP_VOCABULARY_SIZE),
+        (POSITION_EMBEDDING, POSITION_ROWS, _CLIP_LENGTH),
+    ):
+        rows = adapter.tensors[name]
+        table = torch.cat([extended[key][:count], rows.to(extended[key])])
+        if table.shape != extended[key].shape:
+            raise ValueError(
+                f"the adapter has {len(rows)} rows for {key.split('.')[-2]} and this checkpoint "
+                f"{len(extended[key]) - count}: choose another base{wanted}"
+            )
+        extended[key] = table
+    return extended
+
+
+def lora_changes(state_dict: StateDict, adapter: Adapter) -> dict[str, LoraMatrices]:
+    """The adapter's LoRA matrices by the key of the weight they change.
+
+    Raises:
+        ValueError: the checkpoint lacks such a weight, or has it in another shape.
+    """
+    keys, changes = lora_keys(state_dict), {}
+    for name, lora in adapter.lora.items():
+        if name not in keys:
+            raise ValueError(
+                f"the adapter changes {name!r}, which this checkpoint does not have: choose a base "
+                "of the architecture it was trained on"
+            )
+        weight = state_dict[keys[name]]
+        if lora.shape != (weight.shape[0], weight[0].numel()):
+            raise ValueError(
+                f"the adapter changes {name!r} as a matrix of {lora.shape}, but this checkpoint "
+                f"has {tuple(weight.shape)}: choose a base of the size it was trained on"
+            )
+        changes[keys[name]] = lora
+    return changes
+
+
+def merge_adapter(
+    state_dict: StateDict, adapter: Adapter, strength: float = 1.0
+) -> dict[str, torch.Tensor]:
+    """A ReCo checkpoint of a base and an adapter, in the base's precision.
+
+    strength: of the LoRA matrices; the rows are taken whole.
+
+    Raises:
+        ValueError: as extend_with_adapter_rows and lora_changes.
+    """
+    merged = extend_with_adapter_rows(state_dict, adapter)
+    for key, lora in lora_changes(merged, adapter).items():
+        weight = merged[key]
+        change = lora.delta().reshape(weight.shape)
+        merged[key] = (weight.float() + strength * change).to(weight.dtype)
+    return merged
+
+
+def merged_metadata(base: Mapping[str, str], adapter: AdapterInfo) -> dict[str, str]:
+    """Metadata of the ReCo checkpoint that a base and an adapter make."""
+    theirs = {key: text for key, text in base.items() if key != "words"}  # it has learned others
+    own = {key: text for key, text in adapter.metadata.items() if key not in _ADAPTER_ONLY}
+    sizes = {"num_bins": str(adapter.num_bins), "max_length": str(adapter.max_length)}
+    return {**theirs, **own, **sizes, "format": "reco"}
+
+
+def base_warning(info: AdapterInfo, name: str, sha256: str) -> str:
+    """What to tell who uses an adapter with a file that it was not trained on; empty if it was.
+
+    Not an error: fine-tunes and merges of a base often take its adapters well.
+    """
+    if not info.base_sha256 or info.base_sha256 == sha256:
+        return ""
+    return (
+        f"{name!r} is not the file that this adapter was trained on, which is {info.base!r} "
+        f"(SHA-256 {info.base_sha256[:10]}..., this one has {sha256[:10]}...). Pictures may follow "
+        "the boxes less well."
+    )
+
+
+def file_sha256(path: Path, on_read: Callable[[int], object] = lambda count: None) -> str:
+    """SHA-256 of a file in hexadecimal. on_read: told the number of bytes after each piece."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            digest.update(piece)
+            on_read(len(piece))
+    return digest.hexdigest()
+
+
+def _foreign_kind(keys: Iterable[str]) -> str:
+    keys = list(keys)
+    if any(key.endswith((DOWN, ".lora_A.weight")) for key in keys):
+        return "a LoRA without position tokens: open it with ComfyUI's own Load LoRA"
+    if any(key.startswith(UNET_PREFIX) for key in keys):
+        return "a whole checkpoint: open it with ReCo Load Checkpoint or Load Checkpoint"
+    found = f"with keys like {sorted(keys)[:3]!r}" if keys else "empty"
+    return f"something else, {found}: use a file that `python -m train fit` wrote with lora.rank"

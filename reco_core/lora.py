@@ -1,0 +1,120 @@
+"""LoRA matrices for Stable Diffusion 1.x, under the names that kohya's trainers gave them.
+
+ComfyUI's own loader and most other programs read these: NAME.lora_down.weight (rank, in),
+NAME.lora_up.weight (out, rank) and NAME.alpha (scalar). A weight becomes
+W + strength * alpha / rank * up @ down. NAME is `lora_unet_` or `lora_te_text_model_` and the
+module's path in diffusers or transformers, joined by `_`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .checkpoint import TEXT_PREFIX, UNET_PREFIX
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = Mapping[str, torch.Tensor]
+
+UNET_LORA = "lora_unet_"
+TEXT_LORA = "lora_te_text_model_"
+DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
+
+# Paths inside an attention block are alike in both codes; only blocks are counted otherwise.
+_ATTENTION = re.compile(
+    r"(input|middle|output)_blocks?\.(?:(\d+)\.)?1\.((?:norm|proj_in|proj_out|transformer_blocks)\b.*)"
+)
+
+
+@dataclass(frozen=True)
+class LoraMatrices:
+    """A change of low rank. down: (rank, in, ...). up: (out, rank, ...)."""
+
+    down: torch.Tensor
+    up: torch.Tensor
+    alpha: float
+
+    @property
+    def rank(self) -> int:
+        return self.down.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the matrix it changes, kernels of convolutions laid flat."""
+        return self.up.shape[0], self.down[0].numel()
+
+    def delta(self) -> torch.Tensor:
+        """What it adds to that matrix, in float32."""
+        product = self.up.float().flatten(1) @ self.down.float().flatten(1)
+        return product * (self.alpha / self.rank)
+
+
+def lora_matrices(tensors: StateDict) -> dict[str, LoraMatrices]:
+    """Those of a file, by name.
+
+    Raises:
+        ValueError: matrices do not go together.
+    """
+    names = [key.removesuffix(DOWN) for key in tensors if key.endswith(DOWN)]
+    return {name: _matrices(tensors, name) for name in names}
+
+
+def greatest_rank(tensors: StateDict, prefix: str) -> int:
+    """Over the matrices whose names begin with prefix; 0 without any."""
+    keys = (key for key in tensors if key.startswith(prefix) and key.endswith(DOWN))
+    return max((tensors[key].shape[0] for key in keys), default=0)
+
+
+def lora_keys(keys: Iterable[str]) -> dict[str, str]:
+    """LoRA name -> key in the single file, for every weight that a LoRA can change.
+
+    Weights of the UNet have the name of their path in the single file, which ComfyUI and the web UI
+    know too; those of its attention blocks also that of their path in diffusers, which all know.
+    """
+    weights = [key.removesuffix(".weight") for key in keys if key.endswith(".weight")]
+    unet = [key.removeprefix(UNET_PREFIX) for key in weights if key.startswith(UNET_PREFIX)]
+    text = [key.removeprefix(TEXT_PREFIX) for key in weights if key.startswith(TEXT_PREFIX)]
+    downsamplers = [path.split(".")[1] for path in unet if path.endswith(".0.op")]
+    inputs = {path.split(".")[1] for path in unet if path.startswith("input_blocks.")}
+    per_level = min(map(int, downsamplers), default=len(inputs))
+    names = {}
+    for path in unet:
+        for alias in (path, _diffusers_path(path, per_level)):
+            names[lora_name(UNET_LORA, alias)] = f"{UNET_PREFIX}{path}.weight"
+    for path in text:
+        names[lora_name(TEXT_LORA, path)] = f"{TEXT_PREFIX}{path}.weight"
+    return names
+
+
+def lora_name(prefix: str, path: str) -> str:
+    """Name of the matrices of a module, from its path in dots."""
+    return prefix + path.replace(".", "_")
+
+
+def _diffusers_path(path: str, per_level: int) -> str:
+    """Path in diffusers of a module in an attention block; other paths unchanged.
+
+    per_level: blocks of a level in the single file, the downsampler among them.
+    """
+    match = _ATTENTION.fullmatch(path)
+    if match is None:
+        return path
+    part, number, inner = match.groups()
+    if part == "middle":
+        return f"mid_block.attentions.0.{inner}"
+    block = int(number) - (part == "input")  # the first input block is the first convolution
+    side = "down" if part == "input" else "up"
+    return f"{side}_blocks.{block // per_level}.attentions.{block % per_level}.{inner}"
+
+
+def _matrices(tensors: StateDict, name: str) -> LoraMatrices:
+    down, up = tensors[name + DOWN], tensors.get(name + UP)
+    if up is None or down.ndim < 2 or up.ndim < 2 or up.shape[1] != down.shape[0]:
+        found = "no second matrix" if up is None else f"{tuple(up.shape)} @ {tuple(down.shape)}"
+        raise ValueError(f"LoRA {name!r} is incomplete ({found}): fetch or write the adapter again")
+    alpha = tensors.get(name + ALPHA)
+    return LoraMatrices(down, up, float(down.shape[0] if alpha is None else alpha.item()))

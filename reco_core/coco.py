@@ -40,9 +40,34 @@ def layout_from_coco(
     boxes = [
         _box(annotation, names)
         for annotation in _objects(data["annotations"], "annotations")
-        if annotation.get("image_id") == entry.get("id") and not annotation.get("iscrowd")
+        if annotation.get("image_id") == entry.get("id") and is_region(annotation)
     ]
     return layout_from_boxes(boxes, (), caption, entry.get("width", 0), entry.get("height", 0))
+
+
+def is_region(annotation: Mapping[str, Any]) -> bool:
+    """Whether an annotation is of one thing, not of a crowd."""
+    return not annotation.get("iscrowd")
+
+
+def annotation_bbox(annotation: Mapping[str, Any]) -> list[Any]:
+    """The four entries of an annotation's bbox, xywh in pixels, as stored.
+
+    Raises ValueError, with the annotation's id, when it has no such four.
+    """
+    bbox = annotation.get("bbox")
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise ValueError(
+            f"annotation {annotation.get('id')!r}: bbox must be four numbers [x, y, width, "
+            f"height], got {quote(bbox)}"
+        )
+    return bbox
+
+
+def own_text(annotation: Mapping[str, Any]) -> Any:
+    """The words an annotation brings itself; None if only its category says what it is."""
+    own = (annotation.get(key) for key in ("caption", "text", "description"))
+    return next((text for text in own if text), None)
 
 
 def _coco(source: str | Mapping[str, Any], kind: str, keys: Sequence[str]) -> Mapping[str, Any]:
@@ -77,14 +102,8 @@ def _find_image(images: Any, wanted: int | str | None) -> Mapping[str, Any]:
 
 def _box(annotation: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
     """The annotation as a bounding box that brings its text."""
-    corners = annotation.get("bbox")
-    if not isinstance(corners, list) or len(corners) != 4:
-        raise ValueError(
-            f"annotation {annotation.get('id')!r}: bbox must be four numbers [x, y, width, "
-            f"height], got {quote(corners)}"
-        )
-    own = (annotation.get(key) for key in ("caption", "text", "description"))
-    text = next((text for text in own if text), names.get(annotation.get("category_id")))
+    corners = annotation_bbox(annotation)
+    text = own_text(annotation) or names.get(annotation.get("category_id"))
     return {**dict(zip(("x", "y", "width", "height"), corners, strict=True)), "label": text}
 
 

@@ -166,10 +166,24 @@ def _first_color(palette: Any) -> str | None:
     return next((color for color in colors if is_color(color)), None)
 
 
-def _inside(low: float, high: float, limit: float = 1.0) -> tuple[float, float] | None:
-    """The part of an interval, its ends in any order, within [0, limit]; None if there is none."""
+def box_inside(x0: float, y0: float, x1: float, y1: float) -> Box | None:
+    """The part of a box inside the picture, corners in any order; None if that has no area.
+
+    All are fractions of the picture. Raises ValueError when a number is not finite.
+    """
+    corners = zip(("x0", "y0", "x1", "y1"), (x0, y0, x1, y1), strict=True)
+    x0, y0, x1, y1 = (finite(f"box {name}", value) for name, value in corners)
+    columns, rows = _inside(x0, x1), _inside(y0, y1)
+    if columns is None or rows is None:
+        return None
+    box = Box(columns[0], rows[0], columns[1], rows[1])
+    return None if box.is_empty else box
+
+
+def _inside(low: float, high: float) -> tuple[float, float] | None:
+    """The part of an interval, its ends in any order, within [0, 1]; None if there is none."""
     low, high = min(low, high), max(low, high)
-    return None if high < 0 or low > limit else (max(low, 0.0), min(high, limit))
+    return None if high < 0 or low > 1 else (max(low, 0.0), min(high, 1.0))
 
 
 def _frame(boxes: Any, frame: int) -> Sequence[Any]:
@@ -219,11 +233,7 @@ def _pixel_box(index: int, data: Any, width: int, height: int) -> Box | None:
             f"height in pixels, got {quote(data)}"
         )
     x, y, w, h = (finite(f"box {index + 1}: {k}", data[k]) for k in ("x", "y", "width", "height"))
-    columns, rows = _inside(x, x + w, width), _inside(y, y + h, height)
-    if columns is None or rows is None:
-        return None
-    box = Box(columns[0] / width, rows[0] / height, columns[1] / width, rows[1] / height)
-    return None if box.is_empty else box
+    return box_inside(x / width, y / height, (x + w) / width, (y + h) / height)
 
 
 def _bounding_box(region: Region, layout: Layout) -> dict[str, Any]:

@@ -1,0 +1,137 @@
+"""Shards: .tar files read from front to back with webdataset, for sets that outgrow a disk.
+
+A sample's members share a name: X.jpg (or .jpeg, .png, .webp) with X.json, an object as in JSON
+lines but without image; or with X.txt (captions, one a line) and X.bbox.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import webdataset
+from PIL import Image
+
+from train.data.files import PICTURES, picture_size
+from train.data.json_lines import choose_captions, parse_object, read_record
+from train.data.regions import FoundRegions
+from train.data.sample import Problem, Sample, to_rgb
+from train.data.sidecars import CAPTIONS, parse_boxes, parse_captions
+
+BUFFER = 1000
+"""Samples, their pictures still encoded, that are held to draw the next from."""
+
+
+class ShardStream:
+    """A SampleStream; `problems` and `clipped` grow as it is read, each problem named once.
+
+    path: as webdataset takes it: files with {0000..0099}, http:, pipe:, several joined by "::".
+    limit: how many samples an epoch has (0: all), divided among workers.
+    """
+
+    def __init__(self, path: str, limit: int = 0, buffer: int = BUFFER):
+        self.urls = webdataset.shardlists.expand_urls(path) if path else []
+        if not self.urls:
+            raise ValueError(f"path = {path!r} names no shards: write set-{{0000..0099}}.tar")
+        self.limit, self.buffer = limit, buffer
+        self.problems: list[Problem] = []
+        self.clipped = 0
+        self._named: set[Problem] = set()
+
+    def epoch(self, number: int, seed: int, worker: int = 0, workers: int = 1) -> Iterator[Sample]:
+        """Worker `worker`'s share of an epoch, the same for the same arguments.
+
+        Shards are shuffled and dealt out to the workers; where there are fewer shards than
+        workers, all read every shard and take every so-many-th sample of it.
+        """
+        order = np.random.default_rng([seed, number]).permutation(len(self.urls))
+        urls = [self.urls[i] for i in order]
+        shared = len(urls) < workers
+        members = self._members(urls if shared else urls[worker::workers])
+        if shared:
+            members = (one for i, one in enumerate(members) if i % workers == worker)
+        rng = random.Random(f"{seed} {number} {worker} {workers}")
+        left = len(range(worker, self.limit, workers)) if self.limit else -1
+        for one in _shuffled(members, self.buffer, rng):
+            if left == 0:
+                return
+            sample = self._sample(one)
+            if sample is not None:
+                left -= 1
+                yield sample
+
+    def _members(self, urls: list[str]) -> Iterator[dict[str, Any]]:
+        """The members of every sample, by suffix; shards that cannot be read are named."""
+        pipeline = webdataset.DataPipeline(
+            webdataset.SimpleShardList(urls),
+            webdataset.tarfile_to_samples(handler=self._broken_shard),
+        )
+        return iter(pipeline)
+
+    def _broken_shard(self, error: Exception) -> bool:
+        *_, url = error.args if len(error.args) > 1 else ("a shard",)
+        self._name(Problem(str(url), f"the rest of it cannot be read: {error.args[0]}"))
+        return True
+
+    def _sample(self, members: Mapping[str, Any]) -> Sample | None:
+        shard = PurePosixPath(members["__url__"]).name
+        key = f"{shard}/{members['__key__']}"
+        try:
+            sample, found = _read_sample(key, members)
+        except (ValueError, OSError) as error:
+            self._name(Problem(key, str(error)))
+            return None
+        for problem in found.problems:
+            self._name(problem)
+        self.clipped += found.clipped
+        return sample
+
+    def _name(self, problem: Problem) -> None:
+        if problem not in self._named:
+            self._named.add(problem)
+            self.problems.append(problem)
+
+
+def _shuffled(samples: Iterator[Any], size: int, rng: random.Random) -> Iterator[Any]:
+    """The same in an order of their own, each drawn from the next `size`."""
+    held: list[Any] = []
+    for one in samples:
+        held.append(one)
+        if len(held) >= size:
+            yield _draw(held, rng)
+    while held:
+        yield _draw(held, rng)
+
+
+def _draw(held: list[Any], rng: random.Random) -> Any:
+    place = rng.randrange(len(held))
+    held[place], held[-1] = held[-1], held[place]
+    return held.pop()
+
+
+def _read_sample(key: str, members: Mapping[str, Any]) -> tuple[Sample, FoundRegions]:
+    suffixes = [suffix[1:] for suffix in PICTURES if suffix[1:] in members]
+    if not suffixes:
+        raise ValueError(f"has no picture: only {', '.join(k for k in members if k[0] != '_')}")
+    data = members[suffixes[0]]
+    size = None
+    if "json" in members:
+        record = read_record(key, parse_object(members["json"]))
+        captions, found, size = record.captions, record.found, record.size
+    else:
+        found = parse_boxes(key, members["bbox"]) if "bbox" in members else FoundRegions()
+        text = next((members[s[1:]] for s in CAPTIONS if s[1:] in members), b"")
+        captions = choose_captions(parse_captions(text), found)
+    width, height = size or picture_size(io.BytesIO(data))
+    picture = partial(_decode, data)
+    return Sample(key, captions, found.kept, width, height, picture), found
+
+
+def _decode(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        return to_rgb(image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from train.data.buckets import buckets, nearest_bucket
@@ -13,6 +13,7 @@ from train.data.buckets import buckets, nearest_bucket
 area_sides = st.integers(64, 1024)
 steps = st.sampled_from([8, 16, 32, 64])
 aspects = st.floats(1, 4)
+few = settings(deadline=None, max_examples=50)
 
 
 def aspect(size):
@@ -29,6 +30,7 @@ def test_the_buckets_of_512_are_the_documented_ones():
     assert buckets(512) == [(384, 640), (448, 576), (512, 512), (576, 448), (640, 384)]
 
 
+@few
 @given(area_sides, steps, aspects)
 def test_sizes_keep_step_area_and_aspect(area_side, step, max_aspect):
     sizes = buckets(area_side, step, max_aspect)
@@ -39,6 +41,7 @@ def test_sizes_keep_step_area_and_aspect(area_side, step, max_aspect):
         assert 1 / max_aspect - 1e-9 <= width / height <= max_aspect + 1e-9
 
 
+@few
 @given(area_sides, steps, aspects)
 def test_the_square_is_there_and_every_size_also_turned(area_side, step, max_aspect):
     sizes = buckets(area_side, step, max_aspect)
@@ -49,12 +52,14 @@ def test_the_square_is_there_and_every_size_also_turned(area_side, step, max_asp
     assert sorted(sizes, key=aspect) == sizes
 
 
+@few
 @given(area_sides, steps, aspects)
 def test_every_bucket_is_nearest_to_itself(area_side, step, max_aspect):
     sizes = buckets(area_side, step, max_aspect)
     assert all(nearest_bucket(*size, sizes) == size for size in sizes)
 
 
+@few
 @given(area_sides, steps, aspects, st.integers(1, 4000), st.integers(1, 4000))
 def test_a_picture_loses_no_more_than_the_gap_between_buckets(
     area_side, step, max_aspect, width, height

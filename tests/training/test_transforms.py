@@ -20,8 +20,7 @@ from train.data.transforms import (
     view_sample,
 )
 
-settings.register_profile("train", deadline=None, max_examples=50)
-settings.load_profile("train")
+few = settings(deadline=None, max_examples=50)
 
 sides = st.integers(20, 150)
 targets = st.tuples(st.integers(16, 80), st.integers(16, 80))
@@ -53,6 +52,7 @@ def painted_bounds(image):
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
 
+@few
 @given(sides, sides, targets, seeds, crops, boxes())
 def test_the_moved_box_bounds_what_was_painted_in_it(width, height, target, seed, crop, box):
     x0, y0, x1, y1 = pixels = box.covered_pixels(width, height)
@@ -76,6 +76,7 @@ def noise(seed, width, height, low=0, high=256):
     return Image.fromarray(pixels)
 
 
+@few
 @given(sides, sides, targets, seeds)
 def test_a_view_is_the_crop_of_the_resized_picture(width, height, target, seed):
     picture = noise(seed, width, height, 100, 156)  # with room for bicubic overshoot
@@ -88,6 +89,7 @@ def test_a_view_is_the_crop_of_the_resized_picture(width, height, target, seed):
     assert np.abs(difference).max() <= 2  # rounding of the kernel's place
 
 
+@few
 @given(sides, sides, targets, seeds, crops)
 def test_the_resized_picture_covers_the_target_and_fits_it_on_one_axis(
     width, height, target, seed, crop
@@ -114,12 +116,14 @@ def test_flips_and_corners_are_drawn_evenly():
     assert all(drawn_view(seed, 30, 20, (20, 20), flip_share=1).flipped for seed in range(50))
 
 
+@few
 @given(sides, sides, targets, seeds, crops)
 def test_the_same_generator_draws_the_same_view(width, height, target, seed, crop):
     first, again = (drawn_view(seed, width, height, target, crop) for _ in range(2))
     assert first == again
 
 
+@few
 @given(sides, sides, seeds, boxes())
 def test_flipping_twice_changes_nothing(width, height, seed, box):
     assume(box.x1 - box.x0 > 1e-9 and box.y1 - box.y0 > 1e-9)
@@ -133,6 +137,7 @@ def test_flipping_twice_changes_nothing(width, height, seed, box):
     assert corners == pytest.approx((box.x0, box.y0, box.x1, box.y1), abs=1e-12)
 
 
+@few
 @given(sides, sides, targets, seeds, crops, boxes())
 def test_the_visible_share_is_the_area_that_stays(width, height, target, seed, crop, box):
     view = drawn_view(seed, width, height, target, crop)
@@ -193,11 +198,12 @@ def squares(*sides):
 
 def test_regions_are_drawn_by_the_root_of_their_area():
     regions = squares(0.1, 0.2, 0.3, 0.4)  # the root of a square's area is its side
-    first = [draw_regions(np.random.default_rng(i), regions, 1)[0] for i in range(4000)]
-    shares = [first.count(region) / 4000 for region in regions]
-    assert shares == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.03)
+    first = [draw_regions(np.random.default_rng(i), regions, 1)[0] for i in range(2000)]
+    shares = [first.count(region) / 2000 for region in regions]
+    assert shares == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.04)
 
 
+@few
 @given(st.lists(boxes(), max_size=30), st.integers(0, 25), seeds)
 def test_at_most_the_limit_is_drawn_without_repeats_and_nothing_stored_changes(found, limit, seed):
     regions = [Region(f"region {i}", box) for i, box in enumerate(found)]

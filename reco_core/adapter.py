@@ -76,10 +76,16 @@ class AdapterInfo:
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """tensors: as in the file, which is what ComfyUI's LoRA loader takes."""
+    """tensors: as in the file."""
 
     info: AdapterInfo
     tensors: dict[str, torch.Tensor]
+
+    @property
+    def lora_tensors(self) -> dict[str, torch.Tensor]:
+        """Those that other programs' LoRA loaders take."""
+        rows = (TOKEN_ROWS, POSITION_ROWS)
+        return {key: tensor for key, tensor in self.tensors.items() if key not in rows}
 
     @cached_property
     def lora(self) -> dict[str, LoraMatrices]:

@@ -41,7 +41,8 @@ def open_set(config: SetConfig, shapes_size: int = 128) -> SampleSet | SampleStr
 def _open(config: SetConfig, shapes_size: int) -> SampleSet | SampleStream:
     # A kind's reader and what it needs are only imported where it is used.
     if config.kind == "shapeskills":
-        return ShapeSkillsSet(config.samples, config.seed, size=shapes_size, counts=config.counts)
+        split = shapeskills.Split.named(config.split)
+        return ShapeSkillsSet(config.samples, config.seed, split, shapes_size, config.counts)
     if config.kind == "coco":
         from train.data.coco import open_coco
 

@@ -49,6 +49,15 @@ class Split(IntEnum):
     TEST = 1
     HELD_OUT = 2
 
+    @classmethod
+    def named(cls, name: str) -> Split:
+        """train, test or held_out. Raises ValueError for another name."""
+        try:
+            return cls[name.upper()]
+        except KeyError:
+            names = ", ".join(split.name.lower() for split in cls)
+            raise ValueError(f"split = {name!r} of ShapeSkills: choose from {names}") from None
+
 
 @dataclass(frozen=True)
 class Thing:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 UNET_PREFIX = "model.diffusion_model."
 VAE_PREFIX = "first_stage_model."
+_EMA_PREFIX = "model_ema."
 TEXT_PREFIX = "cond_stage_model.transformer.text_model."
 TOKEN_EMBEDDING = TEXT_PREFIX + "embeddings.token_embedding.weight"
 POSITION_EMBEDDING = TEXT_PREFIX + "embeddings.position_embedding.weight"
@@ -117,7 +118,7 @@ def extend_checkpoint(
     state_dict: StateDict,
     num_bins: int = 1000,
     max_length: int = 616,
-    rows: Literal["ordered", "random"] = "ordered",
+    rows: Literal["ordered", "random"] | torch.Tensor = "ordered",
     seed: int = 0,
 ) -> dict[str, torch.Tensor]:
     """A plain SD1 checkpoint with room for ReCo's position tokens and longer sequences.
@@ -125,13 +126,16 @@ def extend_checkpoint(
     New token rows have the standard deviation of CLIP's own; new position rows repeat the last
     one, as in the released code. The given dict and its tensors stay as they are.
 
+    rows: how the position tokens start; a tensor (num_bins, width) is taken as it is.
+
     Raises:
         ValueError: the checkpoint is not of the SD1 type, has position tokens already, or has a
-            sequence longer than max_length; num_bins is less than 2; or rows is unknown.
+            sequence longer than max_length; num_bins is less than 2; or rows is unknown or of
+            another shape.
     """
     import torch
 
-    if rows not in _ROWS:
+    if isinstance(rows, str) and rows not in _ROWS:
         raise ValueError(f"rows = {rows!r} is unknown: use 'ordered' or 'random'")
     if num_bins < 2:
         raise ValueError(f"num_bins = {num_bins}: at least 2 position tokens are needed")
@@ -147,7 +151,16 @@ def extend_checkpoint(
         raise ValueError(
             f"max_length = {max_length} is less than the {len(positions)} tokens of the checkpoint"
         )
-    new_tokens = _ROWS[rows](num_bins, tokens.shape[1], tokens.float().std().item(), seed)
+    wanted = (num_bins, tokens.shape[1])
+    if isinstance(rows, str):
+        new_tokens = _ROWS[rows](*wanted, tokens.float().std().item(), seed)
+    elif rows.shape == wanted:
+        new_tokens = rows
+    else:
+        raise ValueError(
+            f"the rows are of shape {tuple(rows.shape)} but this checkpoint needs {wanted} for "
+            f"{num_bins} position tokens: use others, or as many position tokens as there are rows"
+        )
     new_positions = positions[-1:].expand(max_length - len(positions), -1)
     return {
         **state_dict,
@@ -156,13 +169,28 @@ def extend_checkpoint(
     }
 
 
-def select_weights(state_dict: StateDict) -> dict[str, torch.Tensor]:
+def reco_metadata(info: CheckpointInfo) -> dict[str, str]:
+    """What a ReCo checkpoint's metadata say of its weights; empty for a plain checkpoint."""
+    if not info.is_reco:
+        return {}
+    return {"format": "reco", "num_bins": str(info.num_bins), "max_length": str(info.max_length)}
+
+
+def select_weights(state_dict: StateDict, ema: bool = False) -> dict[str, torch.Tensor]:
     """The weights of UNet, VAE and text encoder under the keys of the latent-diffusion code.
 
     Drops EMA copies, the VAE's loss, noise schedules and the position_ids buffer (whose length
     is not that of the sequence). The text encoder may lack `text_model.` in its keys, as those
     of newer transformers do.
+
+    ema: take the UNet's averaged weights in place of the raw ones. The released code samples
+        from the raw ones.
+
+    Raises:
+        ValueError: averages are asked for, and there are none or not for all of the UNet.
     """
+    if ema:
+        state_dict = _with_averages(state_dict)
     kept = {}
     for key, tensor in state_dict.items():
         key = _text_key(key)
@@ -187,6 +215,22 @@ def check_keys(keys: Iterable[str]) -> None:
         f"this is not a Stable Diffusion 1.x checkpoint but looks like {kind}: use a ReCo or SD1 "
         "single file that holds UNet, VAE and CLIP text encoder"
     )
+
+
+def _with_averages(state_dict: StateDict) -> StateDict:
+    """The latent-diffusion code names an average like its weight, without dots."""
+    averages = {
+        key: _EMA_PREFIX + key.removeprefix("model.").replace(".", "")
+        for key in state_dict
+        if key.startswith(UNET_PREFIX)
+    }
+    missing = [average for average in averages.values() if average not in state_dict]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of the UNet's {len(averages)} tensors have no average here, for "
+            f"instance {missing[0]!r}: take the raw weights"
+        )
+    return {**state_dict, **{key: state_dict[average] for key, average in averages.items()}}
 
 
 def _text_key(key: str) -> str:

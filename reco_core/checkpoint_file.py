@@ -5,12 +5,13 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .atomic import write_atomically
+from .atomic import require_space, write_atomically
 from .checkpoint import check_keys, select_weights
+from .tensor_file import tensor_file_size, write_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -48,45 +49,63 @@ _INERT_CLASSES: list[Any] = [
 ]
 
 
-def read_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_checkpoint(
+    path: str | Path, ema: bool = False
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Read a single-file checkpoint of the SD1 type, plain or ReCo.
 
     A .ckpt is unpickled with tensors and plain containers only, so code in it never runs; its
-    EMA weights and optimiser state are left out. Tensors are mapped from the file, not copied.
+    optimiser state is left out, and its EMA weights unless `ema` asks for them in place of the
+    UNet's raw ones. Tensors are mapped from the file, not copied.
 
     Returns:
         (state_dict, metadata): latent-diffusion keys to CPU tensors as stored; the safetensors
         header's metadata, or {"steps": ...} of a Lightning checkpoint.
 
     Raises:
-        ValueError: another kind of file, a truncated one, a pickle with code, or a model that
-            is not of the SD1 type. The error names the file, the cause and what to do.
+        ValueError: another kind of file, a truncated one, a pickle with code, a model that is
+            not of the SD1 type, or one without the averages asked for. The error names the file,
+            the cause and what to do.
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
+    weights, metadata = read_tensors(path)
+    try:
+        check_keys(weights)
+        return select_weights(weights, ema), metadata
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Any file of tensors, under its own keys; otherwise as read_checkpoint."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint file {path}")
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise ValueError(f"{path.name}: checkpoints end in {', '.join(_READERS)}")
     try:
-        weights, metadata = read(path)
-        check_keys(weights)
+        return read(path)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error.__cause__
-    return select_weights(weights), metadata
 
 
 def write_checkpoint(
-    path: str | Path, state_dict: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
+    path: str | Path,
+    state_dict: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, str],
+    dtype: torch.dtype | None = None,
+    on_written: Callable[[int], object] | None = None,
 ) -> None:
-    """Write a .safetensors file that appears whole or not at all.
+    """Write a .safetensors file that appears whole or not at all, one tensor after the other.
+
+    dtype, on_written: as of tensor_file.write_tensors.
 
     Raises:
-        ValueError: another suffix, metadata that are not strings, or values that are not tensors.
+        ValueError: another suffix, metadata that are not strings, values that are not tensors,
+            or a disk with too little room.
     """
     import torch
-    from safetensors.torch import save_file
 
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -97,19 +116,10 @@ def write_checkpoint(
     for key, tensor in state_dict.items():
         if not isinstance(tensor, torch.Tensor):
             raise ValueError(f"{key!r} is not a tensor but {type(tensor).__name__}")
-    tensors = _separate(state_dict)
-    write_atomically(path, lambda file: save_file(tensors, file, metadata=dict(metadata)))
-
-
-def _separate(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Contiguous tensors, none of which shares memory with another: safetensors wants that."""
-    seen, tensors = set(), {}
-    for key, tensor in state_dict.items():
-        tensor = tensor.detach().contiguous()
-        storage = tensor.untyped_storage().data_ptr()
-        tensors[key] = tensor.clone() if storage in seen else tensor
-        seen.add(storage)
-    return tensors
+    require_space(path, tensor_file_size(state_dict, metadata, dtype))
+    write_atomically(
+        path, lambda file: write_tensors(file, state_dict, metadata, dtype, on_written)
+    )
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -162,4 +172,5 @@ _READERS = {
     ".ckpt": _read_pickle,
     ".pt": _read_pickle,
     ".pth": _read_pickle,
+    ".bin": _read_pickle,
 }

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from train.convert import add_command as add_convert
+
 
 def main() -> int:
     """Run one command; a user's mistake is one plain line and exit code 2."""
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--seed", type=int, default=0)
     evaluate.add_argument("--output", type=Path, default=Path("runs/evaluate"), help="folder")
     evaluate.set_defaults(run=_evaluate)
+    add_convert(commands)
     return parser
 
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from diffusers import AutoencoderTiny, UNet2DConditionModel
-from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    DIFFUSERS_TO_LDM_MAPPING,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+)
 from torch import Tensor
 
 from reco_core import TEXT_PREFIX, UNET_PREFIX, VAE_PREFIX
@@ -23,17 +27,33 @@ RESNET_PARTS = (
     "out_layers.3",
     "skip_connection",
 )
+VAE_RESNET_PARTS = ("norm1", "conv1", "norm2", "conv2", "nin_shortcut")
+VAE_ATTENTION_PARTS = ("norm", "q", "k", "v", "proj_out")
 STEM_PARTS = ("time_embed.0", "time_embed.2", "input_blocks.0.0", "out.0", "out.2")
 TAESD_ENCODER, TAESD_DECODER = f"{VAE_PREFIX}taesd_encoder.", f"{VAE_PREFIX}taesd_decoder."
 LATENT_SCALE_KEY, LATENT_SHIFT_KEY = f"{VAE_PREFIX}vae_scale", f"{VAE_PREFIX}vae_shift"
 
 
 def unet_keys(unet: UNet2DConditionModel) -> dict[str, str]:
-    """diffusers key -> LDM key (with prefix), for every parameter of the UNet."""
+    """diffusers key -> LDM key (with prefix), for every parameter of the UNet.
+
+    Raises:
+        ValueError: the UNet is not of Stable Diffusion 1's architecture.
+    """
     wanted = list(unet.state_dict())
     candidates = {key: key for key in _ldm_candidates(unet.config, wanted)}
-    converted = convert_ldm_unet_checkpoint(candidates, unet.config)
-    return {key: converted[key] for key in wanted}
+    return _wanted(wanted, convert_ldm_unet_checkpoint(candidates, unet.config), "UNet")
+
+
+def kl_keys(vae: AutoencoderKL) -> dict[str, str]:
+    """AutoencoderKL key -> LDM key; attention is linear in diffusers and 1x1 convolutions in LDM.
+
+    Raises:
+        ValueError: the autoencoder is not of Stable Diffusion 1's architecture.
+    """
+    candidates = {key: _Name(key) for key in _ldm_vae_candidates(vae.config)}
+    converted = convert_ldm_vae_checkpoint(candidates, vae.config)
+    return _wanted(vae.state_dict(), converted, "autoencoder")
 
 
 def taesd_keys(vae: AutoencoderTiny) -> dict[str, str]:
@@ -55,6 +75,23 @@ def pick(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tens
             "it is incomplete, or not a Stable Diffusion 1.x layout."
         )
     return {key: state[ldm] for key, ldm in keys.items()}
+
+
+class _Name(str):
+    """A name in a tensor's stead: of no dimension, so the conversion does not reshape it."""
+
+    shape = ()
+
+
+def _wanted(keys: Iterable[str], converted: Mapping[str, str], part: str) -> dict[str, str]:
+    keys = list(keys)
+    unknown = [key for key in keys if key not in converted]
+    if unknown:
+        raise ValueError(
+            f"the {part} has {len(unknown)} tensors that Stable Diffusion 1.x does not know, for "
+            f"instance {unknown[0]!r}: use a model of Stable Diffusion 1's architecture"
+        )
+    return {key: str(converted[key]) for key in keys}
 
 
 def _taesd_key(key: str) -> str:
@@ -89,6 +126,23 @@ def _ldm_candidates(config: Mapping, diffusers_keys: list[str]) -> Iterable[str]
         if (i + 1) % per_level == 0:
             names += _module(f"output_blocks.{i}.{2 if attended else 1}", ("conv",))
     return (UNET_PREFIX + name for name in names)
+
+
+def _ldm_vae_candidates(config: Mapping) -> Iterable[str]:
+    """Every LDM name that an AutoencoderKL of this size could use."""
+    names = list(DIFFUSERS_TO_LDM_MAPPING["vae"].values())
+    for half, side, resampler, extra in (
+        ("encoder", "down", "downsample", 0),
+        ("decoder", "up", "upsample", 1),
+    ):
+        for level in range(len(config["block_out_channels"])):
+            for i in range(config["layers_per_block"] + extra):
+                names += _module(f"{half}.{side}.{level}.block.{i}", VAE_RESNET_PARTS)
+            names += _module(f"{half}.{side}.{level}.{resampler}", ("conv",))
+        names += _module(f"{half}.mid.attn_1", VAE_ATTENTION_PARTS)
+        for i in (1, 2):
+            names += _module(f"{half}.mid.block_{i}", VAE_RESNET_PARTS)
+    return (VAE_PREFIX + name for name in names)
 
 
 def _resnet(prefix: str) -> list[str]:

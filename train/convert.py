@@ -1,0 +1,239 @@
+"""Checkpoints in and out: single files, Lightning pickles and diffusers folders.
+
+    python -m train convert reco_coco_616.ckpt models/reco.safetensors --dtype fp16
+    python -m train convert models/reco.safetensors reco-diffusers
+    python -m train convert sd-v1-4.ckpt start.safetensors --num-bins 64 --max-length 308
+
+Tensors are mapped from the source and written one by one, so no model has to fit into memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tqdm import tqdm
+
+from reco_core import CheckpointInfo, describe_checkpoint, extend_checkpoint, read_checkpoint
+from reco_core.checkpoint import reco_metadata
+from reco_core.checkpoint_file import read_tensors, write_checkpoint
+from reco_core.tensor_file import stored_dtype
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = Mapping[str, torch.Tensor]
+
+PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "keep": ""}
+_BAR_DELAY = 2.0  # seconds
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What changes on the way. The three of a plain checkpoint's extension leave it plain if None.
+
+    num_bins, max_length, rows: as of starting_rows and extend_checkpoint; where one is given the
+        others are 1000, 616 and "ordered".
+    """
+
+    num_bins: int | None = None
+    max_length: int | None = None
+    rows: str | None = None
+    seed: int = 0
+    ema: bool = False
+    dtype: str = "keep"
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def extends(self) -> bool:
+        return not (self.num_bins is None and self.max_length is None and self.rows is None)
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add `convert` to the command line."""
+    parser = commands.add_parser(
+        "convert", help="checkpoints in and out: single file, Lightning pickle, diffusers folder"
+    )
+    parser.add_argument(
+        "source", type=Path, metavar="IN", help=".safetensors, .ckpt, .pt, .pth or a folder"
+    )
+    parser.add_argument(
+        "target", type=Path, metavar="OUT", help="a .safetensors file, or a folder (no suffix)"
+    )
+    extension = parser.add_argument_group("a plain SD 1.x checkpoint becomes ReCo if one is given")
+    extension.add_argument("--num-bins", type=int, help="position tokens to add (1000)")
+    extension.add_argument("--max-length", type=int, help="length of the token sequence (616)")
+    extension.add_argument(
+        "--rows",
+        help="start of the new tokens: ordered, random, or a .safetensors file with a tensor "
+        "`rows` of shape (num_bins, width)",
+    )
+    extension.add_argument("--seed", type=int, default=0, help="of the new rows")
+    parser.add_argument("--ema", action="store_true", help="take the UNet's averaged weights")
+    parser.add_argument("--dtype", choices=PRECISIONS, default="keep", help="keep: as in IN")
+    parser.add_argument(
+        "--metadata", action="append", default=[], metavar="KEY=VALUE", help="to add; repeatable"
+    )
+    parser.set_defaults(run=_run)
+
+
+def convert(source: Path, target: Path, options: ConvertOptions | None = None) -> CheckpointInfo:
+    """Write the checkpoint at `source` in the form that `target` names; returns what it is.
+
+    Raises:
+        ValueError: `source` is no Stable Diffusion 1.x checkpoint or damaged, `target` has another
+            suffix or is something else already, the options do not fit, or the disk is too full.
+        FileNotFoundError: there is no `source`.
+    """
+    import torch
+
+    options = options or ConvertOptions()
+    form = output_form(target)
+    state, metadata = read_any(source, options.ema)
+    state = extended(state, metadata, options)
+    info = describe_checkpoint(state, metadata)
+    metadata = metadata | reco_metadata(info) | options.metadata
+    dtype = getattr(torch, PRECISIONS[options.dtype], None)
+    with _bar(state, dtype, target) as bar:
+        if form == "file":
+            write_checkpoint(target, state, metadata, dtype, bar.update)
+        else:
+            from train.diffusers_folder import write_diffusers_folder
+
+            write_diffusers_folder(target, state, metadata, dtype, bar.update)
+    return info
+
+
+def read_any(path: str | Path, ema: bool = False) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """A single file or a diffusers folder as a single file's tensors, mapped, and its metadata.
+
+    ema: take a Lightning checkpoint's averaged UNet weights in place of the raw ones.
+
+    Raises:
+        ValueError: not Stable Diffusion 1.x, damaged, or without the averages asked for.
+        FileNotFoundError: there is no such file or folder.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return read_checkpoint(path, ema)
+    if ema:
+        raise ValueError(f"{path} is a diffusers folder, which has no averages: take its weights")
+    from train.diffusers_input import read_diffusers_folder
+
+    return read_diffusers_folder(path)
+
+
+def extended(
+    state: dict[str, torch.Tensor], metadata: Mapping[str, str], options: ConvertOptions
+) -> dict[str, torch.Tensor]:
+    """The checkpoint with position tokens if the options ask for them.
+
+    Raises:
+        ValueError: it has position tokens already, of other numbers than asked for; or as
+            extend_checkpoint.
+    """
+    info = describe_checkpoint(state, metadata)
+    if info.is_reco:
+        _check_same(info, options)
+        return state
+    if not options.extends:
+        return state
+    rows = starting_rows(options.rows or "ordered")
+    default_bins = 1000 if isinstance(rows, str) else len(rows)
+    return extend_checkpoint(
+        state,
+        default_bins if options.num_bins is None else options.num_bins,
+        616 if options.max_length is None else options.max_length,
+        rows,
+        options.seed,
+    )
+
+
+def starting_rows(rows: str) -> Literal["ordered", "random"] | torch.Tensor:
+    """How position tokens start, for extend_checkpoint: a name, or the `rows` of a file.
+
+    Raises:
+        ValueError: neither a name nor a file with a matrix called `rows`.
+    """
+    if rows == "ordered" or rows == "random":
+        return rows
+    if not Path(rows).is_file():
+        raise ValueError(f"rows = {rows!r} is no file: give a file, or ordered or random")
+    tensors = read_tensors(Path(rows))[0]
+    if "rows" not in tensors or tensors["rows"].ndim != 2:
+        raise ValueError(
+            f"{rows} has no tensor `rows` of shape (position tokens, width): "
+            f"it holds {sorted(tensors)[:3]}"
+        )
+    return tensors["rows"]
+
+
+def output_form(path: Path) -> Literal["file", "folder"]:
+    """Whether a checkpoint written to `path` is a single file or a diffusers folder.
+
+    Raises:
+        ValueError: another suffix than .safetensors, or something of another form is there.
+    """
+    if path.suffix == ".safetensors":
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder: name a file, or delete it")
+        return "file"
+    if re.fullmatch(r"\.[A-Za-z]\w*", path.suffix):  # but not sd1.5-reco
+        raise ValueError(
+            f"{path}: checkpoints are written as .safetensors, or as a diffusers folder when the "
+            f"name has no suffix; {path.suffix} is neither"
+        )
+    if path.exists():
+        from train.diffusers_folder import check_folder_output
+
+        check_folder_output(path)
+    return "folder"
+
+
+def _check_same(info: CheckpointInfo, options: ConvertOptions) -> None:
+    asked = {"position tokens": (options.num_bins, info.num_bins)}
+    asked["places in its sequence"] = (options.max_length, info.max_length)
+    for name, (wanted, present) in asked.items():
+        if wanted not in (None, present):
+            raise ValueError(
+                f"this is a ReCo checkpoint with {present} {name}, not {wanted}: leave that option "
+                "out, or start from a plain SD 1.x checkpoint"
+            )
+    if options.rows is not None:
+        raise ValueError(
+            f"rows = {options.rows!r} would replace what the {info.num_bins} position tokens of "
+            "this ReCo checkpoint have learned: leave it out, or start from a plain SD 1.x one"
+        )
+
+
+def _bar(state: StateDict, dtype: torch.dtype | None, target: Path) -> tqdm:
+    """A progress bar of the bytes written."""
+    total = sum(t.numel() * stored_dtype(t, dtype).itemsize for t in state.values())
+    return tqdm(desc=target.name, total=total, unit="B", unit_scale=True, delay=_BAR_DELAY)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    options = ConvertOptions(
+        num_bins=arguments.num_bins,
+        max_length=arguments.max_length,
+        rows=arguments.rows,
+        seed=arguments.seed,
+        ema=arguments.ema,
+        dtype=arguments.dtype,
+        metadata=dict(map(_pair, arguments.metadata)),
+    )
+    info = convert(arguments.source, arguments.target, options)
+    kind = f"ReCo with {info.num_bins} position tokens" if info.is_reco else "plain SD 1.x"
+    print(f"wrote {arguments.target}: {kind}, sequences of {info.max_length} tokens")
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ValueError(f"--metadata {text!r} is not of the form KEY=VALUE")
+    return key, value

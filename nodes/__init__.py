@@ -4,6 +4,7 @@ from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 from typing_extensions import override
 
+from .adapter import ReCoLoadAdapter
 from .arrange import ReCoFlipLayout, ReCoMergeLayouts, ReCoReorderRegions, ReCoScaleLayout
 from .editor import ReCoLayoutEditor
 from .interop import (
@@ -25,6 +26,7 @@ class ReCoExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             ReCoLoadCheckpoint,
+            ReCoLoadAdapter,
             ReCoLayoutEditor,
             ReCoLayoutFromText,
             ReCoAddRegion,

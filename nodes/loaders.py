@@ -1,6 +1,8 @@
 """Load ReCo checkpoints: single files of Stable Diffusion 1's architecture, of any width, whose
 text encoder has position tokens."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import comfy.model_detection
@@ -25,6 +27,9 @@ from .layout import CATEGORY
 CHECKPOINT_FOLDER = "reco_checkpoints"
 """Folder key of the pack's own models/: not `checkpoints`, whose stock loader cannot open them."""
 
+Read = Callable[[], tuple[dict, CheckpointInfo]]
+"""Reads a ReCo checkpoint's weights, anew at each call."""
+
 SUFFIXES = (".safetensors", ".ckpt")
 SD1_VAE = {"ch": 128, "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2}
 
@@ -42,9 +47,9 @@ def read_reco_checkpoint(path: Path) -> tuple[dict, CheckpointInfo]:
     if not info.is_reco:
         raise ValueError(
             f"{path.name!r} is a plain Stable Diffusion 1 checkpoint: its text encoder has no "
-            "position tokens, so it cannot follow boxes. Open it with ComfyUI's own Load "
-            "Checkpoint, or make a ReCo checkpoint of it with `python -m train fit` (see the "
-            "README)."
+            "position tokens, so it cannot follow boxes. Open it with an adapter in "
+            "ReCo Load Adapter or alone in ComfyUI's own Load Checkpoint, or make a ReCo "
+            "checkpoint of it with `python -m train fit` (see the README)."
         )
     return state_dict, info
 
@@ -139,32 +144,33 @@ def load_checkpoint(path: Path, embedding_directory: list[str] | None = None):
 
     Raises ValueError when the file is unreadable or not a ReCo checkpoint.
     """
-    state_dict, info = read_reco_checkpoint(path)
+    return build_parts(partial(read_reco_checkpoint, path), embedding_directory)
+
+
+def build_parts(read: Read, embedding_directory: list[str] | None = None):
+    """MODEL, CLIP and VAE of the weights that `read` returns, here and whenever ComfyUI rebuilds a
+    patcher: for torch.compile, other devices and static offloading."""
+    state_dict, info = read()
     model = build_model(state_dict, info)
     clip = build_clip(state_dict, info, embedding_directory)
     vae = build_vae(state_dict)
-    model.cached_patcher_init = (_reload_model, (path,))
-    clip.patcher.cached_patcher_init = (_reload_clip, (path, embedding_directory))
+    model.cached_patcher_init = (_reload_model, (read,))
+    clip.patcher.cached_patcher_init = (_reload_clip, (read, embedding_directory))
     if vae.first_stage_model is not None:
-        vae.patcher.cached_patcher_init = (_reload_vae, (path,))
+        vae.patcher.cached_patcher_init = (_reload_vae, (read,))
     return model, clip, vae
 
 
-# ComfyUI rebuilds a patcher from its file for torch.compile, other devices and static offloading.
+def _reload_model(read: Read, disable_dynamic: bool = False):
+    return build_model(*read(), disable_dynamic=disable_dynamic)
 
 
-def _reload_model(path: Path, disable_dynamic: bool = False):
-    return build_model(*read_reco_checkpoint(path), disable_dynamic=disable_dynamic)
+def _reload_clip(read: Read, embedding_directory, disable_dynamic: bool = False):
+    return build_clip(*read(), embedding_directory, disable_dynamic=disable_dynamic).patcher
 
 
-def _reload_clip(path: Path, embedding_directory, disable_dynamic: bool = False):
-    weights_and_info = read_reco_checkpoint(path)
-    clip = build_clip(*weights_and_info, embedding_directory, disable_dynamic=disable_dynamic)
-    return clip.patcher
-
-
-def _reload_vae(path: Path, disable_dynamic: bool = False):
-    return build_vae(read_reco_checkpoint(path)[0]).patcher
+def _reload_vae(read: Read, disable_dynamic: bool = False):
+    return build_vae(read()[0]).patcher
 
 
 def checkpoint_names() -> list[str]:
@@ -180,6 +186,18 @@ def checkpoint_path(name: str) -> Path:
     """The file of a listed name. Raises FileNotFoundError when it is gone."""
     own = folder_paths.get_full_path(CHECKPOINT_FOLDER, name)
     return Path(own or folder_paths.get_full_path_or_raise("checkpoints", name))
+
+
+def part_outputs() -> list[io.Output]:
+    return [
+        io.Model.Output(display_name="model", tooltip="The UNet, for any sampler."),
+        io.Clip.Output(
+            display_name="clip",
+            tooltip="The text encoder. It reads layouts and ReCo prompts, also from "
+            "ComfyUI's own CLIP Text Encode.",
+        ),
+        io.Vae.Output(display_name="vae", tooltip="Latents to pixels and back."),
+    ]
 
 
 class ReCoLoadCheckpoint(io.ComfyNode):
@@ -198,15 +216,7 @@ class ReCoLoadCheckpoint(io.ComfyNode):
                     "folder, or one that comes with this pack.",
                 )
             ],
-            outputs=[
-                io.Model.Output(display_name="model", tooltip="The UNet, for any sampler."),
-                io.Clip.Output(
-                    display_name="clip",
-                    tooltip="The text encoder. It reads layouts and ReCo prompts, also from "
-                    "ComfyUI's own CLIP Text Encode.",
-                ),
-                io.Vae.Output(display_name="vae", tooltip="Latents to pixels and back."),
-            ],
+            outputs=part_outputs(),
         )
 
     @classmethod

@@ -49,7 +49,7 @@ TOKEN_ROWS = "reco.token_rows"
 POSITION_ROWS = "reco.position_rows"
 
 _CLIP_LENGTH = 77
-_READ_BYTES = 1 << 20
+_READ_BYTES = 16 << 20
 _ADAPTER_ONLY = ("base_num_bins", "rank", "text_rank", "alpha")
 
 

@@ -18,6 +18,7 @@ from inside import load_pack
 import nodes as comfyui_nodes
 
 PACK = load_pack()
+adapters = PACK.nodes.adapter
 loaders = PACK.nodes.loaders
 text_encode = PACK.nodes.text_encode
 Layout = PACK.nodes.layout.Layout
@@ -209,8 +210,12 @@ def weight_effect(path: str, plain: str, weighted: str) -> list[float]:
 
 def rebuilt_equal(path: str) -> dict:
     """Whether the patchers' factories make the same weights again, as offloading needs."""
+    return _rebuilt_equal(load(path))
+
+
+def _rebuilt_equal(parts: tuple) -> dict:
     result = {}
-    for name, part in zip(("model", "clip", "vae"), load(path), strict=True):
+    for name, part in zip(("model", "clip", "vae"), parts, strict=True):
         patcher = part if name == "model" else part.patcher
         factory, arguments = patcher.cached_patcher_init
         again = factory(*arguments, disable_dynamic=True)
@@ -220,6 +225,27 @@ def rebuilt_equal(path: str) -> dict:
             torch.equal(here[k], there[k]) for k in trained
         )
     return result
+
+
+def adapter_effect(base: str, adapter: str) -> dict:
+    """What a ReCo adapter's LoRA does to text states and weights, by the strengths."""
+
+    def load_at(strength_model: float, strength_clip: float) -> tuple:
+        return adapters.load_with_adapter(Path(base), Path(adapter), strength_model, strength_clip)
+
+    prompt = "a dog <100> <100> <500> <500> a cat"
+    without, off, on = load_at(0, 0), load_at(1, 0), load_at(1, 1)
+    plain = encode(without[1], prompt)
+    return {
+        "text states at clip 0": (encode(off[1], prompt) - plain).abs().max().item(),
+        "text states at clip 1": (encode(on[1], prompt) - plain).abs().max().item(),
+        "patches at model 1": {"unet": len(on[0].patches), "text": len(on[1].patcher.patches)},
+        "rebuilt": _rebuilt_equal(load_at(1, 1)),
+    }
+
+
+def adapter_warning(base: str, adapter: str) -> str:
+    return adapters.warning_of(Path(base), Path(adapter))
 
 
 def vae_round_trip(path: str) -> list[int]:

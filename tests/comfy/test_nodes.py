@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "nodes" / "web" / "docs"
 NODE_IDS = [
     "ReCoLoadCheckpoint",
+    "ReCoLoadAdapter",
     "ReCoLayoutEditor",
     "ReCoLayoutFromText",
     "ReCoAddRegion",

@@ -1,4 +1,4 @@
-"""Command line of training: python -m train fit | evaluate."""
+"""Command line of training: python -m train fit | evaluate | convert | data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from train.convert import add_command as add_convert
+from train.data.commands import add_commands as add_data
 
 
 def main() -> int:
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--output", type=Path, default=Path("runs/evaluate"), help="folder")
     evaluate.set_defaults(run=_evaluate)
     add_convert(commands)
+    add_data(commands)
     return parser
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
-from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
@@ -19,8 +19,8 @@ from train.autoencoder import (
     build_autoencoder,
     start_as_thumbnail,
 )
+from train.data.picture import to_tensor
 from train.data.shapeskills import render, sample
-from train.training_state import restore_state, save_state
 
 SAVE_EVERY = 200
 
@@ -43,7 +43,7 @@ def fit_autoencoder(config: AutoencoderConfig, image_size: int, seed: int, folde
         optimizer, config.learning_rate, config.steps, pct_start=0.05
     )
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    start = restore_state(parts, unfinished, torch.device("cpu"))
+    start = _restore(parts, unfinished)
 
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="autoencoder")
     for step in bar:
@@ -58,7 +58,8 @@ def fit_autoencoder(config: AutoencoderConfig, image_size: int, seed: int, folde
         if step % 20 == 0:
             bar.set_postfix(loss=f"{loss.item():.4f}", psnr=f"{psnr(model, images):.1f} dB")
         if (step + 1) % SAVE_EVERY == 0:
-            save_state(parts, step + 1, unfinished)
+            state = {name: part.state_dict() for name, part in parts.items()}
+            save_atomically({"step": step + 1, **state}, unfinished)
     save_atomically(dict(model.state_dict()), finished)
     unfinished.unlink(missing_ok=True)
     return finished
@@ -78,9 +79,14 @@ def psnr(model: AutoencoderTiny, images: Tensor) -> float:
     return -10 * torch.log10((decoded - images).square().mean() / 4).item()
 
 
-def to_tensor(image: Image.Image) -> Tensor:
-    """PIL RGB -> float (3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+def _restore(parts: dict[str, Any], path: Path) -> int:
+    """Continue from an unfinished training, if there is one; the number of finished steps."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return state["step"]
 
 
 def _crops(step: int, config: AutoencoderConfig, image_size: int, seed: int) -> Tensor:

@@ -35,7 +35,7 @@ class SetConfig:
     region_captions: str = ""
     """JSON lines written by `python -m train data caption`; they replace the regions' texts."""
     split: str = "train"
-    """paintskills: train or val."""
+    """paintskills: train or val; shapeskills: train, test or held_out."""
     samples: int = 0
     """Use the first so many (0: all); shapeskills: how many to render."""
     repeats: int = 1
@@ -56,7 +56,7 @@ class DataConfig:
     flip: float = 0.5
     """Share of pictures that are mirrored; left and right swap as words."""
     buckets: bool = False
-    """Keep aspect ratios: pictures of like shape train together, at about image_size ** 2 pixels."""
+    """Keep aspect ratios: pictures of like shape train together, up to image_size ** 2 pixels."""
     bucket_step: int = 64
     """Sides of buckets are multiples of it, in pixels."""
     max_aspect: float = 2.0
@@ -88,6 +88,9 @@ class ModelConfig:
     base: str = ""
     """SD 1.x or ReCo checkpoint to fine-tune: a single file (.safetensors, .ckpt) or a diffusers
     folder. Empty makes a small one from scratch."""
+    autoencoder: str = ""
+    """Checkpoint whose autoencoder replaces the base's; both must have been made for the same
+    latents, or training goes on until the UNet has learned the new ones."""
     num_bins: int = 1000
     """Position tokens to add; ignored when the base has some. 0 makes a caption-only model."""
     max_length: int = 616

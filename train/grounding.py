@@ -48,37 +48,42 @@ def record_cross_attention(unet: UNet2DConditionModel) -> list[RecordingAttentio
     return recorders
 
 
-def grounding_loss(recorders: list[RecordingAttention], boxes: Tensor, spans: Tensor) -> Tensor:
-    """Cross-entropy between attention on a region's tokens and its box, mean over layers.
+def grounding_loss(
+    recorders: list[RecordingAttention], boxes: Tensor, spans: Tensor, aspect: float = 1.0
+) -> Tensor:
+    """(B,) cross-entropy between attention on a region's tokens and its box.
 
+    The mean over a sample's regions and over layers; 0 where a sample has no regions.
     boxes: (B, R, 4) xyxy in [0, 1]; spans: (B, R, 2) start and stop in the sequence, equal where
-    a sample has fewer than R regions.
+    a sample has fewer than R regions; aspect: height of the latents over their width.
     """
     present = spans[..., 1] > spans[..., 0]  # (B, R)
+    used = max(1, int(present.sum(dim=1).max()))
+    boxes, spans, present = boxes[:, :used], spans[:, :used], present[:, :used]
     losses = []
     for recorder in recorders:
         attention = recorder.probabilities  # (B, N, L)
         position = torch.arange(attention.shape[-1], device=spans.device)
         member = (position >= spans[..., :1]) & (position < spans[..., 1:])  # (B, R, L)
         mass = attention.float() @ member.float().transpose(1, 2)  # (B, N, R)
-        inside = box_coverage(boxes, round(attention.shape[1] ** 0.5)).flatten(2)  # (B, R, N)
+        rows = round((attention.shape[1] * aspect) ** 0.5)
+        inside = box_coverage(boxes, rows, attention.shape[1] // rows).flatten(2)  # (B, R, N)
         error = F.binary_cross_entropy(
             mass.transpose(1, 2).clamp(1e-4, 1 - 1e-4), inside, reduction="none"
-        )
-        losses.append(error.mean(dim=-1)[present].mean())
-    return torch.stack(losses).mean()
+        ).mean(dim=-1)
+        losses.append((error * present).sum(dim=1) / present.sum(dim=1).clamp(min=1))
+    return torch.stack(losses).mean(dim=0)
 
 
-def box_coverage(boxes: Tensor, side: int) -> Tensor:
-    """Share of each cell that a box covers: boxes (..., 4) xyxy in [0, 1] -> (..., side, side)."""
-    low = torch.arange(side, device=boxes.device) / side
-    x, y = (
-        (
-            torch.minimum(boxes[..., i + 2, None], low + 1 / side)
-            - torch.maximum(boxes[..., i, None], low)
-        )
-        .clamp(min=0)
-        .mul(side)
-        for i in (0, 1)
-    )
+def box_coverage(boxes: Tensor, rows: int, columns: int) -> Tensor:
+    """Share of each cell that a box covers: (..., 4) xyxy in [0, 1] -> (..., rows, columns)."""
+    x = _overlap(boxes[..., 0, None], boxes[..., 2, None], columns)
+    y = _overlap(boxes[..., 1, None], boxes[..., 3, None], rows)
     return y[..., :, None] * x[..., None, :]
+
+
+def _overlap(low: Tensor, high: Tensor, cells: int) -> Tensor:
+    """Share of each of `cells` equal parts of [0, 1] that lies in [low, high]."""
+    start = torch.arange(cells, device=low.device) / cells
+    overlap = torch.minimum(high, start + 1 / cells) - torch.maximum(low, start)
+    return overlap.clamp(min=0) * cells

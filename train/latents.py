@@ -23,13 +23,13 @@ class TinyCodec:
     def __init__(self, autoencoder: AutoencoderTiny):
         self.autoencoder = autoencoder.eval().requires_grad_(False)
 
-    def encode(self, images: Tensor) -> Tensor:
-        """images (B, 3, H, W) in [-1, 1] -> latents (B, 4, H/8, W/8)."""
-        return self.autoencoder.encoder(images)
+    def posterior(self, images: Tensor) -> tuple[Tensor, None]:
+        """images (B, 3, H, W) in [-1, 1] -> latents (B, 4, H/8, W/8), and no spread."""
+        return self.autoencoder.encoder(images.to(self.autoencoder.dtype)).float(), None
 
     def decode(self, latents: Tensor) -> Tensor:
         """latents (B, 4, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
-        return self.autoencoder.decoder(latents).clamp(-1, 1)
+        return self.autoencoder.decoder(latents.to(self.autoencoder.dtype)).float().clamp(-1, 1)
 
     def single_file(self) -> dict[str, Tensor]:
         """TAESD tensors under single-file keys, at TAESD's full size."""
@@ -41,7 +41,7 @@ class TinyCodec:
 
 
 class KLCodec:
-    """SD's AutoencoderKL: latents are drawn from the posterior (paper's recipe) and scaled."""
+    """SD's AutoencoderKL: latents are drawn from its posterior (paper's recipe) and scaled."""
 
     def __init__(self, state: Mapping[str, Tensor]):
         self.tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
@@ -49,13 +49,15 @@ class KLCodec:
         self.autoencoder = AutoencoderKL(**config).eval().requires_grad_(False)
         self.autoencoder.load_state_dict(convert_ldm_vae_checkpoint(self.tensors, config))
 
-    def encode(self, images: Tensor) -> Tensor:
-        """images (B, 3, H, W) in [-1, 1] -> latents (B, 4, H/8, W/8)."""
-        return self.autoencoder.encode(images).latent_dist.sample() * SD_SCALE
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """images (B, 3, H, W) in [-1, 1] -> mean and standard deviation (B, 4, H/8, W/8)."""
+        drawn = self.autoencoder.encode(images.to(self.autoencoder.dtype)).latent_dist
+        return drawn.mean.float() * SD_SCALE, drawn.std.float() * SD_SCALE
 
     def decode(self, latents: Tensor) -> Tensor:
         """latents (B, 4, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
-        return self.autoencoder.decode(latents / SD_SCALE).sample.clamp(-1, 1)
+        scaled = latents.to(self.autoencoder.dtype) / SD_SCALE
+        return self.autoencoder.decode(scaled).sample.float().clamp(-1, 1)
 
     def single_file(self) -> dict[str, Tensor]:
         """The tensors as they were read: the autoencoder is never trained."""

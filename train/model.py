@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
 from reco_core import (
     UNET_PREFIX,
+    VAE_PREFIX,
     CheckpointInfo,
     describe_checkpoint,
     extend_checkpoint,
@@ -21,6 +23,7 @@ from reco_core import (
 )
 from reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
 from train.config import ModelConfig
+from train.convert import starting_rows
 from train.embeddings import split_tables
 from train.keys import pick, text_keys, unet_keys
 from train.latents import LatentCodec, TinyCodec, load_codec
@@ -44,14 +47,10 @@ class TextToImage:
     def num_bins(self) -> int:
         return self.text_encoder.config.vocab_size - CLIP_VOCABULARY_SIZE
 
-    @property
-    def trained(self) -> tuple[nn.Module, ...]:
-        return self.unet, self.text_encoder
-
-    def to(self, device: torch.device) -> None:
-        """Move all parts to a device, convolutions in channels-last layout."""
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Of all parts."""
         for module in (self.unet, self.text_encoder, self.codec.autoencoder):
-            module.to(device=device, memory_format=torch.channels_last)
+            yield from module.parameters()
 
     def text_states(self, ids: Tensor) -> Tensor:
         """ids (B, L) -> states (B, L, C): last layer after the final norm, padding included."""
@@ -88,14 +87,15 @@ def new_model(config: ModelConfig, autoencoder: AutoencoderTiny, seed: int) -> T
 def load_model(
     state: dict[str, Tensor], metadata: dict[str, str], config: ModelConfig
 ) -> TextToImage:
-    """The modules of a single-file checkpoint; a plain SD 1.x one is extended first.
+    """The modules of a single-file checkpoint; a plain one is extended, unless num_bins is 0.
 
     Raises:
         ValueError: the state dict is not of a Stable Diffusion 1.x architecture.
     """
     info = describe_checkpoint(state, metadata)
-    if not info.is_reco:
-        state = extend_checkpoint(state, config.num_bins, config.max_length, config.rows)
+    if not info.is_reco and config.num_bins:
+        rows = starting_rows(config.rows)
+        state = extend_checkpoint(state, config.num_bins, config.max_length, rows)
         info = describe_checkpoint(state, metadata)
     unet = _unet_like(state, info)
     unet.load_state_dict(pick(state, unet_keys(unet)))
@@ -112,6 +112,12 @@ def load_model(
     text_encoder.load_state_dict(pick(state, text_keys(text_encoder.state_dict())))
     split_tables(text_encoder)
     return TextToImage(unet.float(), text_encoder.float(), load_codec(state))
+
+
+def with_autoencoder(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A single file's tensors with the autoencoder of another."""
+    kept = {key: value for key, value in state.items() if not key.startswith(VAE_PREFIX)}
+    return kept | {key: value for key, value in other.items() if key.startswith(VAE_PREFIX)}
 
 
 def single_file(model: TextToImage) -> dict[str, Tensor]:
@@ -150,7 +156,11 @@ def _start_embeddings(encoder: CLIPTextModel, config: ModelConfig, seed: int) ->
     std, width = config.embedding_std, config.text_width
     tokens = encoder.get_input_embeddings().weight
     tokens.normal_(0.0, std)
-    tokens[CLIP_VOCABULARY_SIZE:] = ROWS[config.rows](config.num_bins, width, std, seed)
+    if config.num_bins:
+        rows = starting_rows(config.rows)
+        if isinstance(rows, str):
+            rows = ROWS[rows](config.num_bins, width, std, seed)
+        tokens[CLIP_VOCABULARY_SIZE:] = rows
     for module in encoder.modules():
         if isinstance(module, CLIPTextEmbeddings):
             module.position_embedding.weight.copy_(_sinusoids(config.max_length, width) * std)

@@ -8,6 +8,8 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
+from train.config import LossConfig
+
 STEPS = 1000
 SCHEDULE = {
     "num_train_timesteps": STEPS,
@@ -23,22 +25,43 @@ HIGH_NOISE = 600
 
 
 @cache
-def training_schedule() -> DDPMScheduler:
-    """The schedule that adds noise to latents in training."""
-    return DDPMScheduler(**SCHEDULE)
+def kept_signal() -> Tensor:
+    """(1000,) share of the signal's variance that is left at each timestep."""
+    return DDPMScheduler(**SCHEDULE).alphas_cumprod
 
 
-def draw_timesteps(count: int, high_noise_share: float, generator: torch.Generator) -> Tensor:
-    """(count,) timesteps: uniform over all, but a share of them over HIGH_NOISE and above only."""
-    low = (torch.rand(count, generator=generator) < high_noise_share) * HIGH_NOISE
-    return (low + torch.rand(count, generator=generator) * (STEPS - low)).long()
+def add_noise(latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+    """Noisy latents; all (B, 4, h, w), timesteps (B,)."""
+    kept = _kept(timesteps)
+    return kept.sqrt() * latents + (1 - kept).sqrt() * noise
 
 
-def loss_weights(schedule: DDPMScheduler, timesteps: Tensor, limit: float) -> Tensor:
-    """(B,) weights 1 + 1/SNR(t), at most `limit`, of the squared error of the predicted noise.
+def predicted_clean(noisy: Tensor, predicted: Tensor, timesteps: Tensor) -> Tensor:
+    """The clean latents that a predicted noise implies; all (B, 4, h, w), timesteps (B,)."""
+    kept = _kept(timesteps)
+    return (noisy - (1 - kept).sqrt() * predicted) / kept.sqrt()
+
+
+def draw_timestep(high_noise_share: float, generator: torch.Generator) -> int:
+    """Uniform over all timesteps, but a share of draws over HIGH_NOISE and above only."""
+    choice, place = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+    low = HIGH_NOISE if choice < high_noise_share else 0
+    return low + int(place * (STEPS - low))
+
+
+def loss_weights(timesteps: Tensor, config: LossConfig) -> Tensor:
+    """(B,) weights of the squared error of the predicted noise; 1 in the paper.
 
     Where things go is decided at high noise, where an error of the clean picture counts next to
-    nothing in the plain loss. A limit of 1 is the plain loss.
+    nothing in the plain loss: `snr_weight_limit` weighs by 1 + 1/SNR(t), at most so much.
+    `min_snr_gamma` weighs by min(SNR, gamma) / SNR (Hang et al., 2023).
     """
-    kept = schedule.alphas_cumprod.to(timesteps.device)[timesteps]
-    return (1 / kept).clamp(max=limit)  # 1 + (1 - a) / a
+    kept = _kept(timesteps).flatten()
+    weights = (1 / kept).clamp(max=config.snr_weight_limit)  # 1 + (1 - a) / a
+    if config.min_snr_gamma:
+        weights = weights * (config.min_snr_gamma * (1 - kept) / kept).clamp(max=1)
+    return weights
+
+
+def _kept(timesteps: Tensor) -> Tensor:
+    return kept_signal().to(timesteps.device)[timesteps][:, None, None, None]

@@ -8,41 +8,56 @@ import pytest
 
 from train.config import load_config
 
-CONFIG = Path(__file__).parents[2] / "train" / "configs" / "reco-shapes.toml"
-TINY = (
-    "autoencoder.steps=2",
-    "autoencoder.encoder_steps=1",
-    "autoencoder.batch_size=2",
-    "data.samples=8",
-    "model.unet_channels=[32, 32]",
-    "model.text_width=32",
-    "model.text_layers=1",
-    "model.text_heads=2",
+CONFIGS = Path(__file__).parents[2] / "train" / "configs"
+SHORT = (
+    "data.sets.0.samples=8",
     "optimizer.steps=4",
     "optimizer.batch_size=2",
     "optimizer.warmup_steps=1",
     "sample.every=4",
     "sample.layouts=2",
     "sample.steps=2",
+    "validation.every=4",
+    "validation.samples=4",
+    "log.every=1",
     "save_every=2",
+)
+FROM_SCRATCH = (
+    "autoencoder.steps=2",
+    "autoencoder.encoder_steps=1",
+    "autoencoder.batch_size=2",
+    "model.unet_channels=[32, 32]",
+    "model.text_width=32",
+    "model.text_layers=1",
+    "model.text_heads=2",
+    "model.num_bins=1000",
+    "model.max_length=96",
+    "data.use_regions=true",
+    "data.max_regions=4",
+    "loss.grounding_weight=2.0",
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config_file():
-    return CONFIG
+    """The configuration of a model from nothing, which FROM_SCRATCH makes tiny."""
+    return CONFIGS / "shapes-captions.toml"
 
 
 @pytest.fixture
 def overrides(tmp_path):
     """Words for `python -m train fit` that make its run tiny and keep it in tmp_path."""
-    return [
-        *TINY,
-        f'folder="{tmp_path.as_posix()}/run"',
-        f'output="{tmp_path.as_posix()}/out.safetensors"',
-    ]
+    return [*SHORT, *FROM_SCRATCH, *places(tmp_path)]
 
 
 @pytest.fixture
-def tiny_config(overrides):
-    return load_config(CONFIG, overrides)
+def tiny_config(config_file, overrides):
+    return load_config(config_file, overrides)
+
+
+def places(folder, name="run"):
+    """Overrides that keep a run in a folder of its own."""
+    return [
+        f'folder="{(folder / name).as_posix()}"',
+        f'output="{(folder / f"{name}.safetensors").as_posix()}"',
+    ]

@@ -1,124 +1,143 @@
-"""Latents and token sequences of ShapeSkills, made once and kept in one file."""
+"""Latents of a mixture on disk, each made once, keyed by everything they depend on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor
 from tqdm import tqdm
 
-from reco_core import Layout, PositionVocabulary, build_sequence
 from train.atomic import save_atomically
-from train.autoencoder_fit import to_tensor
-from train.data.shapeskills import Split, render, sample
+from train.data.mixture import Mixture
+from train.data.picture import UNREADABLE, read_picture
+from train.data.sample import Problem
+from train.data.transforms import draw_view
 from train.latents import LatentCodec
-from train.tokenizer import plain_tokenize
 
-MAX_REGIONS = 4
+PART = 256
+"""Samples of a file: what a run that is stopped while encoding does again, at most."""
 ENCODE_PIXELS = 50 * 128 * 128
 """Pixels that go through the encoder at once: fifty small pictures, or three of 512 x 512."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Encoded samples; regions that a sample lacks have a span of zero length."""
+class LatentCache:
+    """Means and spreads of the autoencoder's posterior, in half precision, in parts of 256 samples.
 
-    latents: Tensor
-    """(B, 4, h, w) float32, as the UNet sees them."""
-    ids: Tensor
-    """(B, L) token ids."""
-    boxes: Tensor
-    """(B, R, 4) xyxy in [0, 1]."""
-    spans: Tensor
-    """(B, R, 2) start and stop of each region in the sequence."""
-
-    def to(self, device: torch.device) -> Batch:
-        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
-
-
-class EncodedSet:
-    """Samples held in memory: latents in half precision, sequences, boxes."""
-
-    def __init__(self, tensors: dict[str, Tensor]):
-        self.tensors = tensors
-
-    def __len__(self) -> int:
-        return len(self.tensors["ids"])
-
-    def batch(self, indices: Tensor) -> Batch:
-        rows = {name: tensor[indices] for name, tensor in self.tensors.items()}
-        return Batch(
-            rows["latents"].float(), rows["ids"].long(), rows["boxes"], rows["spans"].long()
-        )
-
-
-@dataclass(frozen=True)
-class SetOptions:
-    """What a set of ShapeSkills samples depends on, besides the autoencoder."""
-
-    count: int
-    seed: int
-    split: Split
-    counts: tuple[int, ...]
-    image_size: int
-    max_length: int
-    num_bins: int
-
-
-def encode_shapeskills(codec: LatentCodec, options: SetOptions, folder: Path) -> EncodedSet:
-    """Render, encode and tokenise samples 0 to count - 1 of a split, or read them back.
-
-    The file's name carries a digest of everything the tensors depend on.
+    Both mirror images are kept when `flips`. The folder's name is a digest of the encoder's
+    weights, and of every sample's name, version and size.
     """
-    name = f"{options.split.name.lower()}-{_digest(codec, options)}.safetensors"
-    if not (folder / name).exists():
-        save_atomically(_encode(codec, options), folder / name)
-    return EncodedSet(load_file(folder / name))
+
+    def __init__(self, folder: Path, codec: LatentCodec, mixture: Mixture, flips: bool):
+        self.mixture, self.flips = mixture, (False, True) if flips else (False,)
+        self.folder = folder / _digest(codec, mixture, flips)
+        self.parts = -(-len(mixture) // PART)
+
+    def fill(self, codec: LatentCodec, process: int = 0, processes: int = 1) -> None:
+        """Encode what is missing, every `processes`-th part of it."""
+        missing = [p for p in range(self.parts) if not self._path(p).exists()]
+        mine = [part for part in missing if part % processes == process]
+        for part in tqdm(mine, desc="encoding", unit=f"x{PART}", disable=not mine):
+            tensors, problems = self._encode(codec, part)
+            notes = [[number, p.key, p.reason] for number, p in problems.items()]
+            tensors["problems"] = _text_tensor(json.dumps(notes))
+            save_atomically(tensors, self._path(part))
+
+    def problems(self) -> dict[int, Problem]:
+        """Pictures that could not be read: number in the mixture -> why."""
+        found = {}
+        for part in range(self.parts):
+            notes = self._file(part).get_tensor("problems")
+            for number, key, reason in json.loads(bytes(notes.tolist())):
+                found[number] = Problem(key, reason)
+        return found
+
+    def read(self, number: int, flipped: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Mean (4, h, w) and, of a variational autoencoder, standard deviation of a sample."""
+        file = self._file(number // PART)
+        name = _name(number, flipped)
+        spread = f"{name}.spread"
+        return file.get_tensor(name), file.get_tensor(spread) if spread in file.keys() else None
+
+    @torch.no_grad()
+    def _encode(
+        self, codec: LatentCodec, part: int
+    ) -> tuple[dict[str, Tensor], dict[int, Problem]]:
+        tensors: dict[str, Tensor] = {}
+        problems: dict[int, Problem] = {}
+        device = next(codec.autoencoder.parameters()).device
+        numbers = range(part * PART, min((part + 1) * PART, len(self.mixture)))
+        for names, images in _grouped(self._pictures(numbers, problems)):
+            images = images.to(device, memory_format=torch.channels_last)
+            mean, spread = codec.posterior(images)
+            tensors |= dict(zip(names, mean.half().cpu().unbind(), strict=True))
+            if spread is not None:
+                spreads = spread.half().cpu().unbind()
+                tensors |= {f"{n}.spread": s for n, s in zip(names, spreads, strict=True)}
+        return {name: tensor.clone() for name, tensor in tensors.items()}, problems
+
+    def _pictures(
+        self, numbers: range, problems: dict[int, Problem]
+    ) -> Iterator[tuple[str, Tensor]]:
+        rng = np.random.default_rng(0)  # a centred view draws nothing that counts
+        for number in numbers:
+            sample, target = self.mixture.sample(number), self.mixture.targets[number]
+            for flipped in self.flips:
+                size = sample.width, sample.height
+                view = draw_view(rng, *size, target, "centre", float(flipped))
+                try:
+                    yield _name(number, flipped), read_picture(sample, view)
+                except UNREADABLE as error:
+                    problems[number] = Problem(sample.key, str(error))
+
+    def _path(self, part: int) -> Path:
+        return self.folder / f"part-{part:05d}.safetensors"
+
+    def _file(self, part: int) -> Any:
+        return _open(self._path(part))
 
 
-def encode_layout(
-    layout: Layout, max_length: int, vocabulary: PositionVocabulary
-) -> dict[str, Tensor]:
-    """One layout's ids, boxes and spans, unbatched, as Batch holds them."""
-    sequence = build_sequence(layout, plain_tokenize(), max_length, vocabulary)
-    boxes, spans = torch.zeros(MAX_REGIONS, 4), torch.zeros(MAX_REGIONS, 2, dtype=torch.int16)
-    for i, (region, span) in enumerate(zip(layout.regions, sequence.region_spans, strict=True)):
-        boxes[i] = torch.tensor([region.box.x0, region.box.y0, region.box.x1, region.box.y1])
-        spans[i] = torch.tensor(span)
-    return {"ids": torch.tensor(sequence.ids, dtype=torch.int32), "boxes": boxes, "spans": spans}
+@cache
+def _open(path: Path) -> Any:
+    return safe_open(path, "pt")
 
 
-@torch.no_grad()
-def _encode(codec: LatentCodec, options: SetOptions) -> dict[str, Tensor]:
-    rows: list[dict[str, Tensor]] = []
-    latents: list[Tensor] = []
-    device = next(codec.autoencoder.parameters()).device
-    vocabulary = PositionVocabulary(options.num_bins)
-    batch_size = max(1, ENCODE_PIXELS // options.image_size**2)
-    bar = tqdm(total=options.count, desc=f"encoding {options.split.name.lower()}", unit="images")
-    for start in range(0, options.count, batch_size):
-        samples = [
-            sample(i, options.seed, options.split, options.image_size, options.counts)
-            for i in range(start, min(start + batch_size, options.count))
-        ]
-        images = torch.stack([to_tensor(render(s.scene)) for s in samples])
-        images = images.to(device, memory_format=torch.channels_last)
-        latents.append(codec.encode(images).half().cpu())
-        rows += [encode_layout(s.layout, options.max_length, vocabulary) for s in samples]
-        bar.update(len(samples))
-    bar.close()
-    stacked = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
-    return {"latents": torch.cat(latents), **stacked}
+def _name(number: int, flipped: bool) -> str:
+    return f"{number}.{'flipped' if flipped else 'upright'}"
 
 
-def _digest(codec: LatentCodec, options: SetOptions) -> str:
-    digest = hashlib.sha256(json.dumps(astuple(options)).encode())
+def _grouped(pictures: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[list[str], Tensor]]:
+    """Neighbours of equal size together, as many as the encoder takes."""
+    names: list[str] = []
+    images: list[Tensor] = []
+    for name, image in pictures:
+        full = images and len(images) * images[0][0].numel() >= ENCODE_PIXELS
+        if full or (images and images[0].shape != image.shape):
+            yield names, torch.stack(images)
+            names, images = [], []
+        names.append(name)
+        images.append(image)
+    if images:
+        yield names, torch.stack(images)
+
+
+def _digest(codec: LatentCodec, mixture: Mixture, flips: bool) -> str:
+    digest = hashlib.sha256(json.dumps([flips, PART]).encode())
+    for number, target in enumerate(mixture.targets):
+        sample = mixture.sample(number)
+        digest.update(json.dumps([sample.key, sample.version, target]).encode())
     for name, tensor in codec.autoencoder.state_dict().items():
         if name.startswith(("encoder.", "quant_conv.")):
-            digest.update(tensor.contiguous().cpu().numpy().tobytes())
+            digest.update(tensor.contiguous().cpu().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _text_tensor(text: str) -> Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -92,6 +93,7 @@ def known_words() -> tuple[str, ...]:
     return tuple(sorted({*COLOURS, *GROUNDS, *SHAPES, *plurals, *glue}))
 
 
+@lru_cache(maxsize=100_000)
 def sample(
     index: int,
     seed: int = 0,
@@ -101,7 +103,8 @@ def sample(
 ) -> Sample:
     """Make sample `index` of a split, with a number of things drawn evenly from `counts`.
 
-    In Split.HELD_OUT the first thing is one of the pairs that training never shows.
+    In Split.HELD_OUT the first thing is one of the pairs that training never shows. Remembered,
+    since boxes that do not touch take several draws.
     """
     rng = np.random.default_rng([seed, int(split), index])
     boxes = _disjoint_boxes(rng, int(rng.choice(counts)), size)

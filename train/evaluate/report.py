@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from reco_core import draw_layout
+from reco_core import Layout, draw_layout
 from train.data.shapeskills import Sample
 from train.evaluate.sample import sample_layouts
 from train.evaluate.score import RegionScore, score_scene
@@ -42,16 +42,30 @@ def contact_sheet(
     images: Sequence[Image.Image],
     samples: Sequence[Sample],
     scores: Sequence[Sequence[RegionScore]],
+) -> Image.Image:
+    """Pictures with their boxes in a grid; a frame is green where every region is right."""
+    right = [all(score.right for score in scene) for scene in scores]
+    return picture_sheet(images, [s.layout for s in samples], right)
+
+
+def picture_sheet(
+    images: Sequence[Image.Image],
+    layouts: Sequence[Layout],
+    right: Sequence[bool] | None = None,
     columns: int = 8,
     side: int = 256,
 ) -> Image.Image:
-    """Pictures with their boxes in a grid; a frame is green where every region is right."""
+    """Pictures with their boxes in a grid, each in a cell of `side` pixels; frames are green or red
+    where `right` tells, else white."""
     cell = side + 2 * MARGIN
-    rows = -(-len(images) // columns)
-    sheet = Image.new("RGB", (min(columns, len(images)) * cell, rows * cell), "white")
-    for i, (image, s, scene) in enumerate(zip(images, samples, scores, strict=True)):
-        frame = Image.new("RGB", (cell, cell), RIGHT if all(x.right for x in scene) else WRONG)
-        large = image.resize((side, side), Image.Resampling.NEAREST)
-        frame.paste(draw_layout(large, s.layout), (MARGIN, MARGIN))
+    sheet = Image.new("RGB", (min(columns, len(images)) * cell, -(-len(images) // columns) * cell))
+    for i, (image, layout) in enumerate(zip(images, layouts, strict=True)):
+        colour = "white" if right is None else RIGHT if right[i] else WRONG
+        frame = Image.new("RGB", (cell, cell), colour)
+        scale = side / max(image.size)
+        size = round(image.width * scale), round(image.height * scale)
+        resampling = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+        drawn = draw_layout(image.resize(size, resampling), layout)
+        frame.paste(drawn, ((cell - size[0]) // 2, (cell - size[1]) // 2))
         sheet.paste(frame, (i % columns * cell, i // columns * cell))
     return sheet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, PNDMScheduler
@@ -10,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from reco_core import Layout, PositionVocabulary, build_sequence
+from reco_core import DEFAULT_VOCABULARY, Layout, PositionVocabulary, build_sequence
 from train.model import TextToImage
 from train.noise import SCHEDULE
 from train.tokenizer import plain_tokenize
@@ -65,7 +66,9 @@ def denoise(
 
 def token_ids(model: TextToImage, layouts: Sequence[Layout]) -> Tensor:
     """(B, L) ids of layouts; raises ValueError for one that does not fit into L."""
-    vocabulary = PositionVocabulary(model.num_bins)
+    vocabulary = PositionVocabulary(model.num_bins) if model.num_bins else DEFAULT_VOCABULARY
+    if not model.num_bins:  # a caption-only model
+        layouts = [replace(layout, regions=()) for layout in layouts]
     sequences = [build_sequence(x, plain_tokenize(), model.max_length, vocabulary) for x in layouts]
     for layout, sequence in zip(layouts, sequences, strict=True):
         if sequence.overflow or not sequence.caption_fits:

@@ -1,0 +1,70 @@
+"""How the arithmetic is done: memory layout, attention kernel, recomputation, compilation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils.memory import should_reduce_batch_size
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from torch import nn
+
+from train.config import ComputeConfig
+from train.model import TextToImage
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PATIENCE = timedelta(hours=24)
+"""How long processes wait for one that encodes a data set."""
+
+
+def start_accelerator(config: ComputeConfig) -> Accelerator:
+    """The device of this process, its place among others, and mixed precision."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.tf32:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    return Accelerator(
+        mixed_precision=config.precision,
+        cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+    )
+
+
+def prepare_model(model: TextToImage, config: ComputeConfig, device: torch.device) -> None:
+    """Move the model to its device and apply the options of `compute`.
+
+    Weights that learn stay fp32; call after `requires_grad` is set.
+    """
+    frozen = DTYPES[config.frozen_precision]
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    for module in (model.unet, model.text_encoder, model.codec.autoencoder):
+        module.to(device)
+        for parameter in module.parameters():
+            if not parameter.requires_grad:
+                parameter.data = parameter.data.to(frozen)
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=layout)
+    use_fused = config.attention == "sdpa"
+    model.unet.set_attn_processor(AttnProcessor2_0() if use_fused else AttnProcessor())
+    model.text_encoder.set_attn_implementation("sdpa" if use_fused else "eager")
+    if config.gradient_checkpointing:
+        model.unet.enable_gradient_checkpointing()
+        model.text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
+    if config.compile:
+        model.unet.compile()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that a device, or the CPU, has no memory left."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(
+        error
+    )
+
+
+def set_training(model: TextToImage, training: bool) -> None:
+    """Checkpointing recomputes only in training mode; nothing in these modules drops out."""
+    module: nn.Module
+    for module in (model.unet, model.text_encoder):
+        module.train(training)

@@ -1,0 +1,124 @@
+"""From samples to batches, in reading processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from reco_core import Layout, Region
+from train.config import DataConfig
+from train.data.batch import Batch, Row, encode_layout, stack
+from train.data.cache import LatentCache
+from train.data.mixture import Mixture
+from train.data.picture import UNREADABLE, read_picture
+from train.data.plan import Draw, Plan, Share
+from train.data.sample import Problem, Sample
+from train.data.transforms import View, draw_regions, draw_view, drop_words, view_sample
+
+
+@dataclass(frozen=True)
+class Words:
+    """How captions and regions become token sequences: L, bins, and regions of a batch's row."""
+
+    max_length: int
+    num_bins: int
+    max_regions: int
+
+    def encode(self, layout: Layout) -> dict[str, Any]:
+        return encode_layout(layout, self.max_length, self.num_bins, self.max_regions)
+
+
+class TrainingSet(Dataset):
+    """Rows of a mixture: which crop, caption and regions is drawn anew in every epoch."""
+
+    def __init__(
+        self,
+        mixture: Mixture,
+        config: DataConfig,
+        words: Words,
+        seed: int,
+        cache: LatentCache | None = None,
+    ):
+        self.mixture, self.config, self.words = mixture, config, words
+        self.seed, self.cache = seed, cache
+
+    def __getitem__(self, draw: Draw) -> Row:
+        rng = np.random.default_rng([self.seed, draw.epoch, draw.number])
+        sample, target = self.mixture.sample(draw.number), self.mixture.targets[draw.number]
+        if self.cache is None:
+            return training_row(rng, sample, target, self.config, self.words)
+        view, layout = draw_view_and_layout(rng, sample, target, self.config)
+        mean, spread = self.cache.read(draw.number, view.flipped)
+        return Row(picture=mean, spread=spread, **self.words.encode(layout))
+
+
+def training_row(
+    rng: np.random.Generator,
+    sample: Sample,
+    target: tuple[int, int],
+    config: DataConfig,
+    words: Words,
+) -> Row:
+    """A sample as it is trained with once: crop, caption and regions are drawn."""
+    view, layout = draw_view_and_layout(rng, sample, target, config)
+    return read_row(sample, view, words.encode(layout))
+
+
+def draw_view_and_layout(
+    rng: np.random.Generator, sample: Sample, target: tuple[int, int], config: DataConfig
+) -> tuple[View, Layout]:
+    """A crop of a sample, and the caption and regions it is trained with."""
+    view = draw_view(rng, sample.width, sample.height, target, config.crop, config.flip)
+    caption = sample.captions[rng.integers(len(sample.captions))]
+    regions: Sequence[Region] = sample.regions if config.use_regions else ()
+    caption, regions = view_sample(caption, regions, view, config.min_visible)
+    regions = draw_regions(rng, regions, config.max_regions)
+    dropouts = config.text_dropout, config.caption_dropout, config.region_dropout
+    caption, regions = drop_words(rng, caption, regions, *dropouts)
+    return view, Layout(caption, tuple(regions))
+
+
+def read_row(sample: Sample, view: View, encoded: dict[str, Any]) -> Row:
+    """The row of a picture, or one that counts nothing and says why it could not be read."""
+    try:
+        return Row(picture=read_picture(sample, view), **encoded)
+    except UNREADABLE as error:
+        blank = torch.zeros(3, view.size[1], view.size[0])
+        return Row(picture=blank, problem=Problem(sample.key, str(error)), **encoded)
+
+
+def training_batches(
+    data: TrainingSet, plan: Plan, share: Share, pin: bool, step: int
+) -> Iterator[Batch]:
+    """Endless micro-batches of one process, from a step on."""
+    return iter(
+        DataLoader(
+            data,
+            batch_sampler=Endless(share, plan, step),
+            collate_fn=stack,
+            pin_memory=pin,
+            **reading(data.config.workers),
+        )
+    )
+
+
+def reading(workers: int) -> dict[str, Any]:
+    """Options of a DataLoader that reads in so many processes."""
+    return {"num_workers": workers, "multiprocessing_context": "spawn" if workers else None}
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A batch sampler that starts at a step and never ends."""
+
+    share: Share
+    plan: Plan
+    step: int
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        return self.share.sampler(self.plan, self.step)

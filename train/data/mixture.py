@@ -1,0 +1,95 @@
+"""Several data sets as one, each sample with the size it is trained at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from tqdm import tqdm
+
+from train.config import DataConfig, SetConfig
+from train.data.buckets import buckets, nearest_bucket
+from train.data.sample import Problem, Sample, SampleSet
+from train.data.sets import open_set
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Samples of several sets, some more than once; what cannot be used is left out.
+
+    entries: (set, index in it) of every sample; targets: its width and height in pixels.
+    """
+
+    sets: Sequence[SampleSet]
+    entries: Sequence[tuple[int, int]]
+    targets: Sequence[Size]
+    problems: tuple[Problem, ...] = field(default=(), compare=False)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def sample(self, number: int) -> Sample:
+        chosen, index = self.entries[number]
+        return self.sets[chosen][index]
+
+    def take(self, numbers: Sequence[int]) -> Mixture:
+        """The same with only these samples, by number."""
+        return replace(
+            self,
+            entries=[self.entries[n] for n in numbers],
+            targets=[self.targets[n] for n in numbers],
+        )
+
+    def split(self, held_out: int) -> tuple[Mixture, Mixture]:
+        """All but the last `held_out` samples of the first set, and those."""
+        last = len(self.sets[0]) - held_out
+        inside = [n for n, (chosen, index) in enumerate(self.entries) if chosen or index < last]
+        outside = {e: n for n, e in enumerate(self.entries) if e[0] == 0 and e[1] >= last}
+        return self.take(inside), self.take(list(outside.values()))
+
+
+def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int) -> Mixture:
+    """Open sets and look at every sample once, without its pixels.
+
+    Raises:
+        ValueError: shards, which are read from front to back, or a set that cannot be opened.
+    """
+    if any(one.kind == "shards" for one in sets):
+        raise ValueError("shards cannot be mixed with other sets: give one set of shards alone")
+    opened = [cast(SampleSet, open_set(one, image_size)) for one in sets]
+    problems = [problem for one in opened for problem in one.problems]
+    targets = PictureSizes(config, image_size)
+    entries: list[tuple[int, int]] = []
+    sizes: list[Size] = []
+    bar = tqdm(total=sum(map(len, opened)), desc="reading the sets", unit="samples", delay=2)
+    for chosen, one in enumerate(opened):
+        for index in range(len(one)):
+            bar.update()
+            try:
+                sample = one[index]
+            except (ValueError, OSError) as error:
+                problems.append(Problem(f"sample {index} of set {chosen}", str(error)))
+                continue
+            entries += [(chosen, index)] * sets[chosen].repeats
+            sizes += [targets.of(sample)] * sets[chosen].repeats
+    bar.close()
+    return Mixture(opened, entries, sizes, tuple(problems))
+
+
+class PictureSizes:
+    """The size a picture is trained at: a square, or the bucket nearest its shape."""
+
+    def __init__(self, config: DataConfig, image_size: int):
+        if image_size % 8 or image_size < 8:
+            raise ValueError(f"image_size = {image_size} is not a positive multiple of 8")
+        self.sizes = [(image_size, image_size)]
+        if config.buckets:
+            self.sizes = buckets(image_size, config.bucket_step, config.max_aspect)
+
+    def of(self, sample: Sample) -> Size:
+        if len(self.sizes) == 1:
+            return self.sizes[0]
+        return nearest_bucket(sample.width, sample.height, self.sizes)

@@ -1,0 +1,30 @@
+"""Pictures as the autoencoder gets them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from train.data.sample import Sample
+from train.data.transforms import View
+
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for broken pictures."""
+
+
+def read_picture(sample: Sample, view: View) -> Tensor:
+    """(3, H, W) in [-1, 1], as seen in a view. Raises one of UNREADABLE when it is broken."""
+    image = sample.open()
+    if image.size != (sample.width, sample.height):
+        raise ValueError(
+            f"the picture is {image.width} x {image.height} pixels, its entry says "
+            f"{sample.width} x {sample.height}"
+        )
+    return to_tensor(view.apply(image))
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """PIL RGB -> float (3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1

@@ -1,0 +1,84 @@
+"""What a run writes: a single-file checkpoint, a diffusers folder, or an adapter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from reco_core import VAE_PREFIX, write_checkpoint
+from train.compute import DTYPES
+from train.config import FitConfig, SetConfig, to_dict
+from train.convert import output_form
+from train.data.shapeskills import known_words
+from train.model import TextToImage, single_file
+
+
+def export(
+    config: FitConfig, model: TextToImage, base: dict[str, str], steps: int, path: Path
+) -> Path:
+    """Write the model as it is now; returns the path.
+
+    base: metadata of the checkpoint the run began with; steps: of this run.
+    """
+    metadata = output_metadata(config, model, base, steps)
+    if config.lora.rank or config.lora.text_rank:
+        from train.adapter import write_adapter
+
+        write_adapter(model, config, path, metadata)
+        return path
+    dtype = DTYPES[config.output_precision]
+    tensors = {key: _stored(key, value, dtype) for key, value in single_file(model).items()}
+    if path.suffix:
+        write_checkpoint(path, tensors, metadata)
+    else:
+        from train.diffusers_folder import write_diffusers_folder
+
+        write_diffusers_folder(path, tensors, metadata)
+    return path
+
+
+def check_output(config: FitConfig) -> None:
+    """Raise ValueError when the output could not be written; call it before training."""
+    if config.lora.rank or config.lora.text_rank:
+        from train.adapter import check_adapter_output
+
+        check_adapter_output(config, Path(config.output))
+    else:
+        output_form(Path(config.output))
+
+
+def output_metadata(
+    config: FitConfig, model: TextToImage, base: dict[str, str], steps: int
+) -> dict[str, str]:
+    """What the file says of itself; see reco_core/checkpoint.py."""
+    metadata = base | {
+        "steps": str(int(base.get("steps", 0)) + steps),
+        "data": ", ".join(map(_set_name, config.data.sets)),
+        "unet_heads": str(model.unet.config.attention_head_dim),
+        "text_heads": str(model.text_encoder.config.num_attention_heads),
+        "image_size": str(config.image_size),
+        "config": json.dumps(to_dict(config)),
+    }
+    if model.num_bins:
+        metadata |= {"format": "reco", "num_bins": str(model.num_bins)}
+        metadata |= {"max_length": str(model.max_length)}
+    if config.licence:
+        metadata["licence"] = config.licence
+    if all(one.kind == "shapeskills" for one in config.data.sets):
+        metadata["words"] = json.dumps(known_words())
+    else:
+        metadata.pop("words", None)  # a base's list does not cover what was learned since
+    return metadata
+
+
+def _set_name(config: SetConfig) -> str:
+    return "ShapeSkills" if config.kind == "shapeskills" else f"{config.kind} {config.path}"
+
+
+def _stored(key: str, tensor: Tensor, dtype: Any) -> Tensor:
+    """The autoencoder is never trained and stays as it was read."""
+    tensor = tensor.detach().cpu()
+    return tensor if key.startswith(VAE_PREFIX) else tensor.to(dtype).contiguous()

@@ -233,11 +233,12 @@ def merged_metadata(base: Mapping[str, str], adapter: AdapterInfo) -> dict[str, 
 
 
 def base_warning(info: AdapterInfo, name: str, sha256: str) -> str:
-    """What to tell who uses an adapter with a file that it was not trained on; empty if it was.
+    """What to tell who uses an adapter with a file that it was not trained on; empty if it was, or
+    if either checksum is not known.
 
     Not an error: fine-tunes and merges of a base often take its adapters well.
     """
-    if not info.base_sha256 or info.base_sha256 == sha256:
+    if not info.base_sha256 or sha256 in ("", info.base_sha256):
         return ""
     return (
         f"{name!r} is not the file that this adapter was trained on, which is {info.base!r} "

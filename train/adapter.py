@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from reco_core import describe_checkpoint, read_checkpoint, write_checkpoint
+from reco_core import describe_checkpoint, write_checkpoint
 from reco_core.adapter import (
     ADAPTER_FORMAT,
     POSITION_ROWS,
@@ -28,9 +27,9 @@ from reco_core.adapter import (
 )
 from reco_core.atomic import write_atomically
 from reco_core.lora import ALPHA, DOWN, TEXT_LORA, UNET_LORA, UP, lora_name
-from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.compute import DTYPES
 from train.config import FitConfig, LoraConfig
+from train.convert import read_any
 from train.embeddings import ExtendedEmbedding
 from train.model import TextToImage
 
@@ -122,32 +121,39 @@ def check_adapter_output(config: FitConfig, path: Path) -> None:
 
 def base_metadata(path: Path) -> dict[str, str]:
     """What an adapter says of its base, a single file or a diffusers folder."""
-    if path.is_dir():
-        text_encoder = json.loads((path / "text_encoder" / "config.json").read_text("utf-8"))
-        bins = text_encoder["vocab_size"] - CLIP_VOCABULARY_SIZE
-        return {"base": path.name, "base_sha256": "", "base_num_bins": str(bins)}
-    info = describe_checkpoint(*read_checkpoint(path))
-    sha256 = _sha256(path, path.stat().st_mtime_ns)
-    return {"base": path.name, "base_sha256": sha256, "base_num_bins": str(info.num_bins)}
+    info = describe_checkpoint(*read_any(path))
+    return {
+        "base": path.name,
+        "base_sha256": base_sha256(path),
+        "base_num_bins": str(info.num_bins),
+    }
 
 
 def merge_adapter_file(adapter: Path, base: Path, output: Path, strength: float = 1.0) -> str:
     """Write the ReCo checkpoint that a base and an adapter make, in the base's precision.
 
+    base: a single file or a diffusers folder.
+
     Returns:
         A warning when the base is not the file that the adapter was trained on, else "".
+        Folders cannot be told apart.
 
     Raises:
         ValueError: a file cannot be read, or adapter and base do not go together.
     """
     read = read_adapter(adapter)
-    state_dict, metadata = read_checkpoint(base)
+    state_dict, metadata = read_any(base)
     try:
         merged = merge_adapter(state_dict, read, strength)
     except ValueError as error:
         raise ValueError(f"{adapter.name} with base {base.name}: {error}") from error
     write_checkpoint(output, merged, merged_metadata(metadata, read.info))
-    return base_warning(read.info, base.name, _sha256(base, base.stat().st_mtime_ns))
+    return base_warning(read.info, base.name, base_sha256(base))
+
+
+def base_sha256(path: Path) -> str:
+    """Of a single file, in hexadecimal; empty for a folder, which has none."""
+    return "" if path.is_dir() else _sha256(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=8)

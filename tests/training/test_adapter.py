@@ -1,7 +1,6 @@
 """Adapters in training: what learns, what is written, what the merged file computes."""
 
 import hashlib
-import json
 from dataclasses import replace
 
 import pytest
@@ -19,6 +18,7 @@ from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, read_adapter
 from reco_core.lora import lora_keys
 from train.adapter import add_lora, base_metadata, merge_adapter_file, write_adapter
 from train.config import FitConfig, LoraConfig, ModelConfig
+from train.diffusers_folder import write_diffusers_folder
 from train.keys import unet_keys
 from train.model import load_model
 
@@ -195,12 +195,17 @@ def test_a_run_that_cannot_write_an_adapter_is_refused(trained, config, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def test_a_diffusers_folder_as_base_is_named_without_a_checksum(tmp_path):
-    folder = tmp_path / "reco_sd14"
-    (folder / "text_encoder").mkdir(parents=True)
-    (folder / "text_encoder" / "config.json").write_text(json.dumps({"vocab_size": 50_408}))
-    said = {"base": "reco_sd14", "base_sha256": "", "base_num_bins": "1000"}
-    assert base_metadata(folder) == said
+def test_a_diffusers_folder_as_base_merges_too_and_has_no_checksum(trained, config, base, tmp_path):
+    adapter, folder = tmp_path / "boxes.safetensors", tmp_path / "sd1"
+    write_adapter(trained, config, adapter, METADATA)
+    write_diffusers_folder(folder, *read_checkpoint(base))
+    assert base_metadata(folder) == {"base": "sd1", "base_sha256": "", "base_num_bins": "0"}
+    outputs = [tmp_path / "of-folder.safetensors", tmp_path / "of-file.safetensors"]
+    assert merge_adapter_file(adapter, folder, outputs[0]) == ""
+    merge_adapter_file(adapter, base, outputs[1])
+    of_folder, of_file = (read_checkpoint(output)[0] for output in outputs)
+    assert of_folder.keys() == of_file.keys()
+    assert all(torch.equal(of_folder[key], of_file[key]) for key in of_file)
 
 
 def test_names_in_the_file_are_those_of_diffusers_for_a_full_size_unet():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from reco_core import Region
 from reco_core.checks import quote
@@ -82,9 +82,14 @@ def picture_size(file: Path | io.BytesIO) -> tuple[int, int]:
 
     Raises OSError when it is missing or no picture.
     """
-    with Image.open(file) as image:
+    try:
+        image = Image.open(file)
+    except UnidentifiedImageError:
+        raise OSError("this is no picture in a form that can be read") from None
+    with image:
         width, height = image.size
-        lying = image.getexif().get(_ORIENTATION) in _LYING
+        # The base class's getexif: that of PNG files decodes the picture to look behind it.
+        lying = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
     return (height, width) if lying else (width, height)
 
 

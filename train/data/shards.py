@@ -67,16 +67,11 @@ class ShardStream:
 
     def _members(self, urls: list[str]) -> Iterator[dict[str, Any]]:
         """The members of every sample, by suffix; shards that cannot be read are named."""
-        pipeline = webdataset.DataPipeline(
-            webdataset.SimpleShardList(urls),
-            webdataset.tarfile_to_samples(handler=self._broken_shard),
-        )
-        return iter(pipeline)
-
-    def _broken_shard(self, error: Exception) -> bool:
-        *_, url = error.args if len(error.args) > 1 else ("a shard",)
-        self._name(Problem(str(url), f"the rest of it cannot be read: {error.args[0]}"))
-        return True
+        for url in urls:
+            try:
+                yield from webdataset.tariterators.tarfile_samples([{"url": url}])
+            except Exception as error:  # files, pipes and archives break in many ways
+                self._name(Problem(url, f"it, or the rest of it, cannot be read: {error}"))
 
     def _sample(self, members: Mapping[str, Any]) -> Sample | None:
         shard = PurePosixPath(members["__url__"]).name

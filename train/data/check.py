@@ -1,0 +1,206 @@
+"""A look at every sample of a set: counts, boxes, tokens, what would be cut, what is broken."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+from tqdm import tqdm
+
+from reco_core import DEFAULT_VOCABULARY, Layout, PositionVocabulary, Region, build_sequence
+from train.data.report import Cut, Report, Summary
+from train.data.sample import Problem, Sample, SampleSet, SampleStream
+from train.data.transforms import largest_regions
+from train.tokenizer import plain_tokenize
+
+TINY = 1 / 300
+"""Area share below which a box is called small (ReCo's positional words)."""
+EDGE = 1e-3
+"""Fractions of a picture within which a side touches its border."""
+COMMON_TEXTS = 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the trainer has room for; num_bins = 0: captions only."""
+
+    max_length: int = 616
+    num_bins: int = 1000
+    max_regions: int = 20
+
+
+def check_set(
+    opened: SampleSet | SampleStream,
+    limits: Limits,
+    decode: bool = True,
+    pick: int = 0,
+    threads: int = 0,
+) -> tuple[Report, list[Sample]]:
+    """The report of a set, and `pick` of its usable samples, drawn evenly.
+
+    decode: read every picture, as the trainer will; those that cannot be read, or are not as large
+        as annotated, count as broken. threads: that do it (0: one for each core).
+    """
+    problems: list[Problem] = []
+    tally = Tally(limits)
+    rng = np.random.default_rng(0)
+    picked: list[Sample] = []
+    total = None if is_stream(opened) else len(cast(SampleSet, opened))
+    bar = tqdm(samples_of(opened, problems), "checking", total, unit="samples", delay=2)
+    looked = _looked_at(bar, threads or os.cpu_count() or 1) if decode else ((s, "") for s in bar)
+    for sample, fault in looked:
+        if fault:
+            problems.append(Problem(sample.key, fault))
+            continue
+        tally.add(sample)
+        place = len(picked) if len(picked) < pick else int(rng.integers(tally.samples))
+        if place < pick:  # every sample so far has the same chance to be here
+            picked[place : place + 1] = [sample]
+    clipped = getattr(opened, "clipped", 0)
+    return tally.report([*opened.problems, *problems], clipped, decode), picked
+
+
+def is_stream(opened: SampleSet | SampleStream) -> bool:
+    """Whether a set can only be read from front to back."""
+    return hasattr(opened, "epoch")
+
+
+def samples_of(opened: SampleSet | SampleStream, problems: list[Problem]) -> Iterator[Sample]:
+    """Every sample of a set or of a stream's first epoch; those that cannot be made are named."""
+    if is_stream(opened):
+        yield from cast(SampleStream, opened).epoch(0, 0, 0, 1)
+        return
+    indexed = cast(SampleSet, opened)
+    for index in range(len(indexed)):
+        try:
+            yield indexed[index]
+        except (ValueError, OSError) as error:
+            problems.append(Problem(f"sample {index + 1}", str(error)))
+
+
+def picture_fault(sample: Sample) -> str:
+    """Why the trainer cannot use a sample's picture; empty when it can."""
+    try:
+        width, height = sample.open().size
+    except Exception as error:  # Pillow's decoders raise all sorts of things
+        return f"the picture cannot be read: {error}"
+    if (width, height) != (sample.width, sample.height):
+        return (
+            f"the picture is {width} x {height} pixels, its entry says "
+            f"{sample.width} x {sample.height}"
+        )
+    return ""
+
+
+def _looked_at(samples: Iterator[Sample], threads: int) -> Iterator[tuple[Sample, str]]:
+    """Samples in order, each with the fault of its picture; some are decoded ahead."""
+    waiting: deque[tuple[Sample, Future[str]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for sample in samples:
+            waiting.append((sample, pool.submit(picture_fault, sample)))
+            if len(waiting) > 4 * threads:
+                first, fault = waiting.popleft()
+                yield first, fault.result()
+        for first, fault in waiting:
+            yield first, fault.result()
+
+
+@dataclass
+class Tally:
+    """What has been counted so far."""
+
+    limits: Limits
+    samples: int = 0
+    captions: int = 0
+    touching: int = 0
+    tiny: int = 0
+    drawn_from: int = 0
+    region_counts: Counter[int] = field(default_factory=Counter)
+    texts: Counter[str] = field(default_factory=Counter)
+    cuts: list[Cut] = field(default_factory=list)
+    values: dict[str, array] = field(default_factory=dict)
+
+    def add(self, sample: Sample) -> None:
+        self.samples += 1
+        self.captions += len(sample.captions)
+        self.region_counts[len(sample.regions)] += 1
+        self._note("width", sample.width)
+        self._note("height", sample.height)
+        for region in sample.regions:
+            self._add_region(region, sample.width, sample.height)
+        for caption in sample.captions:
+            self._note("caption", token_count(caption))
+        self._add_sequence(sample)
+
+    def _add_region(self, region: Region, width: int, height: int) -> None:
+        box = region.box
+        self.texts[region.text] += 1
+        self.tiny += box.area < TINY
+        self.touching += min(box.x0, box.y0) < EDGE or max(box.x1, box.y1) > 1 - EDGE
+        self._note("area", box.area)
+        self._note("aspect", (box.x1 - box.x0) * width / ((box.y1 - box.y0) * height))
+        self._note("region", 4 + token_count(region.text))
+
+    def _add_sequence(self, sample: Sample) -> None:
+        """The longest caption with the regions a step can hold: the largest, if there are more."""
+        regions = largest_regions(sample.regions, self.limits.max_regions)
+        self.drawn_from += len(regions) < len(sample.regions)
+        caption = max(sample.captions, key=token_count)
+        bins = self.limits.num_bins
+        layout = Layout(caption, regions if bins else ())
+        vocabulary = PositionVocabulary(bins) if bins else DEFAULT_VOCABULARY
+        sequence = build_sequence(layout, _tokens, self.limits.max_length, vocabulary)
+        self._note("sequence", sequence.needed)
+        if sequence.needed > self.limits.max_length:
+            lost = [layout.regions[i].text for i in sequence.overflow]
+            if sequence.caption_fits:
+                reason = (
+                    f"{len(lost)} of {len(layout.regions)} regions do not fit: {', '.join(lost)}"
+                )
+            else:
+                reason = f"the caption alone has {token_count(caption)} tokens"
+            over = sequence.needed - self.limits.max_length
+            self.cuts.append(Cut(sample.key, over, reason))
+
+    def _note(self, name: str, value: float) -> None:
+        self.values.setdefault(name, array("d")).append(value)
+
+    def report(self, problems: Sequence[Problem], clipped: int, decoded: bool) -> Report:
+        summaries = {
+            name: Summary.of(self.values.get(name, ()))
+            for name in ("width", "height", "area", "aspect", "caption", "region", "sequence")
+        }
+        return Report(
+            samples=self.samples,
+            captions=self.captions,
+            regions=sum(count * number for count, number in self.region_counts.items()),
+            decoded=decoded,
+            regions_per_sample=dict(sorted(self.region_counts.items())),
+            **summaries,
+            touching=self.touching,
+            tiny=self.tiny,
+            clipped=clipped,
+            max_length=self.limits.max_length,
+            max_regions=self.limits.max_regions,
+            drawn_from=self.drawn_from,
+            common_texts=tuple(self.texts.most_common(COMMON_TEXTS)),
+            cuts=tuple(self.cuts),
+            problems=tuple(problems),
+        )
+
+
+@lru_cache(maxsize=200_000)
+def _tokens(text: str) -> tuple[int, ...]:
+    return tuple(plain_tokenize()(text))
+
+
+def token_count(text: str) -> int:
+    """Tokens of a text with BOS and EOS."""
+    return len(_tokens(text))

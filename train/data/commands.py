@@ -1,0 +1,148 @@
+"""Command line of data sets: python -m train data check | caption."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from train.config import SetConfig, load_config
+
+if TYPE_CHECKING:
+    from train.data.check import Limits
+
+_OPTIONS = {
+    "path": "folder, file or pattern of shards; see SetConfig in train/config.py",
+    "annotations": "coco: the instances file",
+    "captions": "coco: the captions file",
+    "region_captions": "what `data caption` wrote",
+    "split": "paintskills: train or val",
+    "samples": "only the first so many; shapeskills: how many to draw",
+    "seed": "shapeskills: of the pictures",
+}
+
+
+def add_commands(commands: Any) -> None:
+    """Add `data` with its own commands to the subparsers of the command line."""
+    data = commands.add_parser("data", help="look at data sets, caption their regions")
+    kinds = data.add_subparsers(required=True, metavar="COMMAND")
+    _add_check(kinds.add_parser("check", help="read a set and say what is in it"))
+    caption = kinds.add_parser("caption", help="caption regions with a vision-language model")
+    from train.data.captioner import add_arguments, run
+
+    add_arguments(caption)
+    caption.set_defaults(run=run)
+
+
+def add_set_options(parser: argparse.ArgumentParser) -> None:
+    """Options that describe one set; `set_of` reads them."""
+    kinds = get_args(get_type_hints(SetConfig)["kind"])
+    parser.add_argument("--kind", choices=kinds, help="of the set, when there is no --config")
+    for name, text in _OPTIONS.items():
+        default = getattr(SetConfig, name)
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=type(default), default=default, help=text)
+
+
+def set_of(arguments: argparse.Namespace) -> SetConfig:
+    """The set that the options describe."""
+    return SetConfig(kind=arguments.kind, **{name: getattr(arguments, name) for name in _OPTIONS})
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="TOML file: check all of its sets")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="OPTION=VALUE", help="for instance data.sets.0.path=..."
+    )
+    add_set_options(parser)
+    parser.add_argument("--max-length", type=int, help="L, the length of the token sequence (616)")
+    parser.add_argument("--num-bins", type=int, help="position tokens; 0: captions only (1000)")
+    parser.add_argument("--max-regions", type=int, help="of a sample (20)")
+    parser.add_argument(
+        "--decode",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="read every picture, to find broken ones",
+    )
+    parser.add_argument("--threads", type=int, default=0, help="that read pictures; 0: all cores")
+    parser.add_argument("--sheet", type=Path, help="PNG to draw a contact sheet to")
+    parser.add_argument("--sheet-samples", type=int, default=24, help="pictures on it")
+    parser.add_argument("--json", type=Path, help="file to write the report to")
+    parser.set_defaults(run=run_check)
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Check the sets, print and write what was found. Raises ValueError if nothing is usable."""
+    from train.data.check import check_set
+    from train.data.sets import open_set
+
+    sets, limits, size = _sets_and_limits(arguments)
+    pick = arguments.sheet_samples if arguments.sheet else 0
+    reports = []
+    for number, one in enumerate(sets):
+        print(f"{one.kind} {one.path}".rstrip(), flush=True)
+        report, picked = check_set(
+            open_set(one, size), limits, arguments.decode, pick, arguments.threads
+        )
+        print(report.to_text(), flush=True)
+        reports.append({"kind": one.kind, "path": one.path, **report.to_json()})
+        if arguments.sheet and picked:
+            numbered = arguments.sheet.with_stem(f"{arguments.sheet.stem}-{number}")
+            _write_sheet(picked, arguments.sheet if len(sets) == 1 else numbered)
+    if arguments.json:
+        _write_json(reports, arguments.json)
+    for found in reports:
+        if not found["samples"]:
+            raise ValueError(f"no sample of {found['kind']} {found['path']!r} can be used")
+    return 0
+
+
+def _sets_and_limits(arguments: argparse.Namespace) -> tuple[list[SetConfig], Limits, int]:
+    """The sets, what the trainer has room for, and the side of ShapeSkills' pictures."""
+    from train.data.check import Limits
+
+    if bool(arguments.config) == bool(arguments.kind):
+        raise ValueError("give either --config FILE or --kind KIND with --path")
+    limits, size = {}, 128
+    if arguments.config:
+        config = load_config(arguments.config, arguments.overrides)
+        limits = {
+            "max_length": config.model.max_length,
+            "num_bins": config.model.num_bins,
+            "max_regions": config.data.max_regions,
+        }
+        sets, size = [*config.data.sets], config.image_size
+        if config.validation.set:
+            sets.append(config.validation.set)
+    elif arguments.overrides:
+        raise ValueError(f"{arguments.overrides[0]!r} changes a configuration: give --config")
+    else:
+        sets = [set_of(arguments)]
+    for name in ("max_length", "num_bins", "max_regions"):
+        if getattr(arguments, name) is not None:
+            limits[name] = getattr(arguments, name)
+    return sets, Limits(**limits), size
+
+
+def _write_sheet(picked: list[Any], path: Path) -> None:
+    from reco_core.atomic import write_atomically
+    from train.data.contact_sheet import contact_sheet
+
+    sheet = contact_sheet([sample for sample in picked if _can_be_drawn(sample)])
+    write_atomically(path, lambda temporary: sheet.save(temporary, "PNG"))
+    print(f"wrote {path}")
+
+
+def _can_be_drawn(sample: Any) -> bool:
+    from train.data.check import picture_fault
+
+    return not picture_fault(sample)
+
+
+def _write_json(reports: list[dict[str, Any]], path: Path) -> None:
+    from reco_core.atomic import write_atomically
+
+    text = json.dumps(reports, indent=1, ensure_ascii=False)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    print(f"wrote {path}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -57,9 +58,10 @@ def load_describer(
 def _load_model(name: str) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    here = Path(name).is_dir()
     try:
-        processor = AutoProcessor.from_pretrained(name)
-        return processor, AutoModelForImageTextToText.from_pretrained(name)
+        processor = AutoProcessor.from_pretrained(name, local_files_only=here)
+        return processor, AutoModelForImageTextToText.from_pretrained(name, local_files_only=here)
     except OSError as error:
         on_hub = name if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) else DEFAULT_MODEL
         raise ValueError(

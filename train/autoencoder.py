@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -145,6 +146,32 @@ def widen_autoencoder(slim: AutoencoderTiny) -> AutoencoderTiny:
     return stock
 
 
+def narrow_autoencoder(stock: AutoencoderTiny) -> AutoencoderTiny:
+    """The inverse of widen_autoencoder: as slim as it was, and that much faster.
+
+    A TAESD that was not widened comes back as it is.
+    """
+    first = stock.encoder.layers[0].weight.flatten(1).any(dim=1)  # which channels are in use
+    slim = build_autoencoder(
+        int(first.sum()), _used_blocks(stock.encoder), _used_blocks(stock.decoder)
+    )
+    for ours, theirs in ((slim.encoder, stock.encoder), (slim.decoder, stock.decoder)):
+        for small, large in _matching_layers(ours, theirs):
+            _copy_from_corner(small, large)
+    again, wanted = widen_autoencoder(slim).state_dict(), stock.state_dict()
+    return slim if all(torch.equal(again[key], wanted[key]) for key in wanted) else stock
+
+
+def _used_blocks(part: EncoderTiny | DecoderTiny) -> tuple[int, ...]:
+    """How many blocks of each level have weights other than zero."""
+    levels = groupby(part.layers, lambda layer: isinstance(layer, AutoencoderTinyBlock))
+    return tuple(
+        sum(any(bool(p.any()) for p in block.parameters()) for block in blocks)
+        for are_blocks, blocks in levels
+        if are_blocks
+    )
+
+
 def _matching_layers(
     slim: EncoderTiny | DecoderTiny, stock: EncoderTiny | DecoderTiny
 ) -> Iterator[tuple[nn.Module, nn.Module]]:
@@ -162,3 +189,10 @@ def _copy_into_corner(small: nn.Module, large: nn.Module) -> None:
     targets = dict(large.named_parameters())
     for name, source in small.named_parameters():
         targets[name][tuple(slice(side) for side in source.shape)] = source
+
+
+@torch.no_grad()
+def _copy_from_corner(small: nn.Module, large: nn.Module) -> None:
+    sources = dict(large.named_parameters())
+    for name, target in small.named_parameters():
+        target.copy_(sources[name][tuple(slice(side) for side in target.shape)])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +74,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "`rows` of shape (num_bins, width)",
     )
     extension.add_argument("--seed", type=int, default=0, help="of the new rows")
+    parser.add_argument(
+        "--base", type=Path, help="IN is an adapter: write the checkpoint it makes of this base"
+    )
     parser.add_argument("--ema", action="store_true", help="take the UNet's averaged weights")
     parser.add_argument("--dtype", choices=PRECISIONS, default="keep", help="keep: as in IN")
     parser.add_argument(
@@ -217,6 +221,13 @@ def _bar(state: StateDict, dtype: torch.dtype | None, target: Path) -> tqdm:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.base:
+        from train.adapter import merge_adapter_file
+
+        if warning := merge_adapter_file(arguments.source, arguments.base, arguments.target):
+            print(f"warning: {warning}", file=sys.stderr)
+        print(f"wrote {arguments.target}: {arguments.base.name} with {arguments.source.name}")
+        return 0
     options = ConvertOptions(
         num_bins=arguments.num_bins,
         max_length=arguments.max_length,

@@ -10,7 +10,7 @@ from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from torch import Tensor
 
 from reco_core import VAE_PREFIX
-from train.autoencoder import build_autoencoder, widen_autoencoder
+from train.autoencoder import build_autoencoder, narrow_autoencoder, widen_autoencoder
 from train.keys import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, TAESD_ENCODER, pick, taesd_keys
 
 SD_SCALE = 0.18215
@@ -73,7 +73,7 @@ def load_codec(state: Mapping[str, Tensor]) -> LatentCodec:
         return KLCodec(state)
     autoencoder = build_autoencoder()
     autoencoder.load_state_dict(pick(state, taesd_keys(autoencoder)))
-    return TinyCodec(autoencoder.float())
+    return TinyCodec(narrow_autoencoder(autoencoder.float()))
 
 
 def _kl_config(tensors: Mapping[str, Tensor]) -> dict:

@@ -6,52 +6,100 @@ import pytest
 import torch
 
 from train.autoencoder import build_autoencoder
-from train.config import ModelConfig
+from train.config import LossConfig, ModelConfig
 from train.grounding import RecordingAttention, box_coverage, grounding_loss, record_cross_attention
+from train.losses import contrastive_loss, draw_noise
 from train.model import new_model
-from train.noise import HIGH_NOISE, draw_timesteps, loss_weights, training_schedule
-from train.position_gap import foreign_boxes
+from train.noise import (
+    HIGH_NOISE,
+    add_noise,
+    draw_timestep,
+    kept_signal,
+    loss_weights,
+    predicted_clean,
+)
+from train.validation import foreign_boxes
 
 EVERY = torch.arange(1000)
 
 
 def test_a_limit_of_one_is_the_plain_loss():
-    assert torch.equal(loss_weights(training_schedule(), EVERY, 1.0), torch.ones(1000))
+    assert torch.equal(loss_weights(EVERY, LossConfig()), torch.ones(1000))
 
 
 def test_weights_are_one_plus_the_inverse_of_the_signal_to_noise_ratio():
-    schedule = training_schedule()
-    kept = schedule.alphas_cumprod
+    kept = kept_signal()
     expected = 1 + (1 - kept) / kept
-    torch.testing.assert_close(loss_weights(schedule, EVERY, 1e9), expected)
-    assert loss_weights(schedule, EVERY, 100.0).max() == 100.0
+    torch.testing.assert_close(loss_weights(EVERY, LossConfig(snr_weight_limit=1e9)), expected)
+    assert loss_weights(EVERY, LossConfig(snr_weight_limit=100.0)).max() == 100.0
+
+
+def test_min_snr_weights_follow_the_paper_that_named_them():
+    kept = kept_signal()
+    snr = kept / (1 - kept)
+    expected = torch.minimum(snr, torch.tensor(5.0)) / snr
+    torch.testing.assert_close(loss_weights(EVERY, LossConfig(min_snr_gamma=5.0)), expected)
 
 
 def test_the_schedule_is_stable_diffusions():
-    kept = training_schedule().alphas_cumprod
+    kept = kept_signal()
     assert kept[0].item() == pytest.approx(1 - 0.00085)
     assert kept[-1].item() == pytest.approx(0.00466, rel=1e-2)
 
 
 @pytest.mark.parametrize(("share", "high"), [(0.0, 0.4), (0.5, 0.7), (1.0, 1.0)])
 def test_a_share_of_timesteps_is_drawn_from_high_noise(share, high):
-    drawn = draw_timesteps(20_000, share, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.tensor([draw_timestep(share, generator) for _ in range(20_000)])
     assert drawn.min() >= 0 and drawn.max() == 999
     assert (drawn >= HIGH_NOISE).float().mean().item() == pytest.approx(high, abs=0.02)
+
+
+def test_the_noise_tells_the_clean_latents():
+    latents, noise = torch.randn(2, 3, 4, 8, 8)
+    timesteps = torch.tensor([0, 500, 999])
+    noisy = add_noise(latents, noise, timesteps)
+    torch.testing.assert_close(
+        predicted_clean(noisy, noise, timesteps), latents, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_sample_has_the_same_noise_wherever_its_batch_is_cut():
+    config = LossConfig(noise_offset=0.1)
+    whole = draw_noise((6, 4, 8, 8), 3, 0, config, seed=1)
+    later = draw_noise((2, 4, 8, 8), 3, 4, config, seed=1)
+    for ours, theirs in zip(vars(whole).values(), vars(later).values(), strict=True):
+        assert torch.equal(ours[4:], theirs)
+    other_step = draw_noise((6, 4, 8, 8), 4, 0, config, seed=1)
+    assert not torch.equal(whole.noise, other_step.noise)
+
+
+def test_noise_offset_moves_whole_channels():
+    plain = draw_noise((4, 4, 8, 8), 0, 0, LossConfig(), seed=0).noise
+    moved = draw_noise((4, 4, 8, 8), 0, 0, LossConfig(noise_offset=0.5), seed=0).noise
+    shift = (moved - plain).flatten(2)
+    assert shift.std(dim=2).max() < 1e-6 and shift.mean(dim=2).std() > 0.1
+
+
+def test_the_contrastive_term_is_low_when_each_prediction_is_nearest_its_own_truth():
+    latents = torch.randn(5, 4, 8, 8)
+    right = contrastive_loss(latents + 0.1 * torch.randn_like(latents), latents, 0.07)
+    wrong = contrastive_loss(latents.roll(1, 0), latents, 0.07)
+    assert right.shape == (5,) and right.max() < 0.1 and wrong.min() > 3
 
 
 def test_coverage_counts_the_share_of_each_cell():
     box = torch.tensor([0.25, 0.0, 0.625, 0.5])
     expected = torch.tensor([[0, 1, 0.5, 0], [0, 1, 0.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
-    torch.testing.assert_close(box_coverage(box, 4), expected)
+    torch.testing.assert_close(box_coverage(box, 4, 4), expected)
     whole = torch.tensor([[0.1, 0.2, 0.7, 0.9]])
-    assert box_coverage(whole, 16).mean().item() == pytest.approx(0.6 * 0.7, abs=1e-5)
+    assert box_coverage(whole, 16, 16).mean().item() == pytest.approx(0.6 * 0.7, abs=1e-5)
 
 
 def test_grounding_is_lowest_when_each_region_attends_to_its_own_box():
     boxes = torch.tensor([[[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]]])
     spans = torch.tensor([[[2, 4], [4, 6], [0, 0]]])
-    inside = box_coverage(boxes, 4).flatten(2)  # (1, 3, 16)
+    inside = box_coverage(boxes, 4, 4).flatten(2)  # (1, 3, 16)
     attention = torch.zeros(1, 16, 6)
     attention[..., 2:4] = inside[:, 0, :, None] / 2
     attention[..., 4:6] = inside[:, 1, :, None] / 2

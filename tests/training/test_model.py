@@ -7,7 +7,12 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from reco_core import describe_checkpoint, extend_checkpoint
-from train.autoencoder import AutoencoderConfig, build_autoencoder, widen_autoencoder
+from train.autoencoder import (
+    AutoencoderConfig,
+    build_autoencoder,
+    narrow_autoencoder,
+    widen_autoencoder,
+)
 from train.config import ModelConfig
 from train.keys import unet_keys
 from train.model import load_model, new_model, single_file
@@ -84,3 +89,18 @@ def test_widening_an_autoencoder_changes_no_picture(width):
         torch.testing.assert_close(
             stock.decoder(latents), slim.decoder(latents), rtol=1e-5, atol=1e-5
         )
+
+
+def test_a_widened_autoencoder_is_narrowed_to_what_it_was():
+    config = AutoencoderConfig()
+    slim = build_autoencoder(config.width, config.encoder_blocks, config.decoder_blocks)
+    again = narrow_autoencoder(widen_autoencoder(slim))
+    ours, theirs = again.state_dict(), slim.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_a_stock_autoencoder_is_not_narrowed():
+    stock = build_autoencoder()
+    ours, theirs = narrow_autoencoder(stock).state_dict(), stock.state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)

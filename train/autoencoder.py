@@ -9,7 +9,6 @@ changing any picture; ComfyUI and diffusers open the result as they open any TAE
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
 import torch
@@ -19,37 +18,13 @@ from diffusers.models.autoencoders.vae import DecoderTiny, EncoderTiny
 from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
 
+from train.config import AutoencoderConfig
+
 LATENT_CHANNELS = 4
 DOWNSAMPLING = 8
 STOCK_WIDTH = 64
 STOCK_ENCODER_BLOCKS = (1, 3, 3, 3)
 STOCK_DECODER_BLOCKS = (3, 3, 3, 1)
-
-
-@dataclass(frozen=True)
-class AutoencoderConfig:
-    """How to make and train the small autoencoder; see train/configs for values in use."""
-
-    width: int = 32
-    """Channels everywhere; at most 64."""
-    encoder_blocks: tuple[int, ...] = (0, 0, 2, 3)
-    """Residual blocks per level from full to 1/8 resolution, at most (1, 3, 3, 3)."""
-    decoder_blocks: tuple[int, ...] = (3, 3, 1, 0)
-    """Residual blocks per level from 1/8 to full resolution, at most (3, 3, 3, 1)."""
-    steps: int = 2000
-    encoder_steps: int = 1200
-    """Steps after which the encoder is frozen and only the decoder goes on: latents stay the same
-    while pictures become sharper."""
-    batch_size: int = 16
-    crop: int = 64
-    """Side in pixels of the crops it learns from."""
-    learning_rate: float = 1e-3
-    latent_noise: float = 0.1
-    """Spread of the noise added to latents before decoding, so that small errors do not show."""
-    moment_weight: float = 0.05
-    """Weight of the pull towards centred, uncorrelated latents of unit spread."""
-    edge_weight: float = 1.0
-    """Weight of the L1 error of horizontal and vertical differences (sharp edges)."""
 
 
 def build_autoencoder(

@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from train.atomic import save_atomically
 from train.autoencoder import (
-    AutoencoderConfig,
     autoencoder_loss,
     build_autoencoder,
     start_as_thumbnail,
 )
+from train.config import AutoencoderConfig
 from train.data.picture import to_tensor
 from train.data.shapeskills import render, sample
 

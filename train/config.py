@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from train.autoencoder import AutoencoderConfig
-
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -79,6 +77,32 @@ class DataConfig:
     """Encode every text once, to disk; needs a frozen text encoder and no dropout."""
     workers: int = 0
     """Processes that read pictures, per device."""
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """The small autoencoder of a model from scratch, and its training."""
+
+    width: int = 32
+    """Channels everywhere; at most 64."""
+    encoder_blocks: tuple[int, ...] = (0, 0, 2, 3)
+    """Residual blocks per level from full to 1/8 resolution, at most (1, 3, 3, 3)."""
+    decoder_blocks: tuple[int, ...] = (3, 3, 1, 0)
+    """Residual blocks per level from 1/8 to full resolution, at most (3, 3, 3, 1)."""
+    steps: int = 2000
+    encoder_steps: int = 1200
+    """Steps after which the encoder is frozen and only the decoder goes on: latents stay the same
+    while pictures become sharper."""
+    batch_size: int = 16
+    crop: int = 64
+    """Side in pixels of the crops it learns from."""
+    learning_rate: float = 1e-3
+    latent_noise: float = 0.1
+    """Spread of the noise added to latents before decoding, so that small errors do not show."""
+    moment_weight: float = 0.05
+    """Weight of the pull towards centred, uncorrelated latents of unit spread."""
+    edge_weight: float = 1.0
+    """Weight of the L1 error of horizontal and vertical differences (sharp edges)."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None
     batches = data.batches(step)
     bar = tqdm(initial=step, total=options.steps, desc="fit", disable=not log.is_main)
     since = time.monotonic()
-    with stop_between_steps() as asked_to_stop:
+    with bar, stop_between_steps() as asked_to_stop:
         while step < options.steps:
             chunks = [next(batches) for _ in range(share.chunks)]
             losses = stepper.accumulate(chunks, step)

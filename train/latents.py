@@ -10,6 +10,7 @@ from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from torch import Tensor
 
 from reco_core import VAE_PREFIX
+from train.architecture import kl_config
 from train.autoencoder import build_autoencoder, narrow_autoencoder, widen_autoencoder
 from train.keys import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, TAESD_ENCODER, pick, taesd_keys
 
@@ -45,7 +46,7 @@ class KLCodec:
 
     def __init__(self, state: Mapping[str, Tensor]):
         self.tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
-        config = _kl_config(self.tensors)
+        config = kl_config(self.tensors)
         self.autoencoder = AutoencoderKL(**config).eval().requires_grad_(False)
         self.autoencoder.load_state_dict(convert_ldm_vae_checkpoint(self.tensors, config))
 
@@ -74,18 +75,3 @@ def load_codec(state: Mapping[str, Tensor]) -> LatentCodec:
     autoencoder = build_autoencoder()
     autoencoder.load_state_dict(pick(state, taesd_keys(autoencoder)))
     return TinyCodec(narrow_autoencoder(autoencoder.float()))
-
-
-def _kl_config(tensors: Mapping[str, Tensor]) -> dict:
-    levels = 0
-    channels = []
-    while (key := f"{VAE_PREFIX}encoder.down.{levels}.block.0.conv1.weight") in tensors:
-        channels.append(tensors[key].shape[0])
-        levels += 1
-    return {
-        "block_out_channels": channels,
-        "down_block_types": ["DownEncoderBlock2D"] * levels,
-        "up_block_types": ["UpDecoderBlock2D"] * levels,
-        "layers_per_block": 2,
-        "latent_channels": 4,
-    }

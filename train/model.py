@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import torch
 from diffusers import AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextModel
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
 from reco_core import (
-    UNET_PREFIX,
     VAE_PREFIX,
     CheckpointInfo,
     describe_checkpoint,
@@ -21,7 +20,8 @@ from reco_core import (
     ordered_rows,
     random_rows,
 )
-from reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
+from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
+from train.architecture import text_config, unet_config
 from train.config import ModelConfig
 from train.convert import starting_rows
 from train.embeddings import split_tables
@@ -69,16 +69,17 @@ def new_model(config: ModelConfig, autoencoder: AutoencoderTiny, seed: int) -> T
         cross_attention_dim=config.text_width,
         attention_head_dim=config.unet_heads,  # SD 1.x configurations name the heads so
     )
-    text_encoder = CLIPTextModel(
-        _text_config(
-            config.text_width,
-            config.text_layers,
-            4 * config.text_width,
-            config.text_heads,
-            CLIP_VOCABULARY_SIZE + config.num_bins,
-            config.max_length,
-        )
+    info = CheckpointInfo(
+        is_reco=config.num_bins > 0,
+        num_bins=config.num_bins,
+        max_length=config.max_length,
+        text_width=config.text_width,
+        text_layers=config.text_layers,
+        text_intermediate=4 * config.text_width,
+        text_heads=config.text_heads,
+        unet_heads=config.unet_heads,
     )
+    text_encoder = CLIPTextModel(text_config(info))
     _start_embeddings(text_encoder, config, seed)
     split_tables(text_encoder)
     return TextToImage(unet, text_encoder, TinyCodec(autoencoder))
@@ -97,18 +98,9 @@ def load_model(
         rows = starting_rows(config.rows)
         state = extend_checkpoint(state, config.num_bins, config.max_length, rows)
         info = describe_checkpoint(state, metadata)
-    unet = _unet_like(state, info)
+    unet = UNet2DConditionModel(**unet_config(state, info))
     unet.load_state_dict(pick(state, unet_keys(unet)))
-    text_encoder = CLIPTextModel(
-        _text_config(
-            info.text_width,
-            info.text_layers,
-            info.text_intermediate,
-            info.text_heads,
-            CLIP_VOCABULARY_SIZE + info.num_bins,
-            info.max_length,
-        )
-    )
+    text_encoder = CLIPTextModel(text_config(info))
     text_encoder.load_state_dict(pick(state, text_keys(text_encoder.state_dict())))
     split_tables(text_encoder)
     return TextToImage(unet.float(), text_encoder.float(), load_codec(state))
@@ -133,23 +125,6 @@ def _renamed(tensors: dict[str, Tensor], keys: dict[str, str]) -> dict[str, Tens
     return {ldm: tensors[key] for key, ldm in keys.items()}
 
 
-def _text_config(
-    width: int, layers: int, intermediate: int, heads: int, vocabulary: int, length: int
-) -> CLIPTextConfig:
-    return CLIPTextConfig(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        intermediate_size=intermediate,
-        projection_dim=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        max_position_embeddings=length,
-        bos_token_id=BOS_ID,
-        eos_token_id=EOS_ID,
-        pad_token_id=EOS_ID,
-    )
-
-
 @torch.no_grad()
 def _start_embeddings(encoder: CLIPTextModel, config: ModelConfig, seed: int) -> None:
     """Give words, bins and sequence positions rows as large as what the layers will add to them."""
@@ -171,22 +146,3 @@ def _sinusoids(length: int, width: int) -> Tensor:
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
     angles = torch.arange(length)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1) * math.sqrt(2.0)
-
-
-def _unet_like(state: dict[str, Tensor], info: CheckpointInfo) -> UNet2DConditionModel:
-    """An empty UNet whose size is read off the weights; heads come from the metadata."""
-    shape = {key.removeprefix(UNET_PREFIX): value.shape for key, value in state.items()}
-    downsamplers = [i for i in range(64) if f"input_blocks.{i}.0.op.weight" in shape]
-    per_level = downsamplers[0] if downsamplers else 1
-    firsts = [1, *(i + 1 for i in downsamplers)]
-    attended = [f"input_blocks.{i}.1.norm.weight" in shape for i in firsts]
-    down = ["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in attended]
-    up = ["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attended)]
-    return UNet2DConditionModel(
-        block_out_channels=[shape[f"input_blocks.{i}.0.out_layers.3.weight"][0] for i in firsts],
-        layers_per_block=per_level - 1,
-        down_block_types=down,
-        up_block_types=up,
-        cross_attention_dim=info.text_width,
-        attention_head_dim=info.unet_heads,
-    )

@@ -8,12 +8,11 @@ from diffusers import UNet2DConditionModel
 
 from reco_core import describe_checkpoint, extend_checkpoint
 from train.autoencoder import (
-    AutoencoderConfig,
     build_autoencoder,
     narrow_autoencoder,
     widen_autoencoder,
 )
-from train.config import ModelConfig
+from train.config import AutoencoderConfig, ModelConfig
 from train.keys import unet_keys
 from train.model import load_model, new_model, single_file
 

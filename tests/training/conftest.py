@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from accelerate.state import AcceleratorState
 
 from train.config import load_config
 
@@ -37,13 +36,6 @@ FROM_SCRATCH = (
     "data.max_regions=4",
     "loss.grounding_weight=2.0",
 )
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerator():
-    """accelerate keeps precision and devices for a whole process; a user has one run in each."""
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,11 @@ import json
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from random_checkpoint import Size, random_state_dict
 from safetensors.torch import load_file, save_file
 
+from reco_core.adapter import read_adapter
 from train.config import load_config
 from train.fit import fit
 
@@ -30,6 +32,7 @@ def run(config_file, overrides, base, tmp_path):
     """Fine-tune the small file for two steps with further options; tensors, and log by group."""
 
     def start(*words, name="run"):
+        forget_accelerator()
         mine = [w.replace("/run", f"/{name}") for w in overrides]
         mine += [f'model.base="{base.as_posix()}"', "image_size=64", "optimizer.steps=2"]
         mine += ["optimizer.batch_size=4", "data.cache_latents=false", "output_precision=fp32"]
@@ -39,6 +42,11 @@ def run(config_file, overrides, base, tmp_path):
         return load_file(path), [json.loads(line) for line in lines]
 
     return start
+
+
+def forget_accelerator():
+    """accelerate keeps its precision for a whole process; a user has one run in each."""
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def changed(tensors, base):
@@ -149,11 +157,14 @@ def test_a_diffusers_folder_comes_out_on_request(run, tmp_path, config_file, ove
     assert pipe.tokenizer("<bin000>")["input_ids"][1] == 49408
 
 
-def test_an_adapter_is_small_and_names_its_base(run, base):
-    from reco_core.adapter import read_adapter
-
+def test_an_adapter_is_small_and_names_its_base(run, base, tmp_path):
     words = ("lora.rank=2", "lora.text_rank=2", "compute.frozen_precision=bf16")
-    run(*words, "compute.precision=bf16", name="adapter")
+    run(*words, "compute.precision=bf16", "optimizer.steps=3", name="adapter")
+    path = tmp_path / "adapter.safetensors"
+    adapter = read_adapter(path)
+    assert (adapter.info.base, adapter.info.num_bins) == (base.name, 1000)
+    assert path.stat().st_size < base.stat().st_size / 10
+    assert any(tensor.any() for name, tensor in adapter.tensors.items() if "lora_up" in name)
 
 
 def test_numbered_files_are_written_on_the_way(run, tmp_path):

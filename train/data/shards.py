@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import webdataset
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from train.data.files import PICTURES, picture_size
 from train.data.json_lines import choose_captions, parse_object, read_record
@@ -128,5 +128,8 @@ def _read_sample(key: str, members: Mapping[str, Any]) -> tuple[Sample, FoundReg
 
 
 def _decode(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(data)) as image:
-        return to_rgb(image)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return to_rgb(image)
+    except UnidentifiedImageError as error:  # its message names an object in memory
+        raise OSError("not a picture, or its beginning is damaged") from error

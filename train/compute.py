@@ -14,6 +14,8 @@ from train.config import ComputeConfig
 from train.model import TextToImage
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+ONEDNN_FAILURE = "could not create a primitive"
+"""How convolutions on a CPU report that they got no memory."""
 PATIENCE = timedelta(hours=24)
 """How long processes wait for one that encodes a data set."""
 
@@ -36,13 +38,20 @@ def prepare_model(model: TextToImage, config: ComputeConfig, device: torch.devic
     """Move the model to its device and apply the options of `compute`.
 
     Weights that learn stay fp32; call after `requires_grad` is set.
+
+    Raises:
+        ValueError: some of UNet or text encoder would be frozen in half precision and the rest
+            would compute in fp32.
     """
     frozen = DTYPES[config.frozen_precision]
+    _check_precisions(model, config)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     for module in (model.unet, model.text_encoder, model.codec.autoencoder):
         module.to(device)
+        is_codec = module is model.codec.autoencoder
         for parameter in module.parameters():
-            if not parameter.requires_grad:
+            # Beside fp32 weights norms and biases stay fp32: autocast on a CPU does not mix them.
+            if not parameter.requires_grad and (is_codec or parameter.dim() > 1):
                 parameter.data = parameter.data.to(frozen)
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=layout)
@@ -56,11 +65,22 @@ def prepare_model(model: TextToImage, config: ComputeConfig, device: torch.devic
         model.unet.compile()
 
 
+def _check_precisions(model: TextToImage, config: ComputeConfig) -> None:
+    weights = [*model.unet.parameters(), *model.text_encoder.parameters()]
+    is_mixed = config.frozen_precision != "fp32" and config.precision == "no"
+    if is_mixed and not all(weight.requires_grad for weight in weights):
+        raise ValueError(
+            f"compute.frozen_precision = {config.frozen_precision!r} with compute.precision = "
+            f"'no': half-precision weights do not mix with fp32, set compute.precision = 'bf16' "
+            "or 'fp16'"
+        )
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that a device, or the CPU, has no memory left."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(
-        error
-    )
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(error):
+        return True
+    return ONEDNN_FAILURE in str(error)
 
 
 def set_training(model: TextToImage, training: bool) -> None:

@@ -74,7 +74,8 @@ class DataConfig:
     cache_latents: bool = False
     """Encode every picture once, to disk; needs crop = "centre"."""
     cache_text: bool = False
-    """Encode every text once, to disk; needs a frozen text encoder and no dropout."""
+    """Encode every text once, to disk; needs a frozen text encoder and use_regions = false, since
+    regions come in a new order each time."""
     workers: int = 0
     """Processes that read pictures, per device."""
 

@@ -49,6 +49,8 @@ class Stepper:
     recorders: list[RecordingAttention]
     note: Callable[[str], None]
     halvings: int = 0
+    failure: str = ""
+    """What the last error said."""
 
     def accumulate(self, chunks: Sequence[Batch], step: int) -> dict[str, Tensor]:
         """Add up the gradients of this process's chunks; the batch's mean losses, its part of them.
@@ -70,6 +72,7 @@ class Stepper:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            self.failure = str(error).strip().partition("\n")[0]
             return None
 
     def _forward_backward(self, chunks: Sequence[Batch], step: int) -> dict[str, Tensor]:
@@ -104,8 +107,9 @@ class Stepper:
             torch.cuda.empty_cache()
         if size < 1:
             raise ValueError(
-                "Memory runs out with one sample at a time: use compute.gradient_checkpointing = "
-                "true, compute.precision = 'bf16', a smaller image_size, or LoRA."
+                f"Memory runs out with one sample at a time ({self.failure}): use "
+                "compute.gradient_checkpointing = true, compute.precision = 'bf16', a smaller "
+                "image_size, or LoRA."
             )
         self.note(
             f"memory ran out: micro-batches of {size} from now on, "

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
 
 from reco_core import VAE_PREFIX, write_checkpoint
 from train.compute import DTYPES
@@ -30,7 +27,11 @@ def export(
         write_adapter(model, config, path, metadata)
         return path
     dtype = DTYPES[config.output_precision]
-    tensors = {key: _stored(key, value, dtype) for key, value in single_file(model).items()}
+    tensors = {
+        # The autoencoder of a base is not trained and stays as it was read.
+        key: tensor if config.model.base and key.startswith(VAE_PREFIX) else tensor.to(dtype)
+        for key, tensor in single_file(model).items()
+    }
     if path.suffix:
         write_checkpoint(path, tensors, metadata)
     else:
@@ -76,9 +77,3 @@ def output_metadata(
 
 def _set_name(config: SetConfig) -> str:
     return "ShapeSkills" if config.kind == "shapeskills" else f"{config.kind} {config.path}"
-
-
-def _stored(key: str, tensor: Tensor, dtype: Any) -> Tensor:
-    """The autoencoder is never trained and stays as it was read."""
-    tensor = tensor.detach().cpu()
-    return tensor if key.startswith(VAE_PREFIX) else tensor.to(dtype).contiguous()

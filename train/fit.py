@@ -24,8 +24,9 @@ from tqdm import tqdm
 from train.autoencoder_fit import fit_autoencoder, load_autoencoder
 from train.compute import prepare_model, start_accelerator
 from train.config import FitConfig
-from train.convert import read_any
-from train.data.training_data import open_training_data
+from train.convert import read_any, starting_rows
+from train.data.text_cache import cache_text
+from train.data.training_data import check_data_options, open_training_data
 from train.export import check_output, export
 from train.grounding import record_cross_attention
 from train.memory import peak_memory
@@ -55,11 +56,15 @@ def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None
     options = config.optimizer
     accelerator = start_accelerator(config.compute)
     share = divide(config, accelerator)
+    check_data_options(config)
+    starting_rows(config.model.rows)
     check_folder(config)
     check_output(config)
     model, base = start_model(config, accelerator)
     choose_trained(model, config)
     prepare_model(model, config.compute, accelerator.device)
+    if config.data.cache_text:
+        model = cache_text(model, config.data, Path(config.folder) / "cache")
     data = open_training_data(config, model, share, accelerator)
     recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
 

@@ -19,10 +19,14 @@ SD_SCALE = 0.18215
 
 
 class TinyCodec:
-    """AutoencoderTiny: latents are the UNet's own, no sampling."""
+    """AutoencoderTiny: latents are the UNet's own, no sampling.
 
-    def __init__(self, autoencoder: AutoencoderTiny):
+    tensors: what it was read from, under single-file keys.
+    """
+
+    def __init__(self, autoencoder: AutoencoderTiny, tensors: Mapping[str, Tensor] | None = None):
         self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.tensors = tensors
 
     def posterior(self, images: Tensor) -> tuple[Tensor, None]:
         """images (B, 3, H, W) in [-1, 1] -> latents (B, 4, H/8, W/8), and no spread."""
@@ -33,7 +37,9 @@ class TinyCodec:
         return self.autoencoder.decoder(latents.to(self.autoencoder.dtype)).float().clamp(-1, 1)
 
     def single_file(self) -> dict[str, Tensor]:
-        """TAESD tensors under single-file keys, at TAESD's full size."""
+        """TAESD tensors at TAESD's full size; those it was read from, if it was."""
+        if self.tensors is not None:
+            return dict(self.tensors)
         stock = widen_autoencoder(self.autoencoder)
         values = stock.state_dict()
         tensors = {ldm: values[key] for key, ldm in taesd_keys(stock).items()}
@@ -74,4 +80,5 @@ def load_codec(state: Mapping[str, Tensor]) -> LatentCodec:
         return KLCodec(state)
     autoencoder = build_autoencoder()
     autoencoder.load_state_dict(pick(state, taesd_keys(autoencoder)))
-    return TinyCodec(narrow_autoencoder(autoencoder.float()))
+    tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
+    return TinyCodec(narrow_autoencoder(autoencoder.float()), tensors)

@@ -98,12 +98,19 @@ def load_model(
         rows = starting_rows(config.rows)
         state = extend_checkpoint(state, config.num_bins, config.max_length, rows)
         info = describe_checkpoint(state, metadata)
+    return TextToImage(*load_networks(state, info), load_codec(state))
+
+
+def load_networks(
+    state: dict[str, Tensor], info: CheckpointInfo
+) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """UNet and text encoder of a single-file checkpoint, in fp32; ValueError as load_model."""
     unet = UNet2DConditionModel(**unet_config(state, info))
     unet.load_state_dict(pick(state, unet_keys(unet)))
     text_encoder = CLIPTextModel(text_config(info))
     text_encoder.load_state_dict(pick(state, text_keys(text_encoder.state_dict())))
     split_tables(text_encoder)
-    return TextToImage(unet.float(), text_encoder.float(), load_codec(state))
+    return unet.float(), text_encoder.float()
 
 
 def with_autoencoder(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:

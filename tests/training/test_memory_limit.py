@@ -32,7 +32,7 @@ def used():
 room, config, *words = sys.argv[1:]
 small, large = (
     load_config(Path(config), [word.replace("/run", f"/{name}") for word in words] + [batch])
-    for name, batch in (("small", "optimizer.batch_size=1"), ("large", "optimizer.batch_size=64"))
+    for name, batch in (("small", "optimizer.batch_size=1"), ("large", "optimizer.batch_size=32"))
 )
 fit(small)
 resource.setrlimit(resource.RLIMIT_AS, (used() + (int(room) << 20),) * 2)
@@ -42,7 +42,7 @@ fit(large)
 
 @pytest.fixture
 def log_within(config_file, overrides, tmp_path):
-    """Train one batch of 64 with so many MiB to spare; the log's lines by group."""
+    """Train one batch of 32 with so many MiB to spare; the log's lines by group."""
 
     def run(room):
         here = tmp_path / str(room)

@@ -42,7 +42,6 @@ def open_training_data(
         ValueError: a set that cannot be opened, nothing usable in it, or options that do not go
             together.
     """
-    check_data_options(config)
     words = Words(model.max_length, model.num_bins, config.data.max_regions)
     pin = accelerator.device.type == "cuda"
     if config.data.sets[0].kind == "shards":

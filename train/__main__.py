@@ -8,6 +8,7 @@ from pathlib import Path
 
 from train.convert import add_command as add_convert
 from train.data.commands import add_commands as add_data
+from train.memory_plan import add_command as add_memory
 
 
 def main() -> int:
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_evaluate)
     add_convert(commands)
     add_data(commands)
+    add_memory(commands)
     return parser
 
 

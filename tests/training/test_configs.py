@@ -1,0 +1,124 @@
+"""Every file of train/configs, run for two steps with a small base and a small set in its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from random_checkpoint import Size, random_state_dict
+from safetensors.torch import save_file
+from set_files import write_json, write_picture
+
+from reco_core import describe_checkpoint, read_checkpoint
+from reco_core.adapter import read_adapter
+from train.config import FitConfig, SetConfig, load_config
+from train.fit import fit
+
+PLAIN = Size(
+    channel_mult=(1, 2, 4, 4), res_blocks=2, attention_levels=3, max_length=77, num_bins=0, vae="kl"
+)
+PICTURES = 20
+FILES = sorted((Path(__file__).parents[2] / "train" / "configs").glob("*.toml"))
+every_config = pytest.mark.parametrize("config_path", FILES, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A small file of Stable Diffusion 1's architecture."""
+    path = tmp_path_factory.mktemp("base") / "sd1.safetensors"
+    save_file(random_state_dict(PLAIN), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory):
+    """Pictures of a dog each, with captions, and what a describer said of the first."""
+    folder = tmp_path_factory.mktemp("coco")
+    images = [
+        {"id": i, "file_name": f"{i}.png", "width": 80, "height": 64} for i in range(PICTURES)
+    ]
+    for image in images:
+        write_picture(folder / image["file_name"], (80, 64), (8, 8, 48, 48))
+    dogs = [
+        {"id": i, "image_id": i, "category_id": 1, "bbox": [8, 8, 40, 40], "area": 1600}
+        for i in range(PICTURES)
+    ]
+    instances = {"images": images, "annotations": dogs, "categories": [{"id": 1, "name": "dog"}]}
+    captions = {"annotations": [{"image_id": i, "caption": "a dog"} for i in range(PICTURES)]}
+    told = {"key": "0.png", "index": 0, "text": "a brown dog"}
+    for name, content in (("instances", instances), ("captions", captions), ("regions", told)):
+        write_json(folder / f"{name}.json", content)
+    return folder
+
+
+def brief(config: FitConfig, base, coco, folder) -> FitConfig:
+    """The same options, but sizes, places, and what needs CUDA."""
+    put, options = dataclasses.replace, config.optimizer
+    accumulates = options.micro_batch and options.batch_size > options.micro_batch
+    optimizer = put(
+        options,
+        kind="adamw" if options.kind == "adamw8bit" else options.kind,
+        steps=2,
+        batch_size=2,
+        micro_batch=int(accumulates),
+        warmup_steps=min(1, options.warmup_steps),
+    )
+    is_absent = config.model.base and not config.model.base.startswith("models/")
+    return put(
+        config,
+        output=str(folder / "out.safetensors"),
+        folder=str(folder / "run"),
+        image_size=64,
+        save_every=1,
+        data=put(config.data, workers=0, sets=tuple(small(s, coco) for s in config.data.sets)),
+        autoencoder=put(config.autoencoder, steps=2, encoder_steps=1, batch_size=2),
+        model=put(config.model, base=str(base)) if is_absent else config.model,
+        optimizer=optimizer,
+        sample=put(config.sample, every=2, layouts=1, steps=2),
+        validation=put(config.validation, every=2, samples=2),
+        log=put(config.log, every=1),
+    )
+
+
+def small(config: SetConfig, coco) -> SetConfig:
+    if config.kind == "shapeskills":
+        return dataclasses.replace(config, samples=8)
+    told = str(coco / "regions.json") if config.region_captions else ""
+    return dataclasses.replace(
+        config,
+        path=str(coco),
+        annotations=str(coco / "instances.json"),
+        captions=str(coco / "captions.json"),
+        region_captions=told,
+    )
+
+
+@every_config
+def test_every_option_of_a_config_runs(config_path, base, coco, tmp_path):
+    config = brief(load_config(config_path), base, coco, tmp_path)
+    AcceleratorState._reset_state(reset_partial_state=True)  # another precision in one process
+    path = fit(config)
+    if config.lora.rank:
+        adapter = read_adapter(path)
+        assert (adapter.info.base, adapter.info.max_length) == (base.name, config.model.max_length)
+    else:
+        tensors, metadata = read_checkpoint(path)
+        assert describe_checkpoint(tensors, metadata).is_reco == bool(config.model.num_bins)
+        assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["total"] for line in lines if '"group": "train"' in line]
+    assert len(losses) == 2 and all(loss > 0 for loss in losses)
+    assert (tmp_path / "run" / "samples" / "step_000002.png").exists()
+
+
+@every_config
+def test_a_config_says_what_it_is_for_and_what_it_needs(config_path):
+    text = config_path.read_text(encoding="utf-8")
+    comment = text[: text.index("\noutput")].replace("\n# ", " ")
+    assert f"fit --config train/configs/{config_path.name}" in " ".join(comment.split())
+    if config_path.stem in ("tiny-cpu", "lora-8gb", "full-24gb", "paper"):
+        assert "GiB" in comment and "tests/training/test_configs.py" in comment

@@ -1,0 +1,172 @@
+"""`python -m train memory`: what it counts is what torch takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers.training_utils import EMAModel
+from random_checkpoint import Size, random_state_dict
+from safetensors.torch import save_file
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from reco_core import read_checkpoint
+from train.compute import prepare_model
+from train.config import FitConfig, load_config
+from train.live_memory import LiveBytes, StepMemory, step_memory
+from train.memory_count import count_memory, empty_model, give_fake_weights
+from train.model import load_model
+from train.optimizer import build_optimizer, choose_trained, trained_parameters
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+PLAIN = Size(max_length=77, num_bins=0)
+SMALL = (
+    "image_size=32",
+    "data.max_regions=3",
+    "model.num_bins=64",
+    "model.max_length=100",
+    "optimizer.batch_size=2",
+)
+LORA = ("lora.rank=4", "lora.text_rank=2", "compute.frozen_precision=bf16")
+BF16 = "compute.precision=bf16"
+CHECKPOINTING = "compute.gradient_checkpointing=true"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    path = tmp_path_factory.mktemp("base") / "sd1.safetensors"
+    save_file(random_state_dict(PLAIN), path)
+    return path
+
+
+@pytest.fixture
+def configured(base, config_file):
+    def configure(*words):
+        return load_config(config_file, [*SMALL, f'model.base="{base.as_posix()}"', *words])
+
+    return configure
+
+
+def real_model(config: FitConfig):
+    model = load_model(*read_checkpoint(config.model.base), config.model)
+    choose_trained(model, config)
+    prepare_model(model, config.compute, CPU)
+    return model
+
+
+def bytes_of(tensors) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@pytest.mark.parametrize(
+    "words", [(), (*LORA, BF16), ("optimizer.kind=adafactor", "optimizer.ema_text=true")]
+)
+def test_weights_gradients_and_states_are_those_of_a_real_step(words, configured):
+    config = configured(*words)
+    plan, model = count_memory(config), real_model(config)
+    optimizer = build_optimizer(model, config.optimizer, CPU)
+    step_memory(model, config, micro_batch=2, passes=1)
+    optimizer.step()
+    trained = trained_parameters(model.unet, model.text_encoder)
+    states = [t for state in optimizer.state.values() for t in state.values()]
+    averaged = trained if config.optimizer.ema_text else trained_parameters(model.unet)
+    assert plan.unet == bytes_of(model.unet.parameters())
+    assert plan.text_encoder == bytes_of(model.text_encoder.parameters())
+    assert plan.autoencoder == bytes_of(model.codec.autoencoder.parameters())
+    assert plan.gradients == bytes_of(p.grad for p in trained)
+    assert plan.optimizer == bytes_of(t for t in states if torch.is_tensor(t))
+    assert plan.average == bytes_of(EMAModel(averaged).shadow_params)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), (*LORA, BF16, CHECKPOINTING), ("loss.grounding_weight=1.0", "data.use_regions=true")],
+)
+def test_a_step_without_content_takes_what_a_real_one_takes(words, configured):
+    config = configured(*words)
+    model, _ = empty_model(config)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        give_fake_weights(model)
+        counted = step_memory(model, config, micro_batch=2, passes=2)
+    real = step_memory(real_model(config), config, micro_batch=2, passes=2)
+    assert counted.kept == pytest.approx(real.kept, rel=0.01)
+    assert counted.peak == pytest.approx(real.peak, rel=0.01)
+
+
+def test_what_a_forward_pass_keeps_is_what_autograd_saves(configured):
+    config = configured()
+    model, saved = real_model(config), {}
+
+    def keep(tensor):
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step = step_memory(model, config, micro_batch=2, passes=1)
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept = sum(size for place, size in saved.items() if place not in weights)
+    assert kept == pytest.approx(step.kept, rel=0.02)
+
+
+def test_checkpointing_and_smaller_batches_take_less(configured):
+    whole = count_memory(configured())
+    checkpointed, half = (
+        count_memory(configured(word)) for word in (CHECKPOINTING, "optimizer.micro_batch=1")
+    )
+    assert checkpointed.kept_for_backward < whole.kept_for_backward / 2
+    assert half.kept_for_backward == pytest.approx(whole.kept_for_backward / 2, rel=0.05)
+    assert checkpointed.unet == whole.unet and half.gradients == whole.gradients
+
+
+def test_eight_bit_moments_take_about_two_bytes_a_weight(configured):
+    config = configured("optimizer.kind=adamw8bit")
+    numbers = count_memory(config).gradients / 4
+    assert 2 < count_memory(config).optimizer / numbers < 2.2
+
+
+def test_live_bytes_counts_memory_once_and_until_it_is_freed():
+    weight = torch.zeros(10)
+    with LiveBytes([weight]) as live:
+        made = torch.zeros(100)
+        view = made[10:]
+        same = weight.view(2, 5)
+        assert live.now == 400
+        more = torch.zeros(50)
+        del more, made
+        assert (live.now, live.peak) == (400, 600)
+        del view, same
+        assert live.now == 0
+    assert StepMemory(live.now, live.peak).peak == 600
+
+
+def test_the_command_says_what_it_counted(base, config_file):
+    words = [*SMALL, f'model.base="{base.as_posix()}"']
+    done = memory("--config", config_file, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    plan = count_memory(load_config(config_file, words))
+    assert (figures["total"], figures["disk"], figures["base"]) == (
+        plan.total,
+        plan.disk,
+        str(base),
+    )
+
+
+def test_batches_that_leave_a_process_nothing_are_refused(configured):
+    with pytest.raises(ValueError, match="9 processes"):
+        count_memory(configured(), processes=9)
+
+
+def test_half_precision_weights_need_half_precision_products(configured):
+    with pytest.raises(ValueError, match="'bf16'.*compute.precision"):
+        count_memory(configured(*LORA))
+
+
+def memory(*words):
+    command = [sys.executable, "-m", "train", "memory", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Command line of training: python -m train fit | evaluate | convert | data."""
+"""Command line of training: python -m train fit | evaluate | convert | data | bench."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from train.bench import add_command as add_bench
 from train.convert import add_command as add_convert
 from train.data.commands import add_commands as add_data
 from train.memory_plan import add_command as add_memory
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     add_convert(commands)
     add_data(commands)
     add_memory(commands)
+    add_bench(commands)
     return parser
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from random_checkpoint import Size, random_state_dict
+from safetensors.torch import save_file
 
 from train.config import load_config
 
@@ -42,6 +45,14 @@ FROM_SCRATCH = (
 def config_file():
     """The configuration of a model from nothing, which FROM_SCRATCH makes tiny."""
     return CONFIGS / "shapes-captions.toml"
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A small plain SD1-type file of random weights."""
+    path = tmp_path_factory.mktemp("base") / "plain.safetensors"
+    save_file(random_state_dict(Size(max_length=77, num_bins=0), torch.float32), path)
+    return path
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import json
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from random_checkpoint import Size, random_state_dict
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from reco_core.adapter import read_adapter
 from train.config import load_config
@@ -17,14 +16,6 @@ from train.fit import fit
 TEXT = "cond_stage_model."
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A small plain SD1-type file."""
-    path = tmp_path_factory.mktemp("base") / "plain.safetensors"
-    save_file(random_state_dict(Size(max_length=77, num_bins=0), torch.float32), path)
-    return path
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_checkpoint import Size, random_state_dict
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from set_files import encoded, write_lines, write_picture, write_shard
 
 from train.config import DataConfig, SetConfig, load_config
@@ -105,13 +104,6 @@ def test_reading_processes_change_nothing(pictures):
     apart = batches(DataConfig(workers=2), pictures, step=2)
     for ours, theirs in zip(alone, apart, strict=True):
         assert torch.equal(ours.pictures, theirs.pictures) and torch.equal(ours.ids, theirs.ids)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    path = tmp_path_factory.mktemp("base") / "plain.safetensors"
-    save_file(random_state_dict(Size(max_length=77, num_bins=0), torch.float32), path)
-    return path
 
 
 @pytest.fixture

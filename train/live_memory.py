@@ -95,9 +95,9 @@ def compute_norms_as_cuda(model: TextToImage) -> None:
     for part in _modules(model):
         for module in part.modules():
             if isinstance(module, nn.GroupNorm):
-                module.forward = partial(_group_norm, module)  # type: ignore[method-assign]
+                module.forward = partial(_group_norm, module)
             elif isinstance(module, nn.LayerNorm):
-                module.forward = partial(_layer_norm, module)  # type: ignore[method-assign]
+                module.forward = partial(_layer_norm, module)
 
 
 def _group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Command line of training: python -m train fit | evaluate | convert | data | bench."""
+"""Command line of training: python -m train fit | evaluate | convert | data | memory | bench."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.utils.memory import should_reduce_batch_size
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
-from torch import nn
 
 from train.config import ComputeConfig
 from train.model import TextToImage
@@ -81,10 +80,3 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(error):
         return True
     return ONEDNN_FAILURE in str(error)
-
-
-def set_training(model: TextToImage, training: bool) -> None:
-    """Checkpointing recomputes only in training mode; nothing in these modules drops out."""
-    module: nn.Module
-    for module in (model.unet, model.text_encoder):
-        module.train(training)

@@ -22,8 +22,8 @@ FREE_OPTIONS = {
     "sample", "validation", "log",
 }  # fmt: skip
 """Options that may differ when a run goes on: they do not change the weights."""
-COPIES = 3
-"""Numbers a state holds for each weight that learns besides itself: two moments, an average."""
+MOMENT_BYTES = {"adamw": 8.0, "adamw8bit": 2.1, "adafactor": 0.1}
+"""What an optimiser keeps for each weight that learns; `python -m train memory` counts exactly."""
 
 
 def state_path(folder: Path, step: int) -> Path:
@@ -113,7 +113,9 @@ def check_room(config: FitConfig, trained: int, weights: int) -> None:
     Raises:
         ValueError: there is not; says how much is needed.
     """
-    needed = 4 * (weights + COPIES * trained) * (config.keep + 1) + 4 * weights
+    each = MOMENT_BYTES[config.optimizer.kind] + (4 if config.optimizer.ema_decay else 0)
+    state = 4 * weights + int(each * trained)
+    needed = state * (config.keep + 1) + 4 * weights
     free = shutil.disk_usage(config.folder).free
     if free < needed:
         raise ValueError(

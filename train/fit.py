@@ -108,7 +108,6 @@ def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None
                 figures |= {"images_per_second": speed, "peak_gib": peak_memory()}
                 log.scalars("train", figures, step)
                 bar.set_postfix(loss=f"{figures['total']:.4f}", img_s=f"{speed:.1f}")
-                since = time.monotonic()
             if progress.is_due(step):
                 with averaged(ema, in_average), accelerator.autocast():
                     progress.report(step)
@@ -119,6 +118,8 @@ def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None
                 save_state(parts, config, step, stepper.halvings)
             accelerator.wait_for_everyone()
             after_step(step)
+            if step % config.log.every == 0:
+                since = time.monotonic()  # drawing and saving are no part of the speed
             if stop and not last:
                 raise KeyboardInterrupt
     if log.is_main:

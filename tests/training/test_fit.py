@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from reco_core import describe_checkpoint, read_checkpoint
+from train.__main__ import main
 from train.config import load_config
 from train.fit import fit
 
@@ -68,11 +69,15 @@ def test_a_checkpoint_is_trained_further(config_file, overrides, tiny_config, tm
         ("model.base=/nowhere/base.safetensors", "base.safetensors"),
     ],
 )
-def test_a_mistake_is_one_line_that_quotes_it(word, message, config_file, overrides):
-    done = train("fit", "--config", config_file, *overrides, word)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_a_mistake_is_one_line_that_quotes_it(
+    word, message, config_file, overrides, monkeypatch, capsys
+):
+    command = ["train", "fit", "--config", str(config_file), *overrides, word]
+    monkeypatch.setattr(sys, "argv", command)
+    assert main() == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.strip().splitlines()) == 1
 
 
 def test_evaluation_scores_and_draws_what_it_sampled(tiny_config, tmp_path):

@@ -1,0 +1,77 @@
+"""What every suite of layouts has in common: cases to draw, and scores of what was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from PIL import Image
+
+from reco_core import Layout
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture to draw.
+
+    name: unique in its suite, a legal file name without suffix.
+    seed: of the noise the picture starts from; with it, one picture can be made again alone.
+    """
+
+    name: str
+    layout: Layout
+    seed: int
+
+
+@dataclass(frozen=True)
+class PictureScore:
+    """What was found in one picture.
+
+    score: 0 (worst) to 1, by which pictures are ranked.
+    regions: one JSON object per region of the case's layout, in its order.
+    details: what belongs to the whole picture.
+    """
+
+    case: Case
+    score: float
+    regions: Sequence[Mapping[str, Any]] = ()
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a report; a cell that is a float from 0 to 1 under a heading ending in "%" is
+    written as percent."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that a suite says about a checkpoint.
+
+    figures: names to numbers, nested at will: what scores.json holds of the whole.
+    tables: the report's, best first; the rows of the first are also plotted.
+    """
+
+    figures: Mapping[str, Any]
+    tables: Sequence[Table]
+    pictures: Sequence[PictureScore]
+
+
+Pictures = Callable[[Case], Image.Image]
+"""Opens the picture that was drawn for a case: PIL RGB, of the layout's size."""
+
+
+class Suite(Protocol):
+    """A named set of layouts with truth to score against."""
+
+    name: str
+    cases: Sequence[Case]
+
+    def score(self, pictures: Pictures) -> Result:
+        """Score all cases; shows its progress. Pictures are opened one at a time."""

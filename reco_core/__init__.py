@@ -36,6 +36,7 @@ from .interop import (
 from .layout import Box, Layout, Region
 from .position_rows import ordered_rows, random_rows
 from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabulary
+from .positional_words import in_words, positional_words
 from .prompt import format_prompt, normalize_text, parse_prompt
 from .sequence import TokenSequence, build_sequence, fit_layout
 
@@ -61,6 +62,7 @@ __all__ = [
     "fit_layout",
     "flip_layout",
     "format_prompt",
+    "in_words",
     "layout_from_boxes",
     "layout_from_coco",
     "layout_from_elements",
@@ -70,6 +72,7 @@ __all__ = [
     "normalize_text",
     "ordered_rows",
     "parse_prompt",
+    "positional_words",
     "random_rows",
     "read_checkpoint",
     "read_layout",

@@ -49,13 +49,14 @@ def build_sequence(
     layout: Layout,
     tokenize: Tokenize,
     max_length: int,
-    vocabulary: PositionVocabulary = DEFAULT_VOCABULARY,
+    vocabulary: PositionVocabulary | None = DEFAULT_VOCABULARY,
 ) -> TokenSequence:
     """Lay a layout out as max_length tokens, cut as the authors cut.
 
     tokenize: gets each text as written and returns its items with BOS and EOS. Items are plain
         ids, or tuples (id or embedding vector, prompt weight, ...); position and padding tokens
         are made of the same kind, and a region's weight multiplies those of all its tokens.
+    vocabulary: of the position tokens; None writes none, and regions are texts after the caption.
 
     Raises:
         ValueError: max_length has no room for BOS and EOS.
@@ -70,7 +71,8 @@ def build_sequence(
     fits = needed <= max_length
     items = list(caption) if fits else [*caption[: max_length - 1], caption[-1]]
     for region in layout.regions:
-        positions = [_like(bos, token) for token in vocabulary.encode(region.box)]
+        tokens = vocabulary.encode(region.box) if vocabulary else ()
+        positions = [_like(bos, token) for token in tokens]
         block = [_weighted(item, region.weight) for item in (*positions, *tokenize(region.text))]
         region_spans.append((needed, needed + len(block)))
         items += block

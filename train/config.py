@@ -42,6 +42,10 @@ class SetConfig:
     """shapeskills: of the pictures."""
     counts: tuple[int, ...] = (1, 2, 3, 4)
     """shapeskills: numbers of things in a picture, drawn evenly; repeat one to draw it more."""
+    skills: tuple[str, ...] = ("mixed",)
+    """shapeskills: kinds of scenes, in turn: mixed, object, count, colour, spatial, binding."""
+    sides: tuple[float, float] = (0.15, 0.60)
+    """shapeskills: shortest and longest side of a box, as fractions of the picture."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +119,15 @@ class ModelConfig:
     folder. Empty makes a small one from scratch."""
     autoencoder: str = ""
     """Checkpoint whose autoencoder replaces the base's; both must have been made for the same
-    latents, or training goes on until the UNet has learned the new ones."""
+    latents, or training goes on until the UNet has learned the new ones. Without a base, a new
+    model takes it instead of training one."""
     num_bins: int = 1000
     """Position tokens to add; ignored when the base has some. 0 makes a caption-only model."""
     max_length: int = 616
     """L, the length of the token sequence; ignored when the base has position tokens."""
+    positional_words: bool = False
+    """Tell where regions are in words instead of position tokens, as the paper's baseline does;
+    needs num_bins = 0."""
     rows: str = "ordered"
     """Start of the position tokens' rows: ordered, random, or a .safetensors file with a tensor
     `rows` of shape (num_bins, width)."""

@@ -10,7 +10,7 @@ from train.compute import DTYPES
 from train.config import FitConfig, SetConfig, to_dict
 from train.convert import output_form
 from train.data.shapeskills import known_words
-from train.model import TextToImage, single_file
+from train.model import REGIONS_IN_WORDS, TextToImage, single_file
 
 
 def export(
@@ -66,10 +66,14 @@ def output_metadata(
     if model.num_bins:
         metadata |= {"format": "reco", "num_bins": str(model.num_bins)}
         metadata |= {"max_length": str(model.max_length)}
+    if model.positional_words:
+        metadata[REGIONS_IN_WORDS] = "true"
     if config.licence:
         metadata["licence"] = config.licence
     if all(one.kind == "shapeskills" for one in config.data.sets):
-        metadata["words"] = json.dumps(known_words())
+        counts = {count for one in config.data.sets for count in one.counts}
+        skills = {skill for one in config.data.sets for skill in one.skills}
+        metadata["words"] = json.dumps(known_words(sorted(counts), sorted(skills)))
     else:
         metadata.pop("words", None)  # a base's list does not cover what was learned since
     return metadata

@@ -29,6 +29,7 @@ from train.data.text_cache import cache_text
 from train.data.training_data import check_data_options, open_training_data
 from train.export import check_output, export
 from train.grounding import record_cross_attention
+from train.latents import TinyCodec, load_codec
 from train.memory import peak_memory
 from train.model import TextToImage, load_model, new_model, with_autoencoder
 from train.optimizer import (
@@ -138,12 +139,15 @@ def start_model(config: FitConfig, accelerator: Accelerator) -> tuple[TextToImag
             others = read_any(Path(config.model.autoencoder))[0]
             tensors = with_autoencoder(tensors, others)
         return load_model(tensors, metadata, config.model), metadata
+    if config.model.autoencoder:
+        codec = load_codec(read_any(Path(config.model.autoencoder))[0])
+        return new_model(config.model, codec, config.seed), {}
     with accelerator.main_process_first():
         weights = fit_autoencoder(
             config.autoencoder, config.image_size, config.seed, Path(config.folder)
         )
-    autoencoder = load_autoencoder(config.autoencoder, weights)
-    return new_model(config.model, autoencoder, config.seed), {}
+    codec = TinyCodec(load_autoencoder(config.autoencoder, weights))
+    return new_model(config.model, codec, config.seed), {}
 
 
 def start_average(

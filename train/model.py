@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from diffusers import AutoencoderTiny, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
@@ -24,9 +24,13 @@ from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.architecture import text_config, unet_config
 from train.config import ModelConfig
 from train.convert import starting_rows
+from train.data.words import Words
 from train.embeddings import split_tables
 from train.keys import pick, text_keys, unet_keys
-from train.latents import LatentCodec, TinyCodec, load_codec
+from train.latents import LatentCodec, load_codec
+
+REGIONS_IN_WORDS = "positional_words"
+"""Metadata of a checkpoint that was trained with positional words."""
 
 ROWS = {"ordered": ordered_rows, "random": random_rows}
 
@@ -38,6 +42,8 @@ class TextToImage:
     unet: UNet2DConditionModel
     text_encoder: CLIPTextModel
     codec: LatentCodec
+    positional_words: bool = False
+    """Regions are told in words (the paper's baseline) instead of position tokens."""
 
     @property
     def max_length(self) -> int:
@@ -46,6 +52,10 @@ class TextToImage:
     @property
     def num_bins(self) -> int:
         return self.text_encoder.config.vocab_size - CLIP_VOCABULARY_SIZE
+
+    def words(self, max_regions: int = 0) -> Words:
+        """How it reads layouts."""
+        return Words(self.max_length, self.num_bins, max_regions, self.positional_words)
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Of all parts."""
@@ -57,7 +67,7 @@ class TextToImage:
         return self.text_encoder(input_ids=ids).last_hidden_state
 
 
-def new_model(config: ModelConfig, autoencoder: AutoencoderTiny, seed: int) -> TextToImage:
+def new_model(config: ModelConfig, codec: LatentCodec, seed: int) -> TextToImage:
     """A small SD 1.x architecture with random weights."""
     torch.manual_seed(seed)
     levels = len(config.unet_channels)
@@ -82,7 +92,7 @@ def new_model(config: ModelConfig, autoencoder: AutoencoderTiny, seed: int) -> T
     text_encoder = CLIPTextModel(text_config(info))
     _start_embeddings(text_encoder, config, seed)
     split_tables(text_encoder)
-    return TextToImage(unet, text_encoder, TinyCodec(autoencoder))
+    return TextToImage(unet, text_encoder, codec, config.positional_words)
 
 
 def load_model(
@@ -98,7 +108,13 @@ def load_model(
         rows = starting_rows(config.rows)
         state = extend_checkpoint(state, config.num_bins, config.max_length, rows)
         info = describe_checkpoint(state, metadata)
-    return TextToImage(*load_networks(state, info), load_codec(state))
+    in_words = config.positional_words or REGIONS_IN_WORDS in metadata
+    if in_words and info.num_bins:
+        raise ValueError(
+            "model.positional_words = true, but the model has position tokens: start from a plain "
+            "checkpoint and set model.num_bins = 0"
+        )
+    return TextToImage(*load_networks(state, info), load_codec(state), in_words)
 
 
 def load_networks(

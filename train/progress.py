@@ -170,7 +170,16 @@ def open_gallery(config: FitConfig, held_out: Mixture | None) -> Gallery | None:
         return None
     if first.kind == "shapeskills" and config.data.use_regions:
         samples = [
-            sample(i, first.seed, Split.TEST, config.image_size, first.counts) for i in range(count)
+            sample(
+                i,
+                first.seed,
+                Split.TEST,
+                config.image_size,
+                first.counts,
+                first.skills,
+                first.sides,
+            )
+            for i in range(count)
         ]
         return Gallery([s.layout for s in samples], [s.scene for s in samples])
     if held_out is None or not len(held_out):

@@ -16,9 +16,10 @@ from torch import Tensor
 from reco_core import Layout
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.data.batch import Batch, Row, stack
-from train.data.loader import Words, read_row
+from train.data.loader import read_row
 from train.data.mixture import Mixture
 from train.data.transforms import draw_view, largest_regions, view_sample
+from train.data.words import Words
 from train.losses import to_latents
 from train.model import TextToImage
 from train.noise import STEPS, add_noise, predicted_clean

@@ -12,9 +12,8 @@ from train.data.shapeskills import (
     COLOURS,
     GROUNDS,
     HELD_OUT,
-    MAX_SIDE,
-    MIN_SIDE,
     SHAPES,
+    SIDES,
     Split,
     known_words,
     render,
@@ -50,7 +49,7 @@ def test_boxes_keep_their_limits_and_do_not_overlap():
         boxes = [thing.pixels for thing in s.scene.things]
         for x0, y0, x1, y1 in boxes:
             assert 0 <= x0 < x1 <= 128 and 0 <= y0 < y1 <= 128
-            assert all(MIN_SIDE <= side / 128 <= MAX_SIDE for side in (x1 - x0, y1 - y0))
+            assert all(SIDES[0] <= side / 128 <= SIDES[1] for side in (x1 - x0, y1 - y0))
         cover = np.zeros((128, 128), int)
         for x0, y0, x1, y1 in boxes:
             cover[y0:y1, x0:x1] += 1

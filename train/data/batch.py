@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from reco_core import DEFAULT_VOCABULARY, Layout, PositionVocabulary, build_sequence
 from train.data.sample import Problem
-from train.tokenizer import plain_tokenize
 
 
 @dataclass(frozen=True)
@@ -99,35 +96,3 @@ def stack(rows: Sequence[Row]) -> Batch:
         problems=tuple(row.problem for row in rows if row.problem),
         cut=sum(row.cut for row in rows),
     )
-
-
-def encode_layout(
-    layout: Layout, max_length: int, num_bins: int, max_regions: int
-) -> dict[str, Tensor | int]:
-    """A layout's ids (L,), boxes (R, 4) and spans (R, 2), and how much of it was cut at L.
-
-    The sequence is the one of generation, cut as the released code cuts it.
-
-    Raises:
-        ValueError: regions, and num_bins is 0.
-    """
-    if layout.regions and not num_bins:
-        raise ValueError(
-            "this model has no position tokens: add some (model.num_bins), or train on captions "
-            "alone with data.use_regions = false"
-        )
-    vocabulary = PositionVocabulary(num_bins) if num_bins else DEFAULT_VOCABULARY
-    sequence = build_sequence(layout, tokenize, max_length, vocabulary)
-    boxes, spans = torch.zeros(max_regions, 4), torch.zeros(max_regions, 2, dtype=torch.int32)
-    for i, (region, span) in enumerate(zip(layout.regions, sequence.region_spans, strict=True)):
-        boxes[i] = torch.tensor([region.box.x0, region.box.y0, region.box.x1, region.box.y1])
-        spans[i] = torch.tensor(span)
-    cut = len(sequence.overflow) + (not sequence.caption_fits)
-    ids = torch.tensor(sequence.ids, dtype=torch.int32)
-    return {"ids": ids, "boxes": boxes, "spans": spans, "cut": cut}
-
-
-@lru_cache(maxsize=200_000)
-def tokenize(text: str) -> tuple[int, ...]:
-    """Token ids of a text, remembered: region texts come again and again."""
-    return tuple(plain_tokenize()(text))

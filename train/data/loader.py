@@ -12,25 +12,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from reco_core import Layout, Region
 from train.config import DataConfig
-from train.data.batch import Batch, Row, encode_layout, stack
+from train.data.batch import Batch, Row, stack
 from train.data.cache import LatentCache
 from train.data.mixture import Mixture
 from train.data.picture import UNREADABLE, read_picture
 from train.data.plan import Draw, Plan, Share
 from train.data.sample import Problem, Sample
 from train.data.transforms import View, draw_regions, draw_view, drop_words, view_sample
-
-
-@dataclass(frozen=True)
-class Words:
-    """How captions and regions become token sequences: L, bins, and regions of a batch's row."""
-
-    max_length: int
-    num_bins: int
-    max_regions: int
-
-    def encode(self, layout: Layout) -> dict[str, Any]:
-        return encode_layout(layout, self.max_length, self.num_bins, self.max_regions)
+from train.data.words import Words
 
 
 class TrainingSet(Dataset):

@@ -42,7 +42,15 @@ def _open(config: SetConfig, shapes_size: int) -> SampleSet | SampleStream:
     # A kind's reader and what it needs are only imported where it is used.
     if config.kind == "shapeskills":
         split = shapeskills.Split.named(config.split)
-        return ShapeSkillsSet(config.samples, config.seed, split, shapes_size, config.counts)
+        return ShapeSkillsSet(
+            config.samples,
+            config.seed,
+            split,
+            shapes_size,
+            config.counts,
+            config.skills,
+            config.sides,
+        )
     if config.kind == "coco":
         from train.data.coco import open_coco
 
@@ -73,12 +81,15 @@ class ShapeSkillsSet:
         seed: int = 0,
         split: shapeskills.Split = shapeskills.Split.TRAIN,
         size: int = 128,
-        counts: tuple[int, ...] = (1, 2, 3, 4),
+        counts: tuple[int, ...] = shapeskills.COUNTS,
+        skills: tuple[str, ...] = ("mixed",),
+        sides: tuple[float, float] = shapeskills.SIDES,
     ):
         if samples < 1:
             raise ValueError(f"samples = {samples}: say how many ShapeSkills pictures to draw")
-        self.samples, self.seed, self.split = samples, seed, split
-        self.size, self.counts = size, counts
+        shapeskills.check_scenes(counts, skills, sides)
+        self.samples, self.split, self.size = samples, split, size
+        self.options = (seed, split, size, counts, skills, sides)
         self.problems: list[Problem] = []
 
     def __len__(self) -> int:
@@ -87,7 +98,7 @@ class ShapeSkillsSet:
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.samples:
             raise IndexError(f"sample {index} of {self.samples}")
-        drawn = shapeskills.sample(index, self.seed, self.split, self.size, self.counts)
+        drawn = shapeskills.sample(index, *self.options)
         return Sample(
             key=f"{self.split.name.lower()}/{index}",
             captions=(drawn.layout.caption,),
@@ -95,7 +106,7 @@ class ShapeSkillsSet:
             width=self.size,
             height=self.size,
             open=partial(shapeskills.render, drawn.scene),
-            version=f"{self.seed} {self.size} {self.counts}",
+            version=str(self.options),
         )
 
 

@@ -1,12 +1,14 @@
 """ShapeSkills: coloured shapes on plain grounds, with caption, boxes and region texts.
 
 A synthetic set in the spirit of PaintSkills (object, count, colour, spatial), whose truth can be
-computed from pixels. A sample is a pure function of (seed, split, index), so nothing is stored.
+computed from pixels. A sample is a pure function of (seed, split, index) and of what is asked for,
+so nothing is stored.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -33,14 +35,32 @@ SHAPES = ("circle", "square", "triangle", "cross")
 HELD_OUT = frozenset({("yellow", "triangle"), ("blue", "cross")})
 """Colour-shape pairs that never occur in training."""
 
-COUNT_WORDS = {1: "a", 2: "two", 3: "three", 4: "four"}
-MIN_SIDE, MAX_SIDE = 0.15, 0.60
-"""Sides of a box as fractions of the image."""
+COUNT_WORDS = {1: "a", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+COUNTS = (1, 2, 3, 4)
+"""Numbers of things in a picture, where nothing else is asked for."""
+
+SKILLS = ("mixed", "object", "count", "colour", "spatial", "binding")
+"""Kinds of scenes. mixed: any things; object, colour: one thing; count: equal things; spatial: two
+different things, and the caption tells their relation; binding: two things of different colour and
+shape."""
+RELATIONS = ("left of", "right of", "above", "below")
+CLEAR = 2.0
+"""How many times farther along its axis a relation's things lie apart than across."""
+
+SIDES = (0.15, 0.60)
+"""Shortest and longest side of a box as fractions of the image."""
+
+MAX_COVER = 0.5
+"""Share of the picture that the smallest boxes may cover; with more, drawing takes for ever."""
 
 GAP = 2
 """Pixels of ground between two boxes, so that equal colours never touch."""
 
 SUPERSAMPLING = 4
+
+
+PixelBox = tuple[int, int, int, int]
+"""xyxy, integer pixel corners."""
 
 
 class Split(IntEnum):
@@ -62,16 +82,16 @@ class Split(IntEnum):
 
 @dataclass(frozen=True)
 class Thing:
-    """One coloured shape; `pixels` is its box: xyxy, integer pixel corners."""
+    """One coloured shape; `pixels` is its box."""
 
     colour: str
     shape: str
-    pixels: tuple[int, int, int, int]
+    pixels: PixelBox
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A ground with one to four things on it, `size` pixels square."""
+    """A ground with things on it, `size` pixels square."""
 
     ground: str
     things: tuple[Thing, ...]
@@ -86,11 +106,29 @@ class Sample:
     layout: Layout
 
 
-def known_words() -> tuple[str, ...]:
+def known_words(
+    counts: Sequence[int] = COUNTS, skills: Sequence[str] = ("mixed",)
+) -> tuple[str, ...]:
     """Every word that occurs in captions and region texts, sorted."""
     plurals = {_plural(shape) for shape in SHAPES}
-    glue = {"and", "on", "ground", *COUNT_WORDS.values()}
+    glue = {"a", "and", "on", "ground", *(COUNT_WORDS[count] for count in counts)}
+    if "spatial" in skills:
+        glue |= {word for relation in RELATIONS for word in relation.split()}
     return tuple(sorted({*COLOURS, *GROUNDS, *SHAPES, *plurals, *glue}))
+
+
+def check_scenes(counts: Sequence[int], skills: Sequence[str], sides: tuple[float, float]) -> None:
+    """Raise ValueError for scenes that cannot be drawn; says which are."""
+    if not counts or not set(counts) <= set(COUNT_WORDS):
+        raise ValueError(f"counts = {list(counts)}: give numbers from 1 to {max(COUNT_WORDS)}")
+    if not skills or not set(skills) <= set(SKILLS):
+        raise ValueError(f"skills = {list(skills)}: choose from {', '.join(SKILLS)}")
+    low, high = sides
+    if not 0 < low < high <= 1 or max(counts) * low**2 > MAX_COVER:
+        raise ValueError(
+            f"sides = {list(sides)}: give the shortest and longest side of a box as fractions, "
+            f"small enough for {max(counts)} boxes to find room"
+        )
 
 
 @lru_cache(maxsize=100_000)
@@ -99,21 +137,37 @@ def sample(
     seed: int = 0,
     split: Split = Split.TRAIN,
     size: int = 128,
-    counts: tuple[int, ...] = (1, 2, 3, 4),
+    counts: tuple[int, ...] = COUNTS,
+    skills: tuple[str, ...] = ("mixed",),
+    sides: tuple[float, float] = SIDES,
 ) -> Sample:
-    """Make sample `index` of a split, with a number of things drawn evenly from `counts`.
+    """Make sample `index` of a split. Remembered, since boxes that do not touch take several draws.
 
-    In Split.HELD_OUT the first thing is one of the pairs that training never shows. Remembered,
-    since boxes that do not touch take several draws.
+    counts: numbers of things, drawn evenly, of mixed and count scenes.
+    skills: kinds of scenes, in turn.
+    sides: shortest and longest side of a box, as fractions of the picture.
+
+    In Split.HELD_OUT the first thing is one of the pairs that training never shows.
     """
-    rng = np.random.default_rng([seed, int(split), index])
-    boxes = _disjoint_boxes(rng, int(rng.choice(counts)), size)
-    things = tuple(
-        Thing(*_pair(rng, held_out=split is Split.HELD_OUT and number == 0), box)
-        for number, box in enumerate(boxes)
-    )
+    skill = skills[index % len(skills)]
+    own_stream = [] if skill == "mixed" else [SKILLS.index(skill)]
+    rng = np.random.default_rng([seed, int(split), index, *own_stream])
+    boxes = _boxes(rng, skill, counts, size, sides)
+    pairs = _pairs(rng, skill, len(boxes), split)
+    things = tuple(Thing(*pair, box) for pair, box in zip(pairs, boxes, strict=True))
     scene = Scene(str(rng.choice(list(GROUNDS))), things, size)
-    return Sample(scene, _describe(rng, scene))
+    return Sample(scene, _describe(rng, scene, skill))
+
+
+def relation(first: PixelBox, second: PixelBox) -> str:
+    """How the first box lies to the second: along the axis on which centres are farther apart.
+
+    The rule by which PaintSkills scores relations.
+    """
+    dx, dy = _offset(first, second)
+    if abs(dx) >= abs(dy):
+        return "right of" if dx > 0 else "left of"
+    return "below" if dy > 0 else "above"
 
 
 def render(scene: Scene) -> Image.Image:
@@ -146,7 +200,7 @@ def silhouette_mask(shape: str, width: int, height: int) -> Image.Image:
     return mask
 
 
-def _describe(rng: np.random.Generator, scene: Scene) -> Layout:
+def _describe(rng: np.random.Generator, scene: Scene, skill: str) -> Layout:
     regions = tuple(
         Region(
             text=f"{'a ' if rng.random() < 0.5 else ''}{thing.colour} {thing.shape}",
@@ -154,10 +208,21 @@ def _describe(rng: np.random.Generator, scene: Scene) -> Layout:
         )
         for thing in scene.things
     )
+    told = _relation_phrase(scene) if skill == "spatial" else _listing(rng, scene)
+    return Layout(f"{told} on a {scene.ground} ground", regions, scene.size, scene.size)
+
+
+def _listing(rng: np.random.Generator, scene: Scene) -> str:
     counts = list(Counter((thing.colour, thing.shape) for thing in scene.things).items())
-    phrases = [_phrase(*counts[i]) for i in rng.permutation(len(counts))]
-    caption = f"{_enumerate(phrases)} on a {scene.ground} ground"
-    return Layout(caption, regions, scene.size, scene.size)
+    return _enumerate([_phrase(*counts[i]) for i in rng.permutation(len(counts))])
+
+
+def _relation_phrase(scene: Scene) -> str:
+    first, second = scene.things
+    return (
+        f"a {first.colour} {first.shape} {relation(first.pixels, second.pixels)} "
+        f"a {second.colour} {second.shape}"
+    )
 
 
 def _phrase(pair: tuple[str, str], count: int) -> str:
@@ -173,6 +238,21 @@ def _enumerate(phrases: list[str]) -> str:
     return " and ".join([", ".join(phrases[:-1]), phrases[-1]] if phrases[1:] else phrases)
 
 
+def _pairs(rng: np.random.Generator, skill: str, count: int, split: Split) -> list[tuple[str, str]]:
+    """Colour and shape of every thing."""
+    pairs = [_pair(rng, held_out=split is Split.HELD_OUT)]
+    if skill == "count":
+        return pairs * count
+    while len(pairs) < count:
+        pair = _pair(rng, held_out=False)
+        if skill == "spatial" and pair in pairs:
+            continue
+        if skill == "binding" and (pair[0] == pairs[0][0] or pair[1] == pairs[0][1]):
+            continue
+        pairs.append(pair)
+    return pairs
+
+
 def _pair(rng: np.random.Generator, held_out: bool) -> tuple[str, str]:
     if held_out:
         return sorted(HELD_OUT)[rng.integers(len(HELD_OUT))]
@@ -181,32 +261,60 @@ def _pair(rng: np.random.Generator, held_out: bool) -> tuple[str, str]:
     return pair
 
 
+def _boxes(
+    rng: np.random.Generator,
+    skill: str,
+    counts: tuple[int, ...],
+    size: int,
+    sides: tuple[float, float],
+) -> list[PixelBox]:
+    if skill in ("mixed", "count"):
+        return _disjoint_boxes(rng, int(rng.choice(counts)), size, sides)
+    if skill in ("object", "colour"):
+        return _disjoint_boxes(rng, 1, size, sides)
+    boxes = _disjoint_boxes(rng, 2, size, sides)
+    while skill == "spatial" and not _is_clear(*boxes):
+        boxes = _disjoint_boxes(rng, 2, size, sides)
+    return boxes
+
+
 def _disjoint_boxes(
-    rng: np.random.Generator, count: int, size: int
-) -> list[tuple[int, int, int, int]]:
+    rng: np.random.Generator, count: int, size: int, sides: tuple[float, float]
+) -> list[PixelBox]:
     """Boxes with corners uniform over pixels; the whole set is drawn again when two overlap."""
     while True:
-        boxes = [_box(rng, size) for _ in range(count)]
+        boxes = [_box(rng, size, sides) for _ in range(count)]
         if not any(_overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i]):
             return boxes
 
 
-def _box(rng: np.random.Generator, size: int) -> tuple[int, int, int, int]:
-    (x0, x1), (y0, y1) = _interval(rng, size), _interval(rng, size)
+def _box(rng: np.random.Generator, size: int, sides: tuple[float, float]) -> PixelBox:
+    (x0, x1), (y0, y1) = _interval(rng, size, sides), _interval(rng, size, sides)
     return x0, y0, x1, y1
 
 
-def _interval(rng: np.random.Generator, size: int) -> tuple[int, int]:
+def _interval(rng: np.random.Generator, size: int, sides: tuple[float, float]) -> tuple[int, int]:
     while True:
         low, high = sorted(rng.integers(0, size, endpoint=True, size=2).tolist())
-        if MIN_SIDE * size <= high - low <= MAX_SIDE * size:
+        if sides[0] * size <= high - low <= sides[1] * size:
             return low, high
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+def _is_clear(first: PixelBox, second: PixelBox) -> bool:
+    shorter, longer = sorted(map(abs, _offset(first, second)))
+    return longer >= CLEAR * shorter
+
+
+def _offset(first: PixelBox, second: PixelBox) -> tuple[float, float]:
+    """From the centre of the second box to that of the first, in pixels."""
+    dx = (first[0] + first[2] - second[0] - second[2]) / 2
+    return dx, (first[1] + first[3] - second[1] - second[3]) / 2
+
+
+def _overlap(a: PixelBox, b: PixelBox) -> bool:
     """Whether two boxes come closer than GAP."""
     return a[0] < b[2] + GAP and b[0] < a[2] + GAP and a[1] < b[3] + GAP and b[1] < a[3] + GAP
 
 
-def _extent(pixels: tuple[int, int, int, int], scale: int = 1) -> tuple[int, int]:
+def _extent(pixels: PixelBox, scale: int = 1) -> tuple[int, int]:
     return (pixels[2] - pixels[0]) * scale, (pixels[3] - pixels[1]) * scale

@@ -10,10 +10,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from train.config import DataConfig
 from train.data.batch import Batch, Row, stack
-from train.data.loader import Words, reading, training_row
+from train.data.loader import reading, training_row
 from train.data.mixture import PictureSizes, Size
 from train.data.plan import Share
 from train.data.sample import Sample, SampleStream
+from train.data.words import Words
 
 
 class StreamBatches(IterableDataset):

@@ -15,7 +15,7 @@ from train.config import DataConfig
 from train.model import TextToImage
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CachedText(TextToImage):
     """A model that reads the states of texts it has seen from a folder, in half precision."""
 
@@ -54,7 +54,7 @@ def cache_text(model: TextToImage, data: DataConfig, folder: Path) -> CachedText
             "time: set data.use_regions = false"
         )
     digest = _digest(*model.text_encoder.state_dict().values())
-    return CachedText(model.unet, model.text_encoder, model.codec, folder / f"text-{digest}")
+    return CachedText(**vars(model), folder=folder / f"text-{digest}")
 
 
 def _digest(*tensors: Tensor) -> str:

@@ -13,12 +13,13 @@ from accelerate import Accelerator
 from train.config import FitConfig, SetConfig
 from train.data.batch import Batch
 from train.data.cache import LatentCache
-from train.data.loader import TrainingSet, Words, training_batches
+from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import Mixture, PictureSizes, open_mixture
 from train.data.plan import Plan, Share
 from train.data.sample import Problem, SampleStream
 from train.data.sets import open_set
 from train.data.stream import StreamBatches, stream_batches
+from train.data.words import Words
 from train.model import TextToImage
 
 
@@ -42,7 +43,7 @@ def open_training_data(
         ValueError: a set that cannot be opened, nothing usable in it, or options that do not go
             together.
     """
-    words = Words(model.max_length, model.num_bins, config.data.max_regions)
+    words = model.words(config.data.max_regions)
     pin = accelerator.device.type == "cuda"
     if config.data.sets[0].kind == "shards":
         return _open_stream(config, words, share, pin)

@@ -13,14 +13,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from train.data.shapeskills import COLOURS, GROUNDS, SHAPES, Scene, Thing, silhouette_mask
+from train.data.shapeskills import COLOURS, GROUNDS, SHAPES, PixelBox, Scene, Thing, silhouette_mask
 
 MIN_IOU = 0.5
 MIN_SHARE = 0.002
 """Shapes smaller than this share of the picture are specks."""
 
 PALETTE = {**COLOURS, **GROUNDS}
-PixelBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from train.data.sample import Problem
 from train.data.shapeskills import Scene, Split, sample
 from train.data.training_data import TrainingData
 from train.data.transforms import draw_view, largest_regions, view_sample
-from train.evaluate.report import picture_sheet, region_accuracy
+from train.evaluate.report import picture_sheet
 from train.evaluate.sample import sample_layouts
-from train.evaluate.score import score_scene
+from train.evaluate.score import region_accuracy, score_scene
 from train.model import TextToImage
 from train.validation import Validation
 

@@ -19,8 +19,7 @@ from train.data.shapeskills import (
     render,
     sample,
 )
-from train.evaluate.report import region_accuracy, score_images
-from train.evaluate.score import score_scene
+from train.evaluate.score import region_accuracy, score_scene
 
 SAMPLES = [sample(i, seed=3) for i in range(300)]
 UNSEEN = [sample(i, seed=3, split=Split.TEST) for i in range(60)]
@@ -78,12 +77,16 @@ def test_known_words_are_all_the_words_used():
 
 def test_the_scorer_gives_rendered_truth_every_point():
     images = [render(s.scene) for s in UNSEEN]
-    assert region_accuracy(score_images(images, UNSEEN)) == 1.0
+    assert region_accuracy(scores_of(images, UNSEEN)) == 1.0
 
 
 def test_the_scorer_gives_shuffled_layouts_next_to_nothing():
     images = [render(s.scene) for s in UNSEEN]
-    assert region_accuracy(score_images(images, UNSEEN[1:] + UNSEEN[:1])) < 0.05
+    assert region_accuracy(scores_of(images, UNSEEN[1:] + UNSEEN[:1])) < 0.05
+
+
+def scores_of(images, samples):
+    return [score_scene(image, s.scene) for image, s in zip(images, samples, strict=True)]
 
 
 def with_first_thing(scene, **changes):

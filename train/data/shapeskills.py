@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 
@@ -39,10 +39,10 @@ COUNT_WORDS = {1: "a", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 COUNTS = (1, 2, 3, 4)
 """Numbers of things in a picture, where nothing else is asked for."""
 
-SKILLS = ("mixed", "object", "count", "colour", "spatial", "binding")
+SKILLS = ("mixed", "object", "count", "colour", "spatial", "binding", "border")
 """Kinds of scenes. mixed: any things; object, colour: one thing; count: equal things; spatial: two
 different things, and the caption tells their relation; binding: two things of different colour and
-shape."""
+shape; border: any things, each touching an edge of the picture."""
 RELATIONS = ("left of", "right of", "above", "below")
 CLEAR = 2.0
 """How many times farther along its axis a relation's things lie apart than across."""
@@ -159,6 +159,22 @@ def sample(
     return Sample(scene, _describe(rng, scene, skill))
 
 
+def swap_attributes(drawn: Sample) -> Sample:
+    """The same two boxes and words with colours and shapes exchanged.
+
+    Raises:
+        ValueError: not two things.
+    """
+    if len(drawn.scene.things) != 2:
+        raise ValueError(f"{len(drawn.scene.things)} things: only two can swap their attributes")
+    one, two = drawn.scene.things
+    things = replace(one, pixels=two.pixels), replace(two, pixels=one.pixels)
+    first, second = drawn.layout.regions
+    regions = replace(first, box=second.box), replace(second, box=first.box)
+    scene = replace(drawn.scene, things=things)
+    return Sample(scene, replace(drawn.layout, regions=regions))
+
+
 def relation(first: PixelBox, second: PixelBox) -> str:
     """How the first box lies to the second: along the axis on which centres are farther apart.
 
@@ -268,8 +284,8 @@ def _boxes(
     size: int,
     sides: tuple[float, float],
 ) -> list[PixelBox]:
-    if skill in ("mixed", "count"):
-        return _disjoint_boxes(rng, int(rng.choice(counts)), size, sides)
+    if skill in ("mixed", "count", "border"):
+        return _disjoint_boxes(rng, int(rng.choice(counts)), size, sides, skill == "border")
     if skill in ("object", "colour"):
         return _disjoint_boxes(rng, 1, size, sides)
     boxes = _disjoint_boxes(rng, 2, size, sides)
@@ -279,11 +295,17 @@ def _boxes(
 
 
 def _disjoint_boxes(
-    rng: np.random.Generator, count: int, size: int, sides: tuple[float, float]
+    rng: np.random.Generator,
+    count: int,
+    size: int,
+    sides: tuple[float, float],
+    at_border: bool = False,
 ) -> list[PixelBox]:
     """Boxes with corners uniform over pixels; the whole set is drawn again when two overlap."""
     while True:
         boxes = [_box(rng, size, sides) for _ in range(count)]
+        if at_border:
+            boxes = [_to_border(box, size) for box in boxes]
         if not any(_overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i]):
             return boxes
 
@@ -298,6 +320,15 @@ def _interval(rng: np.random.Generator, size: int, sides: tuple[float, float]) -
         low, high = sorted(rng.integers(0, size, endpoint=True, size=2).tolist())
         if sides[0] * size <= high - low <= sides[1] * size:
             return low, high
+
+
+def _to_border(box: PixelBox, size: int) -> PixelBox:
+    """The box pushed to the nearest edge of the picture."""
+    x0, y0, x1, y1 = box
+    _, dx, dy = min(
+        (x0, -x0, 0), (size - x1, size - x1, 0), (y0, 0, -y0), (size - y1, 0, size - y1)
+    )
+    return x0 + dx, y0 + dy, x1 + dx, y1 + dy
 
 
 def _is_clear(first: PixelBox, second: PixelBox) -> bool:

@@ -1,51 +1,105 @@
-"""What came out of sampling: scores, a contact sheet, a JSON of everything."""
+"""What a suite found, written for people and programs: JSON, Markdown, plot, pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from reco_core import Layout, draw_layout
-from train.data.shapeskills import Sample
-from train.evaluate.sample import sample_layouts
-from train.evaluate.score import RegionScore, score_scene
-from train.model import TextToImage
+from reco_core.atomic import write_atomically
+from train.evaluate.suite import Pictures, PictureScore, Result, Table
 
 RIGHT, WRONG = (40, 170, 60), (220, 40, 40)
 MARGIN = 4
+SHEET_PICTURES = 24
+"""Best and worst pictures on the contact sheet, of each."""
 
 
-def evaluate_samples(
-    model: TextToImage, samples: Sequence[Sample], **options: Any
-) -> tuple[list[Image.Image], list[list[RegionScore]]]:
-    """Pictures and region scores of samples; options go to sample_layouts."""
-    images = sample_layouts(model, [s.layout for s in samples], **options)
-    return images, score_images(images, samples)
+def write_report(
+    result: Result, pictures: Pictures, about: Mapping[str, Any], folder: Path
+) -> list[Path]:
+    """Write scores.json, report.md, scores.png, best.png and worst.png; returns their paths.
+
+    about: what was drawn and how, told at the top.
+    """
+    ranked = sorted(result.pictures, key=lambda one: -one.score)
+    best = ranked[:SHEET_PICTURES]
+    worst = ranked[::-1][:SHEET_PICTURES]
+    everything = {
+        **about,
+        "figures": result.figures,
+        "pictures": [picture_entry(one) for one in result.pictures],
+    }
+    text = json.dumps(everything, indent=1)
+    writers: dict[str, Callable[[Path], object]] = {
+        "scores.json": lambda path: path.write_text(text, encoding="utf-8"),
+        "report.md": lambda path: path.write_text(markdown(result.tables, about), encoding="utf-8"),
+        "best.png": partial(score_sheet(best, pictures).save, format="PNG"),
+        "worst.png": partial(score_sheet(worst, pictures).save, format="PNG"),
+        "scores.png": partial(plot_tables, result.tables[:2]),
+    }
+    for name, write in writers.items():
+        write_atomically(folder / name, write)
+    return [folder / name for name in writers]
 
 
-def score_images(
-    images: Sequence[Image.Image], samples: Sequence[Sample]
-) -> list[list[RegionScore]]:
-    """Region scores of every picture against the sample in the same place."""
-    return [score_scene(image, s.scene) for image, s in zip(images, samples, strict=True)]
+def picture_entry(one: PictureScore) -> dict[str, Any]:
+    """A picture's part of scores.json."""
+    return {
+        "name": one.case.name,
+        "seed": one.case.seed,
+        "score": one.score,
+        "caption": one.case.layout.caption,
+        **(one.details or {}),
+        "regions": list(one.regions),
+    }
 
 
-def region_accuracy(scores: Sequence[Sequence[RegionScore]]) -> float:
-    """Share of regions that are right, over all pictures."""
-    right = [score.right for scene in scores for score in scene]
-    return sum(right) / len(right)
+def markdown(tables: Sequence[Table], about: Mapping[str, Any]) -> str:
+    """The tables, under what they are about."""
+    told = "\n".join(f"- {name}: {value}" for name, value in about.items())
+    return "\n\n".join([told, *map(markdown_table, tables)]) + "\n"
 
 
-def contact_sheet(
-    images: Sequence[Image.Image],
-    samples: Sequence[Sample],
-    scores: Sequence[Sequence[RegionScore]],
-) -> Image.Image:
-    """Pictures with their boxes in a grid; a frame is green where every region is right."""
-    right = [all(score.right for score in scene) for scene in scores]
-    return picture_sheet(images, [s.layout for s in samples], right)
+def markdown_table(table: Table) -> str:
+    """One table with its title and note."""
+    rows = [[_cell(v, c) for v, c in zip(row, table.columns, strict=True)] for row in table.rows]
+    lines = [table.columns, ["---"] * len(table.columns), *rows]
+    drawn = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return "\n\n".join(filter(None, [f"## {table.title}", drawn, table.note]))
+
+
+def plot_tables(tables: Sequence[Table], path: Path) -> None:
+    """Bars of the first percent column of each table, as PNG."""
+    from matplotlib.figure import Figure
+
+    columns = [next((i for i, c in enumerate(t.columns) if c.endswith("%")), None) for t in tables]
+    drawn = [(t, c) for t, c in zip(tables, columns, strict=True) if c is not None and t.rows]
+    figure = Figure(figsize=(10, 0.8 + sum(0.8 + 0.3 * len(t.rows) for t, _ in drawn)))
+    ratios = [len(t.rows) + 1 for t, _ in drawn] or [1]
+    axes = figure.subplots(max(1, len(drawn)), 1, squeeze=False, height_ratios=ratios)[:, 0]
+    for axis, (table, column) in zip(axes, drawn, strict=False):
+        values = [row[column] if isinstance(row[column], float) else 0.0 for row in table.rows]
+        bars = axis.barh([str(row[0]) for row in table.rows], [100 * v for v in values])
+        labels = [_cell(row[column], table.columns[column]) for row in table.rows]
+        axis.bar_label(bars, labels, padding=3)
+        axis.invert_yaxis()
+        axis.set(title=f"{table.title}: {table.columns[column]}", xlim=(0, 112))
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, format="png", dpi=110)
+
+
+def score_sheet(scored: Sequence[PictureScore], pictures: Pictures) -> Image.Image:
+    """Pictures with their boxes; a frame is green where the score is full, red where it is not."""
+    images = [pictures(one.case) for one in scored]
+    right = [all(r.get("right", one.score >= 1) for r in one.regions) for one in scored]
+    return picture_sheet(images, [one.case.layout for one in scored], right)
 
 
 def picture_sheet(
@@ -69,3 +123,9 @@ def picture_sheet(
         frame.paste(drawn, ((cell - size[0]) // 2, (cell - size[1]) // 2))
         sheet.paste(frame, (i % columns * cell, i // columns * cell))
     return sheet
+
+
+def _cell(value: Any, column: str) -> str:
+    if isinstance(value, float):
+        return f"{value:.1%}" if column.endswith("%") else f"{value:.3f}"
+    return str(value)

@@ -1,4 +1,4 @@
-"""Scores ShapeSkills pictures from their pixels.
+"""Finds the things in a ShapeSkills picture from its pixels, and scores regions by them.
 
 A region is right when the pixels nearest its colour form a connected shape whose box has an
 intersection over union of at least 0.5 with the asked box, and whose silhouette is nearer the
@@ -7,24 +7,51 @@ asked shape than any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from train.data.shapeskills import COLOURS, GROUNDS, SHAPES, PixelBox, Scene, Thing, silhouette_mask
+from train.data.shapeskills import (
+    COLOURS,
+    GROUNDS,
+    SHAPES,
+    PixelBox,
+    Scene,
+    Thing,
+    silhouette_mask,
+)
 
 MIN_IOU = 0.5
 MIN_SHARE = 0.002
 """Shapes smaller than this share of the picture are specks."""
+MIN_FILL = 0.35
+"""Shapes that fill less of their box are the seams between a thing and the ground, whose mixed
+colours can be nearest to a third. The emptiest shape, a triangle, fills half."""
 
 PALETTE = {**COLOURS, **GROUNDS}
 
 
 @dataclass(frozen=True)
+class FoundThing:
+    """A connected patch of one colour."""
+
+    colour: str
+    shape: str
+    box: PixelBox
+    area: int
+
+
+@dataclass(frozen=True)
 class RegionScore:
-    """What was found for one region; `found` is the shape's box in pixels (xyxy), or None."""
+    """What was found for one region.
+
+    found: the box of the shape, or None.
+    leakage: pixels of the region's colour outside of all boxes asked in that colour, over the
+        area of its own box.
+    """
 
     colour: str
     shape: str
@@ -32,6 +59,7 @@ class RegionScore:
     found: PixelBox | None
     found_shape: str | None
     iou: float
+    leakage: float = 0.0
 
     @property
     def right(self) -> bool:
@@ -44,7 +72,37 @@ class RegionScore:
 def score_scene(image: Image.Image, scene: Scene) -> list[RegionScore]:
     """Score every thing of a scene in a picture of the scene's size."""
     nearest = nearest_colours(image)
-    return [_score(nearest, thing) for thing in scene.things]
+    found = find_patches(nearest)
+    return [_score(found, thing, _leakage(nearest, thing, scene)) for thing in scene.things]
+
+
+def region_accuracy(scenes: Sequence[Sequence[RegionScore]]) -> float:
+    """Share of regions that are right, over all pictures."""
+    right = [score.right for scene in scenes for score in scene]
+    return sum(right) / len(right)
+
+
+def find_things(image: Image.Image) -> list[FoundThing]:
+    """The things in a picture, largest first; seams between colours are left out."""
+    found = find_patches(nearest_colours(image))
+    things = [x for x in found if x.area >= MIN_FILL * box_area(x.box)]
+    return sorted(things, key=lambda thing: -thing.area)
+
+
+def find_patches(nearest: np.ndarray) -> list[FoundThing]:
+    """Every connected patch of a colour that is no ground; nearest: as of nearest_colours."""
+    patches = []
+    for index, colour in enumerate(PALETTE):
+        if colour in GROUNDS:
+            continue
+        components, _ = ndimage.label(nearest == index)
+        for number, (rows, columns) in enumerate(ndimage.find_objects(components), start=1):
+            silhouette = components[rows, columns] == number
+            if silhouette.sum() >= MIN_SHARE * nearest.size:
+                box = (columns.start, rows.start, columns.stop, rows.stop)
+                shape = nearest_shape(silhouette)
+                patches.append(FoundThing(colour, shape, box, int(silhouette.sum())))
+    return patches
 
 
 def nearest_colours(image: Image.Image) -> np.ndarray:
@@ -58,8 +116,13 @@ def box_iou(a: PixelBox, b: PixelBox) -> float:
     """Intersection over union of two boxes (xyxy)."""
     width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
     height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    union = _area(a) + _area(b) - width * height
+    union = box_area(a) + box_area(b) - width * height
     return width * height / union if union else 0.0
+
+
+def box_area(box: PixelBox) -> int:
+    """In pixels."""
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def nearest_shape(silhouette: np.ndarray) -> str:
@@ -73,19 +136,23 @@ def nearest_shape(silhouette: np.ndarray) -> str:
     return max(SHAPES, key=overlap)
 
 
-def _score(nearest: np.ndarray, thing: Thing) -> RegionScore:
-    components, _ = ndimage.label(nearest == list(PALETTE).index(thing.colour))
-    best_iou, best_box, best_shape = 0.0, None, None
-    for number, (rows, columns) in enumerate(ndimage.find_objects(components), start=1):
-        silhouette = components[rows, columns] == number
-        box = (columns.start, rows.start, columns.stop, rows.stop)
-        if (
-            silhouette.sum() >= MIN_SHARE * nearest.size
-            and (iou := box_iou(box, thing.pixels)) > best_iou
-        ):
-            best_iou, best_box, best_shape = iou, box, nearest_shape(silhouette)
-    return RegionScore(thing.colour, thing.shape, thing.pixels, best_box, best_shape, best_iou)
+def _score(found: Sequence[FoundThing], thing: Thing, leakage: float) -> RegionScore:
+    iou, _, best = max(
+        (
+            (box_iou(x.box, thing.pixels), -i, x)
+            for i, x in enumerate(found)
+            if x.colour == thing.colour
+        ),
+        default=(0.0, 0, None),
+    )
+    box, shape = (best.box, best.shape) if best and iou else (None, None)
+    return RegionScore(thing.colour, thing.shape, thing.pixels, box, shape, iou, leakage)
 
 
-def _area(box: PixelBox) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
+def _leakage(nearest: np.ndarray, thing: Thing, scene: Scene) -> float:
+    outside = nearest == list(PALETTE).index(thing.colour)
+    for other in scene.things:
+        if other.colour == thing.colour:
+            x0, y0, x1, y1 = other.pixels
+            outside[y0:y1, x0:x1] = False
+    return float(outside.sum() / box_area(thing.pixels))

@@ -1,145 +1,239 @@
-"""Region accuracy of a checkpoint on unseen ShapeSkills layouts.
-
-    python -m train evaluate --checkpoint models/reco-shapes.safetensors
-
-Writes scores.json, contact_sheet.png and one picture per layout. Two controls stand beside every
-score: the scorer on rendered truth (100 %), and on the same pictures against the layouts of other
-samples (near 0).
-"""
+"""The suite of ShapeSkills: unseen layouts, whose pictures are scored from their pixels."""
 
 from __future__ import annotations
 
-import json
+import statistics
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from PIL import Image
+from tqdm import tqdm
 
-from reco_core import read_checkpoint
-from reco_core.atomic import write_atomically
-from train.config import ModelConfig
-from train.data.shapeskills import HELD_OUT, Sample, Split, render, sample
-from train.evaluate.report import contact_sheet, evaluate_samples, region_accuracy, score_images
-from train.evaluate.score import RegionScore
-from train.model import load_model
+from train.data.shapeskills import (
+    COUNTS,
+    HELD_OUT,
+    SIDES,
+    Sample,
+    Scene,
+    Split,
+    check_scenes,
+    render,
+    sample,
+    swap_attributes,
+)
+from train.evaluate.score import RegionScore, find_things, region_accuracy, score_scene
+from train.evaluate.skills import SKILL_RULES
+from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
 
-SHEET_PICTURES = 64
+PARTS = ("mixed", *SKILL_RULES, "binding", "held_out", "five", "six", "border")
+"""mixed: things at random; the four skills; binding: two things, and the same boxes with their
+attributes swapped; held_out: with a colour-shape pair that training never showed; five and six
+things, of sides that leave them room; border: every box at an edge."""
+CROWDED = {"five": 5, "six": 6}
+CROWDED_SIDE = 0.35
+"""Longest side of a box among five or six, as a fraction of the picture."""
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
-    """What to sample, and how."""
+class ShapeSkillsOptions:
+    """Which layouts: `layouts` of the mixed part, `skill_layouts` of each of the others.
 
-    checkpoint: str
-    layouts: int = 200
-    held_out_layouts: int = 100
-    """Layouts whose first thing is a colour-shape pair that training never showed."""
-    sampler: str = "euler"
-    steps: int = 20
-    guidance: float = 3.0
-    seed: int = 0
-    """Layout i is sample i of ShapeSkills' test split, from noise of seed + i."""
-
-
-@dataclass(frozen=True)
-class Suite:
-    """Samples with the pictures and scores a model gave them."""
-
-    samples: list[Sample]
-    images: list[Image.Image]
-    scores: list[list[RegionScore]]
-
-
-def evaluate(config: EvaluationConfig, folder: Path) -> dict[str, Any]:
-    """Sample, score and write everything into a folder; returns what scores.json holds.
-
-    Raises:
-        ValueError: the checkpoint is not a ReCo one, or says no picture size to sample at.
+    seed: of the layouts, and of the noise the first picture of a part starts from.
+    size: side of the pictures in pixels, a multiple of 8.
+    counts, sides: numbers of things and sides of boxes, as in train/data/shapeskills.py.
     """
-    tensors, metadata = read_checkpoint(Path(config.checkpoint))
-    if metadata.get("format") != "reco" or "image_size" not in metadata:
-        raise ValueError(
-            f"{config.checkpoint!r} does not say that it is a ReCo checkpoint and its picture "
-            "size; evaluate a file written by `python -m train fit`."
+
+    layouts: int = 200
+    skill_layouts: int = 100
+    parts: tuple[str, ...] = PARTS
+    seed: int = 0
+    size: int = 128
+    counts: tuple[int, ...] = COUNTS
+    sides: tuple[float, float] = SIDES
+
+    def __post_init__(self) -> None:
+        check_scenes(self.counts, ("mixed",), self.sides)
+        unknown = [part for part in self.parts if part not in PARTS]
+        if unknown or not self.parts:
+            raise ValueError(f"parts {list(self.parts)}: choose from {', '.join(PARTS)}")
+        if self.layouts < 1 or self.skill_layouts < 1:
+            raise ValueError(
+                f"layouts = {self.layouts}, skill layouts = {self.skill_layouts}: give at least 1"
+            )
+
+
+@dataclass(frozen=True)
+class SceneCase(Case):
+    """A layout of a part, and the scene that is its truth."""
+
+    scene: Scene
+    part: str
+
+
+class ShapeSkillsSuite:
+    """See train/evaluate/suite.py."""
+
+    name = "shapeskills"
+
+    def __init__(self, options: ShapeSkillsOptions):
+        self.options = options
+
+    @cached_property
+    def cases(self) -> list[SceneCase]:
+        parts = [self._part(part) for part in self.options.parts]
+        return [case for part in tqdm(parts, desc="layouts", delay=2) for case in part]
+
+    def score(self, pictures: Pictures) -> Result:
+        scored = [
+            ScoredCase.of(case, pictures(case))
+            for case in tqdm(self.cases, desc="scoring", delay=2)
+        ]
+        by_part: dict[str, list[ScoredCase]] = defaultdict(list)
+        for one in scored:
+            by_part[one.case.part].append(one)
+        figures = {part: part_figures(part, own) for part, own in by_part.items()}
+        figures["controls"] = self._controls(pictures)
+        return Result(figures, _tables(figures), [one.picture_score() for one in scored])
+
+    def _part(self, part: str) -> Iterable[SceneCase]:
+        options = self.options
+        count = options.layouts if part == "mixed" else options.skill_layouts
+        for index in range(count):
+            drawn = _draw(options, part, index)
+            name, seed = f"{part}-{index:04d}", options.seed + index
+            yield SceneCase(name, drawn.layout, seed, drawn.scene, part)
+            if part == "binding":
+                other = swap_attributes(drawn)
+                yield SceneCase(f"{name}-swapped", other.layout, seed, other.scene, part)
+
+    def _controls(self, pictures: Pictures) -> dict[str, Any]:
+        """The scorer on rendered truth, and on the pictures against the next case's layout."""
+        own = [case for case in self.cases if case.part == self.options.parts[0]]
+        truth = [score_scene(render(case.scene), case.scene) for case in own]
+        shuffled = [
+            score_scene(pictures(case), other.scene)
+            for case, other in zip(own, [*own[1:], own[0]], strict=True)
+        ]
+        return {
+            "rendered_truth": region_accuracy(truth),
+            "shuffled_layouts": region_accuracy(shuffled),
+        }
+
+
+@dataclass(frozen=True)
+class ScoredCase:
+    """A case with what was found in its picture; skill: whether it was done, where one is asked."""
+
+    case: SceneCase
+    regions: Sequence[RegionScore]
+    skill: bool | None
+
+    @classmethod
+    def of(cls, case: SceneCase, image: Any) -> ScoredCase:
+        """Score a picture (PIL RGB) of the case."""
+        rule = SKILL_RULES.get(case.part)
+        skill = rule(find_things(image), case.scene) if rule else None
+        return cls(case, score_scene(image, case.scene), skill)
+
+    @property
+    def right(self) -> bool:
+        return all(region.right for region in self.regions)
+
+    def picture_score(self) -> PictureScore:
+        """As the report lists it; ranked by regions, then by how well boxes are met."""
+        share = _share(region.right for region in self.regions)
+        iou = statistics.fmean(region.iou for region in self.regions)
+        details = {"part": self.case.part}
+        if self.skill is not None:
+            details["skill"] = self.skill
+        regions = [region.to_dict() for region in self.regions]
+        return PictureScore(self.case, 0.9 * share + 0.1 * iou, regions, details)
+
+
+def part_figures(part: str, scored: Sequence[ScoredCase]) -> dict[str, Any]:
+    """All that is counted in a part's pictures."""
+    scenes = [one.regions for one in scored]
+    regions = [region for scene in scenes for region in scene]
+    figures: dict[str, Any] = {
+        "pictures": len(scored),
+        "regions": len(regions),
+        "region_accuracy": region_accuracy(scenes),
+        "picture_accuracy": _share(one.right for one in scored),
+        "mean_iou": statistics.fmean(region.iou for region in regions),
+        "leakage": statistics.fmean(region.leakage for region in regions),
+    }
+    if part in SKILL_RULES:
+        figures["skill"] = _share(one.skill for one in scored)
+    if part == "binding":
+        pairs = list(zip(scored[::2], scored[1::2], strict=True))
+        figures["skill"] = _share(one.right and other.right for one, other in pairs)
+    if part == "held_out":
+        unseen = [x for x in regions if (x.colour, x.shape) in HELD_OUT]
+        figures |= {"unseen_pairs": _share(x.right for x in unseen), "unseen_regions": len(unseen)}
+    if part == "mixed":
+        figures["by_things"] = {
+            count: region_accuracy([scene for scene in scenes if len(scene) == count])
+            for count in sorted({len(scene) for scene in scenes})
+        }
+    return figures
+
+
+def _draw(options: ShapeSkillsOptions, part: str, index: int) -> Sample:
+    counts, sides = options.counts, options.sides
+    if part in CROWDED:
+        counts, sides = (CROWDED[part],), (sides[0], min(sides[1], CROWDED_SIDE))
+    split = Split.HELD_OUT if part == "held_out" else Split.TEST
+    skill = part if part in (*SKILL_RULES, "binding", "border") else "mixed"
+    return sample(index, options.seed, split, options.size, counts, (skill,), sides)
+
+
+def _share(values: Iterable[bool | None]) -> float:
+    return statistics.fmean(map(bool, values))
+
+
+def _tables(figures: Mapping[str, Any]) -> list[Table]:
+    parts = [part for part in PARTS if part in figures]
+    scores = [
+        (part, figures[part]["skill"], figures[part]["pictures"])
+        for part in parts
+        if "skill" in figures[part]
+    ]
+    boxes = [
+        (
+            part,
+            figures[part]["region_accuracy"],
+            figures[part]["picture_accuracy"],
+            round(figures[part]["mean_iou"], 3),
+            round(figures[part]["leakage"], 4),
+            figures[part]["regions"],
         )
-    model = load_model(tensors, metadata, ModelConfig())
-    size = int(metadata["image_size"])
-    options: dict[str, Any] = {
-        name: getattr(config, name) for name in ("sampler", "steps", "guidance", "seed")
-    }
-
-    def run(split: Split, count: int) -> Suite:
-        samples = [sample(i, config.seed, split, size) for i in range(count)]
-        return Suite(samples, *evaluate_samples(model, samples, progress=True, **options))
-
-    unseen, held_out = run(Split.TEST, config.layouts), run(Split.HELD_OUT, config.held_out_layouts)
-    result = {
-        **asdict(config),
-        "image_size": size,
-        "training_steps": int(metadata.get("steps", 0)),
-        **summary(unseen),
-        "held_out": held_out_summary(held_out),
-        "controls": controls(unseen),
-        "pictures": [
-            {
-                "seed": config.seed + i,
-                "caption": s.layout.caption,
-                "regions": [r.to_dict() for r in scene],
-            }
-            for i, (s, scene) in enumerate(zip(unseen.samples, unseen.scores, strict=True))
-        ],
-    }
-    _write(result, unseen, folder)
-    return result
-
-
-def summary(suite: Suite) -> dict[str, Any]:
-    """Accuracy over regions, over whole pictures, and over regions by number of things."""
-    by_count = defaultdict(list)
-    for scene in suite.scores:
-        by_count[len(scene)].append(scene)
-    ious = [score.iou for scene in suite.scores for score in scene]
-    return {
-        "region_accuracy": region_accuracy(suite.scores),
-        "picture_accuracy": _share(all(x.right for x in scene) for scene in suite.scores),
-        "mean_iou": sum(ious) / len(ious),
-        "regions": len(ious),
-        "region_accuracy_by_things": {n: region_accuracy(by_count[n]) for n in sorted(by_count)},
-    }
-
-
-def held_out_summary(suite: Suite) -> dict[str, Any]:
-    """Accuracy over the regions whose colour-shape pair training never showed."""
-    scores = [x for scene in suite.scores for x in scene if (x.colour, x.shape) in HELD_OUT]
-    return {
-        "pairs": [" ".join(pair) for pair in sorted(HELD_OUT)],
-        "regions": len(scores),
-        "region_accuracy": _share(x.right for x in scores),
-    }
-
-
-def controls(suite: Suite) -> dict[str, float]:
-    """The scorer on rendered truth, and on the pictures against the next sample's layout."""
-    truth = score_images([render(s.scene) for s in suite.samples], suite.samples)
-    shuffled = score_images(suite.images, [*suite.samples[1:], suite.samples[0]])
-    return {"rendered_truth": region_accuracy(truth), "shuffled_layouts": region_accuracy(shuffled)}
-
-
-def _share(values: Sequence[bool] | Any) -> float:
-    values = list(values)
-    return sum(values) / len(values) if values else 0.0
-
-
-def _write(result: dict[str, Any], suite: Suite, folder: Path) -> None:
-    pictures = folder / "pictures"
-    pictures.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(suite.images):
-        image.save(pictures / f"{i:04d}.png")
-    first = slice(SHEET_PICTURES)
-    sheet = contact_sheet(suite.images[first], suite.samples[first], suite.scores[first])
-    sheet.save(folder / "contact_sheet.png")
-    text = json.dumps(result, indent=1)
-    write_atomically(folder / "scores.json", lambda path: path.write_text(text, encoding="utf-8"))
+        for part in parts
+    ]
+    tables = [
+        Table(
+            "Regions",
+            ("part", "regions right %", "pictures right %", "mean IoU", "leakage", "regions"),
+            boxes,
+            "A region is right when a thing of its colour meets its box with an IoU of at least "
+            "0.5 and has its shape. Leakage: pixels of a region's colour outside of all boxes of "
+            "that colour, over the area of its box.",
+        )
+    ]
+    if scores:
+        note = (
+            "As PaintSkills asks, wherever in the picture; binding: both pictures right, in which "
+            "two boxes swap their texts."
+        )
+        tables.append(Table("Skills", ("skill", "done %", "layouts"), scores, note))
+    if by_things := figures.get("mixed", {}).get("by_things"):
+        rows = [(count, accuracy) for count, accuracy in by_things.items()]
+        tables.append(Table("By number of things", ("things", "regions right %"), rows))
+    controls = figures["controls"]
+    rows = [
+        ("rendered truth", controls["rendered_truth"]),
+        ("pictures against other layouts", controls["shuffled_layouts"]),
+    ]
+    tables.append(Table("Controls of the scorer", ("control", "regions right %"), rows))
+    return tables

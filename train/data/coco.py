@@ -25,8 +25,11 @@ from train.data.sample import Problem
 _ABSENT = -1
 
 
-def open_coco(path: str, annotations: str, captions: str = "", limit: int = 0) -> FileSet:
-    """path: folder of pictures; annotations, captions: files; limit: only the first so many.
+def open_coco(
+    path: str, annotations: str, captions: str = "", limit: int = 0, own_texts: bool = True
+) -> FileSet:
+    """path: folder of pictures; annotations, captions: files; limit: only the first so many;
+    own_texts: whether words that an annotation brings go before its category's name.
 
     A region's text is what its annotation says, else its category's name; crowds are no regions. A
     picture without caption gets the list of its texts as one.
@@ -37,7 +40,7 @@ def open_coco(path: str, annotations: str, captions: str = "", limit: int = 0) -
     folder = folder_of(path, "folder of COCO's pictures")
     if not annotations:
         raise ValueError("annotations is empty: name COCO's instances file")
-    found = Annotations()
+    found = Annotations(own_texts)
     data = read_json_file(Path(annotations).expanduser(), "instances file", found.take)
     if not isinstance(data, Mapping) or not isinstance(data.get("images"), list):
         raise ValueError(f"{annotations!r} is not COCO's instances file: it has no list of images")
@@ -67,7 +70,8 @@ def read_captions(path: Path) -> dict[Any, list[str]]:
 class Annotations:
     """Annotations of one thing each, as columns; `take` fits json.loads as object_hook."""
 
-    def __init__(self) -> None:
+    def __init__(self, own_texts: bool = True) -> None:
+        self.own_texts = own_texts
         self.images: dict[Any, int] = {}
         self.categories: dict[Any, int] = {}
         self.texts: dict[str, int] = {}
@@ -90,7 +94,7 @@ class Annotations:
         except (ValueError, TypeError) as error:
             self.broken.append((image, str(error)))
             return
-        text = own_text(annotation)
+        text = own_text(annotation) if self.own_texts else None
         category = annotation.get("category_id")
         self.bbox.extend(bbox)
         self.image_of.append(self.images.setdefault(image, len(self.images)))

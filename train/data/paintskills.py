@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from reco_core.coco import is_region
@@ -27,6 +28,48 @@ def open_paintskills(path: str, split: str = "train", limit: int = 0) -> FileSet
     Raises:
         ValueError: a file is missing, or is not PaintSkills'.
     """
+    folder, listed, boxes = _read_skill(path, split)
+    scenes, problems = _by_number(listed, {image.get("id") for image in boxes["images"]})
+    images = [image for image in boxes["images"] if image.get("id") in scenes]
+    found = Annotations()
+    for annotation in filter(is_region, boxes["annotations"]):
+        if annotation.get("image_id") in scenes:
+            found.add({**annotation, "text": region_text(annotation)})
+    captions = {number: [scene["text"]] for number, scene in scenes.items()}
+    index = CocoIndex(folder / "images", images, found, {}, captions, limit)
+    index.problems[:0] = problems
+    return FileSet(index)
+
+
+def open_scenes(path: str, split: str = "train") -> dict[str, Mapping[str, Any]]:
+    """The scene of every picture of a skill, by the picture's file name: what the samples of
+    open_paintskills leave out. Raises ValueError as that does."""
+    _, listed, boxes = _read_skill(path, split)
+    scenes, _ = _by_number(listed, {image.get("id") for image in boxes["images"]})
+    return {
+        image["file_name"]: scenes[image["id"]]
+        for image in boxes["images"]
+        if image.get("id") in scenes and "file_name" in image
+    }
+
+
+def region_text(thing: Mapping[str, Any]) -> str:
+    """ "red fire hydrant" of {"color": "red", "shape": "fireHydrant"}; "human" of "humanSophie"."""
+    words = shape_words(str(thing.get("shape") or "thing"))
+    colour = thing.get("color")
+    return words if colour in (None, "", "plain") else f"{colour} {words}"
+
+
+def shape_words(shape: str) -> str:
+    """ "fire hydrant" of "fireHydrant"; "human" of "humanSophie"."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", shape).lower()
+    return "human" if words.startswith("human") else words
+
+
+def _read_skill(
+    path: str, split: str
+) -> tuple[Path, list[Mapping[str, Any]], Mapping[str, list[Mapping[str, Any]]]]:
+    """A skill's folder, its scenes, and its boxes in COCO's form."""
     folder = folder_of(path, "folder of one skill of PaintSkills")
     name = f"{folder.resolve().name}_{split}"
     scenes = read_json_file(folder / "scenes" / f"{name}.json", "scenes")
@@ -38,31 +81,14 @@ def open_paintskills(path: str, split: str = "train", limit: int = 0) -> FileSet
             f"bounding boxes of {str(folder)!r} are not PaintSkills': they have no images and "
             "annotations"
         )
-    captions, problems = _captions(scenes["data"], {image.get("id") for image in boxes["images"]})
-    images = [image for image in boxes["images"] if image.get("id") in captions]
-    found = Annotations()
-    for annotation in filter(is_region, boxes["annotations"]):
-        if annotation.get("image_id") in captions:
-            found.add({**annotation, "text": region_text(annotation)})
-    index = CocoIndex(folder / "images", images, found, {}, captions, limit)
-    index.problems[:0] = problems
-    return FileSet(index)
+    return folder, scenes["data"], boxes
 
 
-def region_text(thing: Mapping[str, Any]) -> str:
-    """ "red fire hydrant" of {"color": "red", "shape": "fireHydrant"}; "human" of "humanSophie"."""
-    shape = str(thing.get("shape") or "thing")
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", shape).lower()
-    words = "human" if words.startswith("human") else words
-    colour = thing.get("color")
-    return words if colour in (None, "", "plain") else f"{colour} {words}"
-
-
-def _captions(
+def _by_number(
     scenes: list[Mapping[str, Any]], images: set[Any]
-) -> tuple[dict[int, list[str]], list[Problem]]:
-    """The text of every picture's scene, and which scenes have none."""
-    captions: dict[int, list[str]] = {}
+) -> tuple[dict[int, Mapping[str, Any]], list[Problem]]:
+    """The scene of every picture's number, and which scenes have no picture or no text."""
+    found: dict[int, Mapping[str, Any]] = {}
     problems = []
     for scene in scenes:
         id_, text = str(scene.get("id")), scene.get("text")
@@ -70,10 +96,10 @@ def _captions(
         number = int(digits) if digits.isdecimal() else -1
         if number not in images:
             problems.append(Problem(id_, f"no picture has the scene's number, {digits!r}"))
-        elif number in captions:
+        elif number in found:
             problems.append(Problem(id_, f"another scene has the same number, {digits!r}"))
         elif not isinstance(text, str) or not text.strip():
             problems.append(Problem(id_, "the scene has no text"))
         else:
-            captions[number] = [text]
-    return captions, problems
+            found[number] = scene
+    return found, problems

@@ -1,0 +1,294 @@
+"""The COCO suite: real layouts, and the paper's measures of what is drawn from them.
+
+FID and SceneFID against the real pictures, the share of crops that CLIP takes for their category,
+CLIP score of crops and texts, and a detector's average precision (Yang et al. 2023, section 4;
+there: 30,000 pictures of COCO 2014 val, centre crop, PLMS 50 steps, guidance 4.0). Each is
+measured when its model is named.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from PIL import Image
+from tqdm import tqdm
+
+from reco_core import Box
+from train.data.coco import CocoIndex, open_coco
+from train.data.files import FileSet, read_json_file
+from train.data.sample import Sample
+from train.data.sets import RetoldSet, read_region_texts
+from train.data.transforms import View
+from train.evaluate.clip_scores import ClipFeatures
+from train.evaluate.coco_measures import (
+    ClipMeasure,
+    DetectorMeasure,
+    FrechetMeasure,
+    Measure,
+    Shown,
+    picture_score,
+)
+from train.evaluate.detection import Detector, open_detector
+from train.evaluate.layouts import case_names, choose, seen_layout, square_view
+from train.evaluate.pretrained import batches, pick_device
+from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
+
+COLUMNS = {
+    "region_accuracy": ("Region accuracy %", "--clip"),
+    "ap": ("AP %", "--detector"),
+    "ap50": ("AP50 %", "--detector"),
+    "ap75": ("AP75 %", "--detector"),
+    "scene_fid": ("SceneFID", "--inception"),
+    "fid": ("FID", "--inception"),
+    "clip_score": ("CLIP score", "--clip"),
+    "clip_cosine": ("CLIP cosine", "--clip"),
+}
+"""Figure -> the table's heading, and the option that it needs."""
+
+
+@dataclass(frozen=True)
+class CocoOptions:
+    """What to draw and how to measure it.
+
+    images, annotations, captions: folder, instances file and captions file of COCO.
+    region_captions: what `data caption` wrote for the set; else a region's text is its category.
+    layouts: how many, 0 for all. seed: layout i of the set starts from noise of seed + i.
+    image_size: side of the square pictures. max_regions: of a layout, the largest.
+    clip, detector: folders or hub ids of transformers models. inception: a file, see
+        frechet.open_features. What is not named is not measured.
+    batch_size: pictures that are measured together. device: CUDA where there is some, else CPU.
+    """
+
+    images: str
+    annotations: str
+    captions: str = ""
+    region_captions: str = ""
+    layouts: int = 0
+    seed: int = 0
+    image_size: int = 512
+    max_regions: int = 20
+    clip: str = ""
+    detector: str = ""
+    inception: str = ""
+    batch_size: int = 16
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Of a case: each region's category, and how to open the real picture."""
+
+    classes: tuple[str | None, ...]
+    sample: Sample
+    view: View
+
+    def open_real(self) -> Image.Image:
+        return self.view.apply(self.sample.open())
+
+
+@dataclass(frozen=True)
+class Models:
+    """What to measure with: those that were named."""
+
+    device: str
+    clip: ClipFeatures | None = None
+    detector: Detector | None = None
+    features: Any = None
+
+    def measures(self, categories: Sequence[str], batch_size: int) -> list[Measure]:
+        """Measures that have taken no picture yet. Raises ValueError for a detector of other
+        categories."""
+        found: list[Measure] = []
+        if self.clip:
+            found.append(ClipMeasure(self.clip, categories))
+        if self.detector:
+            found.append(DetectorMeasure(self.detector, categories))
+        if self.features:
+            found.append(FrechetMeasure(self.features, self.device, batch_size))
+        return found
+
+
+class CocoSuite:
+    """Layouts of COCO. truth: by name of the case."""
+
+    name = "coco"
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        truth: Mapping[str, Truth],
+        measures: Callable[[], Sequence[Measure]],
+        batch_size: int = 16,
+    ):
+        self.cases, self.truth = cases, truth
+        self.measures, self.batch_size = measures, batch_size
+
+    def score(self, pictures: Pictures) -> Result:
+        """Score all cases; pictures are opened batch by batch."""
+        measures, scores = self.measures(), list[PictureScore]()
+        with tqdm(total=len(self.cases), desc="scoring", unit="pictures") as bar:
+            for cases in batches(self.cases, self.batch_size):
+                batch = [self._shown(case, pictures(case)) for case in cases]
+                for measure in measures:
+                    measure.add(batch)
+                scores += [PictureScore(x.case, picture_score(x.regions), x.regions) for x in batch]
+                bar.update(len(batch))
+        return _result(measures, scores)
+
+    def _shown(self, case: Case, picture: Image.Image) -> Shown:
+        truth = self.truth[case.name]
+        regions = [
+            {"text": region.text, "class": name}
+            for region, name in zip(case.layout.regions, truth.classes, strict=True)
+        ]
+        return Shown(case, truth.classes, picture, truth.open_real, regions)
+
+
+def coco_suite(options: CocoOptions) -> CocoSuite:
+    """Open the set and the models that are named.
+
+    Raises:
+        ValueError: a file is missing or is not COCO's, or a model is not there.
+    """
+    categories = category_names(options.annotations)
+    samples, classes = open_samples(options, categories)
+    cases, truth = [], {}
+    names = case_names([sample.key for sample in samples])
+    places = choose(len(samples), options.layouts)
+    for place in places:
+        sample = samples[place]
+        view = square_view(sample, options.image_size)
+        layout, seen = seen_layout(sample, view, classes[place], options.max_regions)
+        cases.append(Case(names[place], layout, options.seed + place))
+        truth[names[place]] = Truth(seen, sample, view)
+    measures = partial(open_models(options).measures, categories, options.batch_size)
+    measures()  # a detector that does not fit is to be told before anything is drawn
+    return CocoSuite(cases, truth, measures, options.batch_size)
+
+
+def open_models(options: CocoOptions) -> Models:
+    """The models that are named. Raises ValueError for one that is not there."""
+    device = pick_device(options.device)
+    models = Models(device)
+    if options.clip:
+        clip = ClipFeatures(options.clip, device, options.batch_size)
+        models = replace(models, clip=clip)
+    if options.detector:
+        detector = open_detector(options.detector, device, options.batch_size)
+        models = replace(models, detector=detector)
+    if options.inception:
+        from train.evaluate.frechet import open_features
+
+        models = replace(models, features=open_features(options.inception, device))
+    return models
+
+
+def category_names(annotations: str) -> list[str]:
+    """Names of a set's categories in their order. Raises ValueError when there are none."""
+
+    def without_annotations(data: dict[str, Any]) -> dict[str, Any] | None:
+        return None if "image_id" in data else data
+
+    path = Path(annotations).expanduser()
+    data = read_json_file(path, "instances file", without_annotations)
+    listed = data.get("categories", []) if isinstance(data, dict) else []
+    names = [category.get("name") for category in listed]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"{annotations!r} has no categories with names: regions have no class")
+    return list(dict.fromkeys(names))
+
+
+def open_samples(
+    options: CocoOptions, categories: Sequence[str]
+) -> tuple[list[Sample], list[list[str | None]]]:
+    """The set's samples, and of each one's regions the categories."""
+    described = open_coco(options.images, options.annotations, options.captions)
+    named = described
+    if not set(_index(described).texts) <= set(categories):  # regions bring words of their own
+        named = open_coco(options.images, options.annotations, options.captions, own_texts=False)
+    told: FileSet | RetoldSet = described
+    if options.region_captions:
+        path = Path(options.region_captions).expanduser()
+        told = RetoldSet(described, *read_region_texts(path))
+    classes = _categories_by_box(_index(named))
+    samples = [_sample(told, place) for place in range(len(told))]
+    return samples, [
+        [_take(classes.get((sample.key, region.box))) for region in sample.regions]
+        for sample in samples
+    ]
+
+
+def _sample(opened: FileSet | RetoldSet, place: int) -> Sample:
+    try:
+        return opened[place]
+    except OSError as error:
+        raise ValueError(f"--images has not all pictures of --annotations: {error}") from error
+
+
+def _categories_by_box(index: CocoIndex) -> dict[tuple[str, Box], list[str]]:
+    found: dict[tuple[str, Box], list[str]] = defaultdict(list)
+    for place in range(len(index)):
+        entry = index.entry(place)
+        for region in entry.regions:
+            found[entry.key, region.box].append(region.text)
+    return found
+
+
+def _take(names: list[str] | None) -> str | None:
+    """The first of what is left, for boxes that lie upon each other."""
+    return names.pop(0) if names else None
+
+
+def _index(opened: FileSet) -> CocoIndex:
+    return cast(CocoIndex, opened.index)
+
+
+def _result(measures: Sequence[Measure], scores: Sequence[PictureScore]) -> Result:
+    measured: dict[str, float] = {}
+    categories: dict[str, dict[str, float]] = defaultdict(dict)
+    often = Counter(record["class"] for score in scores for record in score.regions)
+    for name, count in often.items():
+        if name is not None:
+            categories[name]["regions"] = count
+    for measure in measures:
+        measured |= measure.figures()
+        for name, figures in measure.by_category().items():
+            categories[name] |= figures
+    counts = {"pictures": len(scores), "regions": sum(len(score.regions) for score in scores)}
+    tables = [_paper_table(counts, measured, measures), _category_table(categories)]
+    return Result({**counts, **measured, "categories": dict(categories)}, tables, scores)
+
+
+def _paper_table(
+    counts: Mapping[str, int], measured: Mapping[str, float], measures: Sequence[Measure]
+) -> Table:
+    tried = {name for measure in measures for name in measure.names}
+
+    def cell(name: str, option: str) -> Any:
+        if name in measured:
+            return measured[name]
+        return f"not measured: {'too few' if name in tried else f'give {option}'}"
+
+    headings = [heading for heading, _ in COLUMNS.values()]
+    row = [*counts.values(), *(cell(name, option) for name, (_, option) in COLUMNS.items())]
+    note = " ".join(note for measure in measures for note in measure.notes())
+    return Table("COCO", [*counts, *headings], [row], note)
+
+
+def _category_table(categories: Mapping[str, dict[str, float]]) -> Table:
+    ordered = sorted(categories, key=lambda name: (-categories[name].get("regions", 0), name))
+    rows = [
+        [
+            name,
+            categories[name].get("regions", 0),
+            categories[name].get("region_accuracy", ""),
+            categories[name].get("ap", ""),
+        ]
+        for name in ordered
+    ]
+    return Table("By category", ["category", "regions", "region accuracy %", "AP %"], rows)

@@ -18,6 +18,7 @@ from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint
 from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
 from .preview import ReCoDrawLayout
 from .routes import add_routes
+from .score import ReCoScoreLayout
 from .text_encode import ReCoConditioning, ReCoTextEncode
 
 
@@ -41,6 +42,7 @@ class ReCoExtension(ComfyExtension):
             ReCoConditioning,
             ReCoTextEncode,
             ReCoDrawLayout,
+            ReCoScoreLayout,
             ReCoLayoutToBoxes,
             ReCoLayoutToMasks,
         ]

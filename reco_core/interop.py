@@ -104,6 +104,19 @@ def layout_from_boxes(
     return Layout(caption, tuple(regions), nearest_side(width), nearest_side(height)), outside
 
 
+def detected_boxes(boxes: Any, width: int, height: int) -> list[tuple[Box, str]]:
+    """What a detector found in one width x height image: boxes with their labels, "" for none.
+
+    boxes: as for layout_from_boxes. Those without a pixel in the image are left out. Raises
+    ValueError when these are not boxes.
+    """
+    found = [
+        (_pixel_box(index, data, width, height), _label(data))
+        for index, data in enumerate(_frame(boxes, 0))
+    ]
+    return [(box, label) for box, label in found if box is not None]
+
+
 def layout_to_boxes(layout: Layout) -> list[dict[str, Any]]:
     """Bounding boxes in whole pixels of the layout's size, at least one pixel each.
 
@@ -210,14 +223,19 @@ def _box_texts(boxes: Sequence[Any], texts: Sequence[str]) -> list[str]:
 
 
 def _own_text(index: int, box: Any) -> str:
-    label = box.get("label") if isinstance(box, Mapping) else None
-    text = _said(_metadata(box)) or str(label or "").strip()
+    text = _label(box)
     if not text:
         raise ValueError(
             f"box {index + 1} has no text and brings none (no desc, no label): give one text for "
             f"each box, or one for all; got {quote(box)}"
         )
     return text
+
+
+def _label(box: Any) -> str:
+    """What a bounding box says of itself, as its metadata or as a detector's label."""
+    label = box.get("label") if isinstance(box, Mapping) else None
+    return _said(_metadata(box)) or str(label or "").strip()
 
 
 def _metadata(box: Any) -> Mapping[str, Any]:

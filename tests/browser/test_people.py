@@ -77,6 +77,17 @@ def save(page, folder, how="s"):
     return path
 
 
+def turn(page, hidden):
+    """Tell the page what another tab in front tells it: without a screen no tab is hidden."""
+    page.evaluate(
+        """(hidden) => {
+          Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
 def pressed(page):
     """Labels of the buttons of answers that are chosen."""
     chosen = page.locator('.choice[aria-pressed="true"]:visible')
@@ -147,7 +158,11 @@ def test_the_time_of_a_pair_is_that_of_looking_at_it(page, tmp_path):
     page.clock.run_for(60_000)  # reading what the study is about
     begin(page)
     page.clock.run_for(5_000)
-    press(page, ["1", "ArrowRight"])
+    press(page, "1")
+    turn(page, hidden=True)
+    page.clock.run_for(60_000)
+    turn(page, hidden=False)
+    press(page, ["ArrowRight"])
     page.clock.run_for(7_000)
     press(page, ["8", "ArrowLeft"])
     page.clock.run_for(2_000)

@@ -38,7 +38,7 @@ let rater = "";
 let answers = noAnswers(pairs);
 let at = 0;
 let withBoxes = false;
-let since = 0; // when the time of this pair was last added up
+let since = null; // when the time of this pair was last added up; null while nobody looks
 const buttons = []; // {element, question, side, value}
 const rows = new Map(); // question: its row
 
@@ -108,7 +108,7 @@ function build() {
   addEventListener("pagehide", keep);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) keep();
-    since = performance.now(); // what passes out of sight is no time of rating
+    since = document.hidden ? null : performance.now();
   });
 }
 
@@ -229,10 +229,12 @@ function change(answer) {
 /** Add up the time of this pair and keep the answers. */
 function keep() {
   if (!rater) return;
-  const now = performance.now();
-  const seconds = (answers[at].seconds ?? 0) + (document.hidden ? 0 : (now - since) / 1000);
-  since = now;
-  answers = answers.with(at, { ...answers[at], seconds });
+  if (since !== null) {
+    const now = performance.now();
+    const seconds = answers[at].seconds + (now - since) / 1000;
+    answers = answers.with(at, { ...answers[at], seconds });
+    since = now;
+  }
   store.save(rater, { answers, at });
 }
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from set_files import write_json
-from tiny_models import save_clip, save_detector, save_features
+from tiny_models import save_checkpoint, save_clip, save_detector, save_features
 
 from reco_core import Box
 from train.evaluate.coco import CocoOptions, coco_suite
@@ -62,7 +62,7 @@ def files(tmp_path):
         "images": str(tmp_path),
         "annotations": str(write_json(tmp_path / "instances.json", instances)),
         "captions": str(write_json(tmp_path / "captions.json", {"annotations": captions})),
-        "image_size": SIZE,
+        "size": SIZE,
     }
 
 
@@ -173,6 +173,21 @@ def test_every_measure_from_models_in_folders(files, models, tmp_path):
     json.dumps([result.figures, [dict(r) for p in result.pictures for r in p.regions]])
 
 
+def test_the_command_draws_and_measures(files, models, tmp_path, monkeypatch, capsys):
+    from train.__main__ import main
+
+    options = {**files, **models, "layouts": 3, "sampler": "ddim", "steps": 2, "batch-size": 2}
+    options |= {"suite": "coco", "checkpoint": save_checkpoint(tmp_path / "x.safetensors")}
+    output = tmp_path / "scores"
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    monkeypatch.setattr("sys.argv", ["train", "evaluate", *words, "--output", str(output)])
+    assert main() == 0, capsys.readouterr().err
+    report = (output / "report.md").read_text()
+    assert "Region accuracy %" in report and "not measured" not in report
+    scores = json.loads((output / "scores.json").read_text())
+    assert "scene_fid" in json.dumps(scores)
+
+
 def test_real_pictures_have_no_distance_to_themselves_and_scoring_again_says_the_same(
     files, models
 ):
@@ -267,9 +282,9 @@ def test_weights_of_fids_inception_are_opened_and_give_its_features(tmp_path):
     torch.save({}, tmp_path / "empty.pth")
     network = Random("inception", ["2048"], str(tmp_path / "empty.pth"))
     torch.save(network.state_dict(), tmp_path / "weights.pth")
-    pictures = to_bytes(noise(2, 0))
+    pictures = to_bytes(noise(1, 0))
     features = open_features(str(tmp_path / "weights.pth"), "cpu")(pictures)
-    assert features.shape == (2, 2048)
+    assert features.shape == (1, 2048)
     # 299 pixels are not resized again, so that torch-fidelity's own path gives the same
     torch.testing.assert_close(features, network(pictures)[0], rtol=1e-3, atol=1e-4)
     assert math.isfinite(float(features.sum())) and float(features.std()) > 0

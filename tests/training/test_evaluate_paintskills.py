@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from set_files import write_json
-from tiny_models import save_detector
+from tiny_models import save_checkpoint, save_detector
 
 from reco_core import Box
 from train.evaluate.detection import Detection
@@ -256,7 +256,7 @@ def detector(tmp_path_factory):
 
 def test_scenes_become_layouts(folder, detector):
     suite = paintskills_suite(
-        PaintSkillsOptions(str(folder), seed=50, image_size=64, detector=detector, device="cpu")
+        PaintSkillsOptions(str(folder), seed=50, size=64, detector=detector, device="cpu")
     )
     assert [case.name for case in suite.cases] == [
         "image_object_val_00000",
@@ -279,7 +279,7 @@ def test_scenes_become_layouts(folder, detector):
 
 def test_pictures_of_a_model_are_judged_by_a_detector_in_a_folder(folder, detector, tmp_path):
     options = PaintSkillsOptions(
-        str(folder), ("object", "colour"), image_size=64, detector=detector, device="cpu"
+        str(folder), ("object", "colour"), size=64, detector=detector, device="cpu"
     )
     suite = paintskills_suite(options)
     for case in suite.cases:
@@ -291,10 +291,22 @@ def test_pictures_of_a_model_are_judged_by_a_detector_in_a_folder(folder, detect
     json.dumps([result.figures, [dict(x.details) for x in result.pictures]])
 
 
+def test_the_command_draws_and_judges(folder, detector, tmp_path, monkeypatch, capsys):
+    from train.__main__ import main
+
+    words = ["--suite", "paintskills", "--path", str(folder), "--skills", "count", "spatial"]
+    words += ["--checkpoint", save_checkpoint(tmp_path / "x.safetensors"), "--detector", detector]
+    words += ["--sampler", "ddim", "--steps", "2", "--output", str(tmp_path / "scores")]
+    monkeypatch.setattr("sys.argv", ["train", "evaluate", *words])
+    assert main() == 0, capsys.readouterr().err
+    report = (tmp_path / "scores" / "report.md").read_text()
+    assert "| count |" in report and "| spatial |" in report
+
+
 def test_a_detector_that_finds_all_that_was_asked_for_scores_1_and_a_blind_one_0(folder, detector):
     """The detections are those of the layouts; the pictures show their colours."""
     opened = paintskills_suite(
-        PaintSkillsOptions(str(folder), image_size=64, detector=detector, device="cpu")
+        PaintSkillsOptions(str(folder), size=64, detector=detector, device="cpu")
     )
     # the simulator puts things side by side here, so that what is asked to be above is not
     lying = opened.truth["image_spatial_val_00003"].asked

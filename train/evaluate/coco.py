@@ -58,7 +58,7 @@ class CocoOptions:
     images, annotations, captions: folder, instances file and captions file of COCO.
     region_captions: what `data caption` wrote for the set; else a region's text is its category.
     layouts: how many, 0 for all. seed: layout i of the set starts from noise of seed + i.
-    image_size: side of the square pictures. max_regions: of a layout, the largest.
+    size: side of the square pictures. max_regions: of a layout, the largest.
     clip, detector: folders or hub ids of transformers models. inception: a file, see
         frechet.open_features. What is not named is not measured.
     batch_size: pictures that are measured together. device: CUDA where there is some, else CPU.
@@ -70,7 +70,7 @@ class CocoOptions:
     region_captions: str = ""
     layouts: int = 0
     seed: int = 0
-    image_size: int = 512
+    size: int = 512
     max_regions: int = 20
     clip: str = ""
     detector: str = ""
@@ -162,7 +162,7 @@ def coco_suite(options: CocoOptions) -> CocoSuite:
     places = choose(len(samples), options.layouts)
     for place in places:
         sample = samples[place]
-        view = square_view(sample, options.image_size)
+        view = square_view(sample, options.size)
         layout, seen = seen_layout(sample, view, classes[place], options.max_regions)
         cases.append(Case(names[place], layout, options.seed + place))
         truth[names[place]] = Truth(seen, sample, view)
@@ -286,8 +286,8 @@ def _category_table(categories: Mapping[str, dict[str, float]]) -> Table:
         [
             name,
             categories[name].get("regions", 0),
-            categories[name].get("region_accuracy", ""),
-            categories[name].get("ap", ""),
+            categories[name].get("region_accuracy"),
+            categories[name].get("ap"),
         ]
         for name in ordered
     ]

@@ -39,7 +39,7 @@ class PaintSkillsOptions:
 
     path: folder that holds the skills' folders. skills: which of them, by name of the folder.
     layouts: how many of each skill, 0 for all. seed: layout i of a skill starts from noise of
-    seed + i. image_size: side of the pictures. max_regions: of a layout, the largest.
+    seed + i. size: side of the pictures. max_regions: of a layout, the largest.
     detector: folder or hub id of a transformers model that knows the objects.
     batch_size: pictures that are judged together. device: CUDA where there is some, else CPU.
     """
@@ -49,7 +49,7 @@ class PaintSkillsOptions:
     split: str = "val"
     layouts: int = 0
     seed: int = 0
-    image_size: int = 512
+    size: int = 512
     max_regions: int = 20
     detector: str = ""
     batch_size: int = 16
@@ -141,7 +141,7 @@ def _open_skill(options: PaintSkillsOptions, skill: str) -> list[tuple[Case, Tru
     for place in choose(len(opened), options.layouts):
         sample = opened[place]
         asked = read_scene(scenes[sample.key], skill)
-        view = square_view(sample, options.image_size)
+        view = square_view(sample, options.size)
         layout, labels = seen_layout(sample, view, _labels(sample, asked), options.max_regions)
         found.append((Case(names[place], layout, options.seed + place), Truth(asked, labels)))
     return found

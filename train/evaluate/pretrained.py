@@ -31,10 +31,10 @@ def load_pretrained(option: str, what: str, name: str, load: Callable[[bool], T]
 
 
 def pick_device(name: str = "") -> str:
-    """The device that is named, else CUDA where there is some, else the CPU."""
+    """The device that is named, else ("" or "auto") CUDA where there is some, else the CPU."""
     import torch
 
-    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+    return name if name not in ("", "auto") else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -5,12 +5,14 @@ Arguments and results are JSON. Layouts go in as JSON texts, tokens come out as 
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from pathlib import Path
 
 import comfy.sample
 import comfy.sd
+import comfy.utils
 import server as _server  # noqa: F401  (ComfyUI has it loaded before it loads custom nodes)
 import torch
 from inside import load_pack
@@ -263,3 +265,95 @@ def full_size_step(path: str, layout: str) -> dict:
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
     return {**work, "seconds": seconds, "peak_gib": peak / 2**20}
+
+
+CLIP_LAYOUT = """{"version": 1, "caption": "pets in a park", "width": 64, "height": 64, "regions": [
+    {"text": "a brown dog", "box": [0, 0, 0.5, 0.5]},
+    {"text": "a cat", "box": [0.5, 0.25, 1, 0.5]}]}"""
+
+
+def clip_scores(folder: str) -> dict:
+    """CLIP's scores and cosines of two boxes in noise, and what transformers makes of the same."""
+    from transformers import CLIPModel
+
+    image = torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(0))
+    image = (image * 255).round() / 255
+    layout = Layout.from_json(CLIP_LAYOUT)
+    vision, clip = _comfyuis_clip(folder)
+    with torch.inference_mode():
+        (regions,) = PACK.nodes.score.score_batch(image[None], layout, vision, clip)
+        cosines = PACK.nodes.clip_similarity.ClipSimilarity(vision, clip, layout).cosines(image)
+        rows = _similarities(CLIPModel.from_pretrained(folder).eval(), vision, clip, image)
+    expected = [row.softmax(-1)[place].item() for place, row in enumerate(100 * rows)]
+    return {
+        "scores": {"found": [region.score for region in regions], "expected": expected},
+        "cosines": {
+            "found": [v for row in cosines for v in row.values()],
+            "expected": rows.flatten().tolist(),
+        },
+    }
+
+
+def _similarities(model, vision, clip, image: torch.Tensor) -> torch.Tensor:
+    """(2, 4) cosines by transformers: the boxes with their texts, the caption and no text."""
+    mean, std = torch.tensor(vision.image_mean), torch.tensor(vision.image_std)
+    crops = (mean * 255).round().div(255).repeat(2, 32, 32, 1)  # ComfyUI rounds pixels to bytes
+    crops[0] = image[:32, :32]
+    crops[1, 8:24] = image[16:32, 32:]  # a box twice as wide as high
+    crops = (crops - mean) / std
+    texts = ["a brown dog", "a cat", "pets in a park", ""]
+    ids = [[token for token, _ in clip.tokenize(text)["l"][0]] for text in texts]
+    images = model.visual_projection(
+        model.vision_model(pixel_values=crops.movedim(-1, 1)).pooler_output
+    )
+    words = model.text_projection(model.text_model(input_ids=torch.tensor(ids)).pooler_output)
+    return torch.nn.functional.cosine_similarity(images[:, None], words, dim=-1)
+
+
+def clip_error(folder: str, case: str, reco: str) -> str:
+    """Why a pair of CLIP vision model and text encoder is refused."""
+    vision, clip = _comfyuis_clip(folder, projected=case != "other size")
+    if case == "no projection":
+        torch.nn.init.zeros_(clip.cond_stage_model.clip_l.transformer.text_projection.weight)
+    clip = load(reco)[1] if case == "reco" else clip
+    layout = Layout.from_json(CLIP_LAYOUT)
+    try:
+        with torch.inference_mode():
+            PACK.nodes.score.score_batch(torch.zeros(1, 64, 64, 3), layout, vision, clip)
+    except ValueError as error:
+        return str(error)
+    raise AssertionError("not refused")
+
+
+def _comfyuis_clip(folder: str, projected: bool = True) -> tuple:
+    """ComfyUI's CLIP vision model and text encoder of a CLIP that transformers saved."""
+    from comfy.clip_vision import ClipVisionModel
+    from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer
+    from comfy.supported_models_base import ClipTarget
+
+    config = json.loads((Path(folder) / "config.json").read_text("utf-8"))
+    weights = comfy.utils.load_torch_file(str(Path(folder) / "model.safetensors"))
+    size = {"projection_dim": config["projection_dim"]} if projected else {}
+    vision = ClipVisionModel(
+        {**VISION_CONFIG, **_known(config["vision_config"], VISION_CONFIG), **size}
+    )
+    vision.load_sd(weights)
+    clip = comfy.sd.CLIP(
+        ClipTarget(SD1Tokenizer, SD1ClipModel),
+        state_dict=[weights],
+        model_options={"clip_l_model_config": _known(config["text_config"], TEXT_SIZES)},
+    )
+    return vision, clip
+
+
+TEXT_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+VISION_CONFIG = {
+    **dict.fromkeys((*TEXT_SIZES, "image_size", "patch_size")),
+    "hidden_act": "quick_gelu",
+    "model_type": "clip_vision_model",
+    "num_channels": 3,
+}
+
+
+def _known(config: dict, keys) -> dict:
+    return {key: config[key] for key in keys if key in config}

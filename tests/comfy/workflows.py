@@ -1,11 +1,17 @@
-"""Small workflows in API format, around a layout of two pets."""
+"""Small workflows in API format, around a layout of two pets, and runs of those in files."""
 
 from __future__ import annotations
 
+import io
 import json
+import urllib.parse
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from comfy_server import run_workflow
 from reco_core import Box, Layout, Region
 
 DOG = Region("a dog", Box(0.125, 0.25, 0.5, 0.75), color="#AA0000")
@@ -36,3 +42,13 @@ def needs(server, kind: str) -> None:
     """Skip the test where ComfyUI lacks a node, as older ones do."""
     if not json.loads(server.get(f"/object_info/{kind}")):
         pytest.skip(f"this ComfyUI has no {kind}")
+
+
+def pictures(server, workflow: Path) -> dict[str, list[np.ndarray]]:
+    """Run a workflow's file by comfy-cli: file name without its number -> (H, W, 3) pictures."""
+    found: dict[str, list[np.ndarray]] = {}
+    for address in run_workflow(server, workflow):
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
+        image = Image.open(io.BytesIO(server.view(query))).convert("RGB")
+        found.setdefault(query["filename"].rpartition("_0")[0], []).append(np.asarray(image))
+    return found

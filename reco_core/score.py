@@ -158,7 +158,9 @@ def show_scores(layout: Layout, regions: Sequence[RegionScore]) -> Layout:
     """The layout with scores in the regions' texts and colours, from red (0) to green (1), to be
     drawn."""
     shown = [
-        replace(region, text=f"{_percent(scored.score)} {region.text}", color=_color(scored.score))
+        replace(
+            region, text=f"({_percent(scored.score)}) {region.text}", color=_color(scored.score)
+        )
         for region, scored in zip(layout.regions, regions, strict=True)
     ]
     return replace(layout, regions=tuple(shown))
@@ -261,7 +263,7 @@ def _number(score: float | None) -> str:
 
 
 def _percent(score: float | None) -> str:
-    return "not scored:" if score is None else f"{score:.0%}"
+    return "not scored" if score is None else f"{score:.0%}"
 
 
 def _color(score: float | None) -> str:

@@ -280,7 +280,7 @@ def test_the_json_has_every_score():
 
 def test_boxes_to_draw_go_from_red_to_green_and_say_their_score():
     bad, good = (show_scores(PETS, regions).regions for regions in PICTURES)
-    assert [region.text for region in good] == ["100% a brown dog", "not scored: a cat"]
+    assert [region.text for region in good] == ["(100%) a brown dog", "(not scored) a cat"]
     (red, green, blue), (less_red, more_green, _) = (
         bytes.fromhex(regions[0].color[1:]) for regions in (bad, good)
     )

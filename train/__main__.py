@@ -6,10 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from train.ablation import add_command as add_ablation
 from train.bench import add_command as add_bench
 from train.convert import add_command as add_convert
 from train.data.commands import add_commands as add_data
 from train.evaluate.command import add_command as add_evaluate
+from train.evaluate.tally import add_command as add_tally
 from train.memory_plan import add_command as add_memory
 
 
@@ -38,8 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     fit.set_defaults(run=_fit)
 
     add_evaluate(commands)
+    add_ablation(commands)
     add_convert(commands)
     add_data(commands)
+    add_tally(commands)
     add_memory(commands)
     add_bench(commands)
     return parser

@@ -77,6 +77,8 @@ class DataConfig:
     """false trains on captions alone, as the base model of the paper was."""
     cache_latents: bool = False
     """Encode every picture once, to disk; needs crop = "centre"."""
+    cache_folder: str = ""
+    """Where latents are kept; empty: in the run's folder. Runs on the same pictures can share."""
     cache_text: bool = False
     """Encode every text once, to disk; needs a frozen text encoder and use_regions = false, since
     regions come in a new order each time."""
@@ -203,6 +205,8 @@ class LossConfig:
     """Share of samples whose timestep is drawn from 600..999 instead of from all."""
     noise_offset: float = 0.0
     """Spread of a constant added to the noise of each channel."""
+    region_weight: float = 0.0
+    """Of the mean error inside each region's box: small things count as much as large ones."""
     grounding_weight: float = 0.0
     """Of the loss that draws an attention head to each region's box."""
     contrastive_weight: float = 0.0

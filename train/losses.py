@@ -16,7 +16,7 @@ from torch import Tensor
 
 from train.config import LossConfig
 from train.data.batch import Batch
-from train.grounding import RecordingAttention, grounding_loss
+from train.grounding import RecordingAttention, box_coverage, grounding_loss
 from train.model import TextToImage
 from train.noise import add_noise, draw_timestep, loss_weights, predicted_clean
 
@@ -65,9 +65,13 @@ def sample_losses(
     latents = to_latents(model, batch, drawn.posterior.to(device))
     noisy = add_noise(latents, noise, timesteps)
     predicted = model.unet(noisy, timesteps, model.text_states(batch.ids)).sample.float()
-    error = (predicted - noise).square().mean(dim=(1, 2, 3))
-    losses = {"noise": error, "weighted": loss_weights(timesteps, config) * error}
+    squared = (predicted - noise).square().mean(dim=1)  # (B, h, w)
+    error, weights = squared.mean(dim=(1, 2)), loss_weights(timesteps, config)
+    losses = {"noise": error, "weighted": weights * error}
     total = losses["weighted"]
+    if config.region_weight:
+        losses["regions"] = weights * region_error(squared, batch.boxes, batch.spans)
+        total = total + config.region_weight * losses["regions"]
     if config.grounding_weight:
         losses["grounding"] = grounding_loss(
             recorders, batch.boxes, batch.spans, latents.shape[2] / latents.shape[3]
@@ -89,6 +93,19 @@ def to_latents(model: TextToImage, batch: Batch, posterior: Tensor) -> Tensor:
     else:
         mean, spread = batch.pictures, batch.spread
     return mean if spread is None else mean + spread * posterior
+
+
+def region_error(squared: Tensor, boxes: Tensor, spans: Tensor) -> Tensor:
+    """(B,) mean over a sample's regions of the mean error within each, whatever its size.
+
+    Small things count as much as large ones; not in the paper. squared: (B, h, w); boxes, spans:
+    as in a Batch. 0 where a sample has no regions.
+    """
+    inside = box_coverage(boxes, *squared.shape[1:])  # (B, R, h, w)
+    cells = inside.sum(dim=(2, 3))
+    mean = (inside * squared[:, None]).sum(dim=(2, 3)) / cells.clamp(min=1e-6)
+    present = (spans[..., 1] > spans[..., 0]) & (cells > 0)
+    return (mean * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
 
 
 def contrastive_loss(predicted: Tensor, latents: Tensor, temperature: float) -> Tensor:

@@ -21,7 +21,7 @@ from train.config import FitConfig, ModelConfig, OptimizerConfig
 from train.convert import read_any
 from train.embeddings import CLIP_LENGTH
 from train.keys import TAESD_ENCODER, kl_keys, text_keys, unet_keys
-from train.latents import load_codec
+from train.latents import TinyCodec, load_codec
 from train.live_memory import compute_norms_as_cuda, step_memory
 from train.memory_plan import MemoryPlan
 from train.model import TextToImage, load_networks, new_model, with_autoencoder
@@ -99,7 +99,7 @@ def empty_model(config: FitConfig) -> tuple[TextToImage, str]:
         model = _without_memory(state, metadata, config.model)
     else:
         with torch.device("meta"):
-            model = new_model(config.model, build_autoencoder(), config.seed)
+            model = new_model(config.model, TinyCodec(build_autoencoder()), config.seed)
         origin = "a new model"
     with torch.device("meta"):
         choose_trained(model, config)

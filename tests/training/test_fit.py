@@ -78,22 +78,3 @@ def test_a_mistake_is_one_line_that_quotes_it(
     said = capsys.readouterr().err
     assert message in said
     assert len(said.strip().splitlines()) == 1
-
-
-def test_evaluation_scores_and_draws_what_it_sampled(tiny_config, tmp_path):
-    checkpoint, folder = fit(tiny_config), tmp_path / "scores"
-    words = ["--layouts", 6, "--held-out-layouts", 3, "--steps", 2, "--output", folder]
-    done = train("evaluate", "--checkpoint", checkpoint, *words)
-    assert done.returncode == 0, done.stderr
-    result = json.loads((folder / "scores.json").read_text())
-    assert result["controls"]["rendered_truth"] == 1.0
-    assert result["region_accuracy"] < 0.5, "four steps of training cannot draw shapes"
-    assert (result["sampler"], result["steps"], result["seed"]) == ("euler", 2, 0)
-    assert len(result["pictures"]) == 6 == len(list((folder / "pictures").glob("*.png")))
-    assert result["held_out"]["regions"] >= 3
-    assert (folder / "contact_sheet.png").exists()
-
-
-def test_evaluation_names_a_checkpoint_that_is_not_there(tmp_path):
-    done = train("evaluate", "--checkpoint", tmp_path / "none.safetensors")
-    assert done.returncode == 2 and "none.safetensors" in done.stderr

@@ -8,7 +8,8 @@ import torch
 from train.autoencoder import build_autoencoder
 from train.config import LossConfig, ModelConfig
 from train.grounding import RecordingAttention, box_coverage, grounding_loss, record_cross_attention
-from train.losses import contrastive_loss, draw_noise
+from train.latents import TinyCodec
+from train.losses import contrastive_loss, draw_noise, region_error
 from train.model import new_model
 from train.noise import (
     HIGH_NOISE,
@@ -88,6 +89,16 @@ def test_the_contrastive_term_is_low_when_each_prediction_is_nearest_its_own_tru
     assert right.shape == (5,) and right.max() < 0.1 and wrong.min() > 3
 
 
+def test_a_region_s_error_does_not_depend_on_its_size():
+    boxes = torch.tensor([[[0.0, 0.0, 0.125, 0.125], [0.5, 0.0, 1.0, 1.0]], [[0.0] * 4] * 2])
+    spans = torch.tensor([[[2, 4], [4, 6]], [[0, 0], [0, 0]]])
+    squared = torch.ones(2, 8, 8)
+    squared[:, 0, 0] = 5.0
+    small_and_large = region_error(squared, boxes, spans)
+    torch.testing.assert_close(small_and_large, torch.tensor([(5.0 + 1.0) / 2, 0.0]))
+    torch.testing.assert_close(region_error(squared, boxes.flip(1), spans), small_and_large)
+
+
 def test_coverage_counts_the_share_of_each_cell():
     box = torch.tensor([0.25, 0.0, 0.625, 0.5])
     expected = torch.tensor([[0, 1, 0.5, 0], [0, 1, 0.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
@@ -112,7 +123,7 @@ def test_grounding_is_lowest_when_each_region_attends_to_its_own_box():
 
 def test_recording_attention_computes_what_the_stock_processor_does():
     config = ModelConfig(unet_channels=(32, 64), text_width=32, text_layers=1, text_heads=2)
-    model = new_model(config, build_autoencoder(8), seed=0)
+    model = new_model(config, TinyCodec(build_autoencoder(8)), seed=0)
     inputs = torch.randn(2, 4, 8, 8), torch.tensor([10, 900]), torch.randn(2, 7, 32)
     with torch.no_grad():
         stock = model.unet(*inputs).sample

@@ -14,6 +14,7 @@ from train.autoencoder import (
 )
 from train.config import AutoencoderConfig, ModelConfig
 from train.keys import unet_keys
+from train.latents import TinyCodec
 from train.model import load_model, new_model, single_file
 
 SMALL = ModelConfig(
@@ -24,7 +25,7 @@ METADATA = {"unet_heads": "2", "text_heads": "2"}
 
 @pytest.fixture(scope="module")
 def model():
-    return new_model(SMALL, build_autoencoder(8, (0, 0, 1, 1), (1, 1, 0, 0)), seed=0)
+    return new_model(SMALL, TinyCodec(build_autoencoder(8, (0, 0, 1, 1), (1, 1, 0, 0))), seed=0)
 
 
 def test_every_key_of_a_full_size_unet_has_one_name_in_the_single_file():
@@ -60,7 +61,7 @@ def test_the_file_says_its_sizes_itself(model):
 
 
 def test_a_plain_checkpoint_is_extended_before_training(model):
-    plain = single_file(new_model(SMALL, model.codec.autoencoder, seed=1))
+    plain = single_file(new_model(SMALL, model.codec, seed=1))
     for key in [k for k in plain if k.endswith("token_embedding.weight")]:
         plain[key] = plain[key][:49_408]
     for key in [k for k in plain if k.endswith("position_embedding.weight")]:

@@ -14,10 +14,14 @@ from train.data.shapeskills import (
     HELD_OUT,
     SHAPES,
     SIDES,
+    SKILLS,
     Split,
+    check_scenes,
     known_words,
+    relation,
     render,
     sample,
+    swap_attributes,
 )
 from train.evaluate.score import region_accuracy, score_scene
 
@@ -114,3 +118,66 @@ def test_the_scorer_catches_a_wrong(change):
 def test_an_unknown_shape_is_named():
     with pytest.raises(ValueError, match="'star'.*circle"):
         render(with_first_thing(UNSEEN[0].scene, shape="star"))
+
+
+@pytest.mark.parametrize("skill", SKILLS)
+def test_a_skill_has_its_own_scenes(skill):
+    drawn = [sample(i, split=Split.TEST, skills=(skill,)) for i in range(40)]
+    counts = {len(s.scene.things) for s in drawn}
+    alone, pairs = {"object", "colour"}, {"spatial", "binding"}
+    assert counts == ({1} if skill in alone else {2} if skill in pairs else {1, 2, 3, 4})
+    for s in drawn:
+        kinds = [(thing.colour, thing.shape) for thing in s.scene.things]
+        boxes = [thing.pixels for thing in s.scene.things]
+        if skill == "count":
+            assert len(set(kinds)) == 1
+        if skill == "spatial":
+            assert kinds[0] != kinds[1]
+            assert f" {relation(*boxes)} " in s.layout.caption
+        if skill == "binding":
+            assert all(one != other for one, other in zip(*kinds, strict=True))
+        if skill == "border":
+            assert all({0, 128} & set(box) for box in boxes)
+
+
+def test_skills_come_in_turn_and_do_not_change_mixed_scenes():
+    several = [sample(i, skills=("mixed", "object")) for i in range(6)]
+    assert several[::2] == [sample(i) for i in (0, 2, 4)]
+    assert all(len(s.scene.things) == 1 for s in several[1::2])
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ((60, 41, 70, 51), "left of"),
+        ((0, 38, 10, 48), "right of"),
+        ((43, 60, 53, 70), "above"),
+        ((38, 0, 48, 10), "below"),
+    ],
+)
+def test_a_relation_is_along_the_longer_axis(second, told):
+    assert relation((40, 40, 50, 50), second) == told
+
+
+def test_swapped_attributes_leave_boxes_and_words():
+    s = sample(0, skills=("binding",))
+    other = swap_attributes(s)
+    assert {t.pixels for t in other.scene.things} == {t.pixels for t in s.scene.things}
+    assert [r.text for r in other.layout.regions] == [r.text for r in s.layout.regions]
+    assert other.layout.regions[0].box == s.layout.regions[1].box
+    assert swap_attributes(other) == s
+    with pytest.raises(ValueError, match="1 things"):
+        swap_attributes(sample(0, skills=("object",)))
+
+
+@pytest.mark.parametrize(
+    ("scenes", "message"),
+    [
+        (((7,), ("mixed",), (0.1, 0.2)), r"counts = \[7\]"),
+        (((1,), ("juggling",), (0.1, 0.2)), "juggling"),
+        (((4,), ("mixed",), (0.5, 0.6)), r"sides = \[0.5, 0.6\]"),
+    ],
+)
+def test_scenes_that_cannot_be_drawn_are_named(scenes, message):
+    with pytest.raises(ValueError, match=message):
+        check_scenes(*scenes)

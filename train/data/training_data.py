@@ -83,7 +83,7 @@ def _open_stream(config: FitConfig, words: Words, share: Share, pin: bool) -> Tr
 def _fill_cache(
     config: FitConfig, model: TextToImage, mixture: Mixture, accelerator: Accelerator
 ) -> LatentCache:
-    folder = Path(config.folder) / "cache"
+    folder = Path(config.data.cache_folder or Path(config.folder) / "cache")
     cache = LatentCache(folder, model.codec, mixture, config.data.flip > 0)
     cache.fill(model.codec, accelerator.process_index, accelerator.num_processes)
     accelerator.wait_for_everyone()

@@ -116,6 +116,8 @@ SUITE_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("layouts", {"type": int}, "how many (shapeskills: of the mixed part, default 200)"),
     ("skill_layouts", {"type": int}, "shapeskills: how many of each other part (default 100)"),
     ("parts", {"nargs": "+"}, "shapeskills: mixed object count colour spatial binding ..."),
+    ("counts", {"type": int, "nargs": "+"}, "shapeskills: numbers of things (default 1 2 3 4)"),
+    ("sides", {"type": float, "nargs": 2}, "shapeskills: of boxes (default 0.15 0.6)"),
     ("seed", {"type": int}, "of the layouts and of the first picture's noise (default 0)"),
     ("size", {"type": int}, "side of the pictures in pixels (default: as the checkpoint says)"),
     ("images", {}, "coco: folder of the real pictures"),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from reco_core import Layout, draw_layout
 from reco_core.atomic import write_atomically
+from train.evaluate.markdown import to_markdown
 from train.evaluate.suite import Pictures, PictureScore, Result, Table
 
 RIGHT, WRONG = (40, 170, 60), (220, 40, 40)
@@ -63,15 +64,7 @@ def picture_entry(one: PictureScore) -> dict[str, Any]:
 def markdown(tables: Sequence[Table], about: Mapping[str, Any]) -> str:
     """The tables, under what they are about."""
     told = "\n".join(f"- {name}: {value}" for name, value in about.items())
-    return "\n\n".join([told, *map(markdown_table, tables)]) + "\n"
-
-
-def markdown_table(table: Table) -> str:
-    """One table with its title and note."""
-    rows = [[_cell(v, c) for v, c in zip(row, table.columns, strict=True)] for row in table.rows]
-    lines = [table.columns, ["---"] * len(table.columns), *rows]
-    drawn = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-    return "\n\n".join(filter(None, [f"## {table.title}", drawn, table.note]))
+    return "\n\n".join([told, *map(to_markdown, tables)]) + "\n"
 
 
 def plot_tables(tables: Sequence[Table], path: Path) -> None:

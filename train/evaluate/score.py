@@ -27,6 +27,8 @@ from train.data.shapeskills import (
 MIN_IOU = 0.5
 MIN_SHARE = 0.002
 """Shapes smaller than this share of the picture are specks."""
+MIN_SIDE = 3
+"""Pixels; anything thinner has no shape."""
 MIN_FILL = 0.35
 """Shapes that fill less of their box are the seams between a thing and the ground, whose mixed
 colours can be nearest to a third. The emptiest shape, a triangle, fills half."""
@@ -98,7 +100,8 @@ def find_patches(nearest: np.ndarray) -> list[FoundThing]:
         components, _ = ndimage.label(nearest == index)
         for number, (rows, columns) in enumerate(ndimage.find_objects(components), start=1):
             silhouette = components[rows, columns] == number
-            if silhouette.sum() >= MIN_SHARE * nearest.size:
+            is_speck = silhouette.sum() < MIN_SHARE * nearest.size
+            if not is_speck and min(silhouette.shape) >= MIN_SIDE:
                 box = (columns.start, rows.start, columns.stop, rows.stop)
                 shape = nearest_shape(silhouette)
                 patches.append(FoundThing(colour, shape, box, int(silhouette.sum())))

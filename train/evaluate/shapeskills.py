@@ -145,7 +145,7 @@ class ScoredCase:
         """As the report lists it; ranked by regions, then by how well boxes are met."""
         share = _share(region.right for region in self.regions)
         iou = statistics.fmean(region.iou for region in self.regions)
-        details = {"part": self.case.part}
+        details: dict[str, Any] = {"part": self.case.part}
         if self.skill is not None:
             details["skill"] = self.skill
         regions = [region.to_dict() for region in self.regions]
@@ -196,7 +196,7 @@ def _share(values: Iterable[bool | None]) -> float:
 def _tables(figures: Mapping[str, Any]) -> list[Table]:
     parts = [part for part in PARTS if part in figures]
     scores = [
-        (part, figures[part]["skill"], figures[part]["pictures"])
+        (part, figures[part]["skill"], figures[part]["pictures"] // (2 if part == "binding" else 1))
         for part in parts
         if "skill" in figures[part]
     ]

@@ -1,0 +1,162 @@
+"""The paper's comparison at a small scale: variants of telling regions, fine-tuned from one base.
+
+    python -m train ablation
+
+Trains the base and every variant of train/configs/ablation, scores each on the same unseen
+layouts, and writes results.md, results.json and pictures. What is finished is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from reco_core.atomic import write_atomically
+
+CONFIGS = Path(__file__).parent / "configs" / "ablation"
+EVALUATION = (
+    "--suite", "shapeskills", "--counts", "1", "2", "--sides", "0.3", "0.6",
+    "--parts", "mixed", "object", "count", "colour", "spatial", "binding",
+    "--layouts", "200", "--skill-layouts", "50",
+    "--sampler", "euler", "--steps", "20", "--guidance", "3", "--batch-size", "50",
+)  # fmt: skip
+"""Layouts like those trained on, none of them seen."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A configuration's name, what a reader calls it, and the seeds it is trained with."""
+
+    config: str
+    title: str
+    seeds: tuple[int, ...] = (0,)
+
+
+VARIANTS = (
+    Variant("caption-only", "1 caption only"),
+    Variant("positional-words", "2 positional words", (0, 1)),
+    Variant("reco-random", "3 ReCo, random rows"),
+    Variant("reco-ordered", "4 ReCo, ordered rows", (0, 1)),
+    Variant("reco-64-bins", "5 ReCo, 64 bins"),
+    Variant("reco-contrastive", "6 ReCo, contrastive"),
+    Variant("reco-ungrounded", "7 ReCo, no grounding"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a variant, in a folder of its own."""
+
+    variant: Variant
+    seed: int
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def scores(self) -> Path:
+        return self.folder / "evaluate" / "scores.json"
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add `ablation` to the command line."""
+    parser = commands.add_parser(
+        "ablation",
+        help="compare ReCo with positional words and with its own variants",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, default=Path("runs/ablation"), help="folder")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="VARIANT", help="this one; can be repeated"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="OPTION=VALUE", help="of every training, for instance "
+        "compute.threads=1"
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train and score what is missing, then write the results."""
+    from train.ablation_report import write_results
+
+    names = [variant.config for variant in VARIANTS]
+    if unknown := set(arguments.only) - set(names):
+        raise ValueError(f"--only {' '.join(sorted(unknown))}: choose from {', '.join(names)}")
+    runs = plan(arguments.output, arguments.only or names)
+    base = train_base(arguments.output, arguments.overrides)
+    for one in runs:
+        train_and_score(one, base, arguments.overrides)
+    finished = [one for one in plan(arguments.output, names) if one.scores.exists()]
+    for path in write_results(finished, arguments.output):
+        print(f"wrote {path}")
+    return 0
+
+
+def plan(output: Path, names: list[str]) -> list[Run]:
+    """The runs of these variants, first seeds first."""
+    runs = [
+        Run(variant, seed, output / (f"{variant.config}-{seed}" if seed else variant.config))
+        for variant in VARIANTS
+        if variant.config in names
+        for seed in variant.seeds
+    ]
+    return sorted(runs, key=lambda one: one.seed)
+
+
+def train_base(output: Path, overrides: list[str]) -> Path:
+    """The caption-only model that every variant starts from."""
+    folder = output / "base"
+    path = folder / "base.safetensors"
+    if not path.exists():
+        _fit(CONFIGS / "base.toml", folder, path, overrides)
+    return path
+
+
+def train_and_score(one: Run, base: Path, overrides: list[str]) -> None:
+    """Train a variant from the base and score it, unless that was done."""
+    if not one.checkpoint.exists():
+        own = [f"seed={one.seed}", f'model.base="{base.as_posix()}"']
+        config = CONFIGS / f"{one.variant.config}.toml"
+        _fit(config, one.folder, one.checkpoint, [*own, *overrides])
+    if not one.scores.exists():
+        words = ("--checkpoint", str(one.checkpoint), "--output", str(one.folder / "evaluate"))
+        _train("evaluate", *words, *EVALUATION)
+
+
+def cpu_minutes(folder: Path) -> float:
+    """Processor time of a run's training, over all times it was continued."""
+    path = folder / "cpu_minutes.json"
+    return json.loads(path.read_text()) if path.exists() else 0.0
+
+
+def _fit(config: Path, folder: Path, output: Path, overrides: list[str]) -> None:
+    places = [f'folder="{folder.as_posix()}"', f'output="{output.as_posix()}"']
+    places.append(f'data.cache_folder="{(folder.parent / "cache").as_posix()}"')
+    before = _children_minutes()
+    try:
+        _train("fit", "--config", str(config), *places, *overrides)
+    finally:
+        spent = json.dumps(cpu_minutes(folder) + _children_minutes() - before)
+        write_atomically(folder / "cpu_minutes.json", lambda path: path.write_text(spent))
+
+
+def _children_minutes() -> float:
+    used = os.times()
+    return (used.children_user + used.children_system) / 60
+
+
+def _train(*words: str) -> None:
+    """Run a command of this package in a process of its own; ValueError when it fails."""
+    command = [sys.executable, "-m", "train", *words]
+    done = subprocess.run(command)
+    if done.returncode:
+        raise ValueError(f"`{' '.join(['python', *command[1:]])}` failed: see above")

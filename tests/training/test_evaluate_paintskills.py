@@ -286,7 +286,7 @@ def test_pictures_of_a_model_are_judged_by_a_detector_in_a_folder(folder, detect
         Image.new("RGB", (64, 64), "red").save(tmp_path / f"{case.name}.png")
     result = suite.score(lambda case: Image.open(tmp_path / f"{case.name}.png").convert("RGB"))
     assert set(result.figures) == {"pictures", "object", "colour", "average", "parts"}
-    assert result.tables[0].note == "The detector cannot find: boat."
+    assert result.tables[0].note == f"Judged by {detector}. It cannot find: boat."
     assert [score.details["skill"] for score in result.pictures] == ["object"] * 2 + ["colour"] * 2
     json.dumps([result.figures, [dict(x.details) for x in result.pictures]])
 
@@ -315,6 +315,7 @@ def test_a_detector_that_finds_all_that_was_asked_for_scores_1_and_a_blind_one_0
     class Known:
         """What a perfect detector of these pictures would be; one batch after the other."""
 
+        name = "known"
         labels = frozenset({"dog", "bus", "boat", "person", "bear", "fire hydrant"})
 
         def __init__(self, sees):

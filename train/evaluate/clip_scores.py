@@ -31,6 +31,7 @@ class ClipFeatures:
     """
 
     def __init__(self, name: str, device: str, batch_size: int = 64, option: str = "--clip"):
+        self.name = name
         self.processor, model = load_pretrained(option, "CLIP model", name, _loader(name))
         self.model, self.device, self.batch_size = model.to(device).eval(), device, batch_size
 

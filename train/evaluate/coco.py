@@ -98,6 +98,7 @@ class Models:
     device: str
     clip: ClipFeatures | None = None
     detector: Detector | None = None
+    inception: str = ""
     features: Any = None
 
     def measures(self, categories: Sequence[str], batch_size: int) -> list[Measure]:
@@ -109,7 +110,7 @@ class Models:
         if self.detector:
             found.append(DetectorMeasure(self.detector, categories))
         if self.features:
-            found.append(FrechetMeasure(self.features, self.device, batch_size))
+            found.append(FrechetMeasure(self.inception, self.features, self.device, batch_size))
         return found
 
 
@@ -184,7 +185,8 @@ def open_models(options: CocoOptions) -> Models:
     if options.inception:
         from train.evaluate.frechet import open_features
 
-        models = replace(models, features=open_features(options.inception, device))
+        features = open_features(options.inception, device)
+        models = replace(models, inception=Path(options.inception).name, features=features)
     return models
 
 

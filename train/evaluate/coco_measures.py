@@ -69,13 +69,17 @@ class Measure(Protocol):
 
 
 class FrechetMeasure:
-    """`fid` of whole pictures, `scene_fid` of crops. features: as open_features gives it."""
+    """`fid` of whole pictures, `scene_fid` of crops.
+
+    name: of the network. features: as open_features gives it.
+    """
 
     names: Sequence[str] = ("fid", "scene_fid")
 
-    def __init__(self, features: Any, device: str, batch_size: int):
+    def __init__(self, name: str, features: Any, device: str, batch_size: int):
         from train.evaluate.frechet import FrechetDistance
 
+        self.name = name
         self.whole = FrechetDistance(features, device, batch_size)
         self.scene = FrechetDistance(features, device, batch_size)
 
@@ -98,7 +102,9 @@ class FrechetMeasure:
         return {}
 
     def notes(self) -> list[str]:
-        return ["FID and SceneFID against the same layouts' real pictures and crops."]
+        return [
+            f"FID and SceneFID against the same layouts' real pictures and crops, by {self.name}."
+        ]
 
 
 class ClipMeasure:
@@ -156,7 +162,8 @@ class ClipMeasure:
 
     def notes(self) -> list[str]:
         return [
-            f'Region accuracy: the nearest of {len(self.categories)} prompts "{PROMPT}" to the '
+            f"By CLIP {self.clip.name}. Region accuracy: the nearest of "
+            f'{len(self.categories)} prompts "{PROMPT}" to the '
             "crop. CLIP score: 100 times the cosine of crop and region text, at least 0."
         ]
 
@@ -211,7 +218,8 @@ class DetectorMeasure:
 
     def notes(self) -> list[str]:
         notes = [
-            f"AP: mean over categories and IoU 0.5 to 0.95; detections of {MIN_SCORE} or more."
+            f"By detector {self.detector.name}. AP: the mean over categories and IoU from 0.5 to "
+            f"0.95, detections below {MIN_SCORE} left out."
         ]
         if self.lacking:
             notes.append(f"The detector lacks and AP leaves out: {', '.join(self.lacking)}.")

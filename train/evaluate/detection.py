@@ -29,11 +29,13 @@ Detections = Sequence[Detection]
 
 @dataclass(frozen=True)
 class Detector:
-    """labels: all the classes it knows. detect: pictures -> what is in each, best first.
+    """name: of the model. labels: all the classes it knows. detect: pictures -> what is in each,
+    best first.
 
     A detector has as many guesses as it has queries (DETR: 100); weak ones are among them.
     """
 
+    name: str
     labels: frozenset[str]
     detect: Callable[[Sequence[Image.Image]], list[list[Detection]]]
 
@@ -65,7 +67,7 @@ def open_detector(
         found = processor.post_process_object_detection(output, threshold=0.0, target_sizes=ones)
         return [read_detections(picture, names) for picture in found]
 
-    return Detector(frozenset(names.values()), detect)
+    return Detector(name, frozenset(names.values()), detect)
 
 
 def read_detections(found: dict[str, Any], names: dict[int, str]) -> list[Detection]:

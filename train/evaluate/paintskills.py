@@ -104,7 +104,8 @@ class PaintSkillsSuite:
         known = {shape_words(label) for label in self.detector.labels}
         objects = {x for truth in self.truth.values() for x in truth.asked.objects}
         lacking = sorted(min(labels) for labels in objects if not labels & known)
-        return f"The detector cannot find: {', '.join(lacking)}." if lacking else ""
+        note = f"Judged by {self.detector.name}."
+        return f"{note} It cannot find: {', '.join(lacking)}." if lacking else note
 
 
 def paintskills_suite(options: PaintSkillsOptions) -> PaintSkillsSuite:

@@ -19,6 +19,7 @@ from pathlib import Path
 from reco_core.atomic import write_atomically
 
 CONFIGS = Path(__file__).parent / "configs" / "ablation"
+BASE = ("base", "base-detail")
 EVALUATION = (
     "--suite", "shapeskills", "--counts", "1", "2", "--sides", "0.3", "0.6",
     "--parts", "mixed", "object", "count", "colour", "spatial", "binding",
@@ -113,11 +114,13 @@ def plan(output: Path, names: list[str]) -> list[Run]:
 
 
 def train_base(output: Path, overrides: list[str]) -> Path:
-    """The caption-only model that every variant starts from."""
-    folder = output / "base"
-    path = folder / "base.safetensors"
+    """The caption-only model that every variant starts from, trained in two parts."""
+    first, path = (output / name / f"{name}.safetensors" for name in BASE)
     if not path.exists():
-        _fit(CONFIGS / "base.toml", folder, path, overrides)
+        if not first.exists():
+            _fit(CONFIGS / f"{BASE[0]}.toml", first.parent, first, overrides)
+        own = [f'model.base="{first.as_posix()}"', *overrides]
+        _fit(CONFIGS / f"{BASE[1]}.toml", path.parent, path, own)
     return path
 
 

@@ -214,6 +214,7 @@ def test_pictures_of_other_options_are_not_mixed(evaluate):
         (("--steps", "0"), "steps = 0"),
         (("--parts", "juggling"), "juggling"),
         (("--clip", "somewhere"), "--clip is no option of --suite shapeskills"),
+        (("--suite", "coco", "--images", "here"), "--suite coco needs --annotations"),
         (("--only", "mixed-9999"), "'mixed-9999'"),
         (("--precision", "int3"), "'int3'"),
     ],

@@ -12,7 +12,7 @@ The same command goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
     given = vars(arguments)
     drawing = Drawing(**{f.name: given[f.name] for f in fields(Drawing)})
     checkpoint = open_checkpoint(arguments.checkpoint)
-    suite = open_suite(arguments.suite, suite_options(given), checkpoint.image_size)
+    defaults = {
+        "size": checkpoint.image_size,
+        "batch_size": drawing.batch_size,
+        "device": "" if drawing.device == "auto" else drawing.device,
+    }
+    suite = open_suite(arguments.suite, suite_options(given), defaults)
     studio = Studio(checkpoint, drawing, arguments.output)
     if arguments.only:
         print(f"wrote {_draw_one(suite, arguments.only, studio)}")
@@ -89,20 +94,24 @@ def evaluate(suite: Suite, studio: Studio) -> Result:
     return result
 
 
-def open_suite(name: str, options: dict[str, Any], image_size: int) -> Suite:
-    """A suite with its options, those left out at their defaults.
+def open_suite(name: str, options: dict[str, Any], defaults: dict[str, Any]) -> Suite:
+    """A suite with its options.
 
-    image_size: side of the pictures in pixels, where the options do not say.
+    defaults: of options that are not given, where the suite has them.
 
     Raises:
-        ValueError: an option that is not the suite's, or a value that cannot be.
+        ValueError: an option that is not the suite's or is missing, or a value that cannot be.
     """
     module = import_module(f"train.evaluate.{name}")
     kind, make = (getattr(module, part) for part in SUITES[name])
-    known = {field.name for field in fields(kind)}
-    for option in options.keys() - known:
+    known = {field.name: field for field in fields(kind)}
+    for option in options.keys() - known.keys():
         raise ValueError(f"--{option.replace('_', '-')} is no option of --suite {name}")
-    return make(kind(**({"size": image_size} | options)))
+    values = {k: v for k, v in defaults.items() if k in known} | options
+    needed = [n for n, f in known.items() if f.default is MISSING and n not in values]
+    if needed:
+        raise ValueError(f"--suite {name} needs {' and '.join(f'--{n}' for n in needed)}")
+    return make(kind(**values))
 
 
 def suite_options(given: dict[str, Any]) -> dict[str, Any]:

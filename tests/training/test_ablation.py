@@ -1,0 +1,84 @@
+"""`python -m train ablation`, with trainings of two steps."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from PIL import Image
+
+from train import ablation
+from train.__main__ import main
+from train.ablation import CONFIGS, VARIANTS
+from train.ablation_report import interval
+from train.config import load_config
+
+TINY = (
+    "data.sets.0.samples=8", "optimizer.steps=2", "optimizer.batch_size=2", "sample.every=0",
+    "validation.every=2", "validation.samples=4", "model.unet_channels=[32, 32]",
+    "model.text_width=32", "model.text_layers=1", "model.text_heads=2", "compute.threads=1",
+)  # fmt: skip
+
+
+@pytest.fixture
+def run_ablation(monkeypatch, capfd, tmp_path):
+    """Run the command in this process: (exit code, what its trainings said)."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["train", "ablation", "--output", str(tmp_path), *words])
+        code = main()
+        return code, capfd.readouterr().err
+
+    return run
+
+
+def test_variants_have_equal_budgets_and_differ_in_what_they_compare():
+    configs = {v.config: load_config(CONFIGS / f"{v.config}.toml") for v in VARIANTS}
+    first, *others = configs.values()
+    assert all(c.optimizer == first.optimizer and c.data.sets == first.data.sets for c in others)
+    bins = {name: config.model.num_bins for name, config in configs.items()}
+    assert bins["caption-only"] == bins["positional-words"] == 0 and bins["reco-64-bins"] == 64
+    assert configs["positional-words"].model.positional_words
+    assert [n for n, c in configs.items() if not c.data.use_regions] == ["caption-only"]
+    assert [n for n, c in configs.items() if c.model.rows == "random"] == ["reco-random"]
+    assert [n for n, c in configs.items() if c.loss.contrastive_weight] == ["reco-contrastive"]
+    seeds = {variant.config: variant.seeds for variant in VARIANTS}
+    assert len(seeds["positional-words"]) == len(seeds["reco-ordered"]) == 2
+
+
+def test_variants_are_trained_scored_and_compared_and_not_done_twice(
+    run_ablation, tmp_path, monkeypatch
+):
+    few = ("--layouts", "6", "--skill-layouts", "2", "--steps", "2")
+    monkeypatch.setattr(ablation, "EVALUATION", (*ablation.EVALUATION, *few))
+    chosen = ("--only", "caption-only", "--only", "positional-words")
+    code, said = run_ablation(*chosen, *TINY)
+    assert code == 0, said
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [(one["variant"][0], one["seed"]) for one in results] == [("1", 0), ("2", 0), ("2", 1)]
+    for one in results:
+        low, high = one["interval"]
+        assert 0 <= low <= one["region_accuracy"] <= high <= 1 and one["cpu_minutes"] > 0
+    assert "positional words" in (tmp_path / "results.md").read_text()
+    for name in ("scores.png", "curves.png", "grid.png"):
+        with Image.open(tmp_path / name) as image:
+            assert image.width > 400
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert run_ablation(*chosen, *TINY)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_an_unknown_variant_is_named(run_ablation):
+    code, said = run_ablation("--only", "guesswork")
+    assert code == 2 and "guesswork" in said and "reco-ordered" in said
+
+
+def test_the_interval_holds_the_share_and_narrows_with_more_pictures():
+    few, many = ([[True, False, True]] * n + [[True]] * n for n in (5, 500))
+    for right in (few, many):
+        low, high = interval(right)
+        assert low <= 0.75 <= high
+    assert (
+        interval(many)[1] - interval(many)[0] < 0.1 * (interval(few)[1] - interval(few)[0]) + 0.05
+    )

@@ -23,7 +23,7 @@ BASE = ("base", "base-detail")
 EVALUATION = (
     "--suite", "shapeskills", "--counts", "1", "2", "--sides", "0.3", "0.6",
     "--parts", "mixed", "object", "count", "colour", "spatial", "binding",
-    "--layouts", "200", "--skill-layouts", "50",
+    "--layouts", "200", "--skill-layouts", "30",
     "--sampler", "euler", "--steps", "20", "--guidance", "3", "--batch-size", "50",
 )  # fmt: skip
 """Layouts like those trained on, none of them seen."""

@@ -181,7 +181,7 @@ def relation(first: PixelBox, second: PixelBox) -> str:
     The rule by which PaintSkills scores relations.
     """
     dx, dy = _offset(first, second)
-    if abs(dx) >= abs(dy):
+    if abs(dx) > abs(dy):
         return "right of" if dx > 0 else "left of"
     return "below" if dy > 0 else "above"
 

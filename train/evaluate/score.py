@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from reco_core import Box
+from reco_core.score import box_iou
 from train.data.shapeskills import (
     COLOURS,
     GROUNDS,
@@ -115,12 +117,11 @@ def nearest_colours(image: Image.Image) -> np.ndarray:
     return np.square(pixels[:, :, None] - palette).sum(axis=-1).argmin(axis=-1)
 
 
-def box_iou(a: PixelBox, b: PixelBox) -> float:
-    """Intersection over union of two boxes (xyxy)."""
-    width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    union = box_area(a) + box_area(b) - width * height
-    return width * height / union if union else 0.0
+def pixel_iou(a: PixelBox, b: PixelBox) -> float:
+    """Intersection over union of two boxes in pixels."""
+    side = max(*a, *b)
+    one, other = (Box(*(corner / side for corner in box)) for box in (a, b))
+    return box_iou(one, other)
 
 
 def box_area(box: PixelBox) -> int:
@@ -142,7 +143,7 @@ def nearest_shape(silhouette: np.ndarray) -> str:
 def _score(found: Sequence[FoundThing], thing: Thing, leakage: float) -> RegionScore:
     iou, _, best = max(
         (
-            (box_iou(x.box, thing.pixels), -i, x)
+            (pixel_iou(x.box, thing.pixels), -i, x)
             for i, x in enumerate(found)
             if x.colour == thing.colour
         ),

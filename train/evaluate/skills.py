@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from train.data.shapeskills import Scene, Thing, relation
-from train.evaluate.score import FoundThing, box_iou
+from train.evaluate.score import FoundThing, pixel_iou
 
 
 def has_object(found: Sequence[FoundThing], scene: Scene) -> bool:
@@ -46,4 +46,4 @@ SKILL_RULES: Mapping[str, Callable[[Sequence[FoundThing], Scene], bool]] = {
 def _best(found: Sequence[FoundThing], thing: Thing) -> FoundThing | None:
     """The thing of the asked colour and shape that is nearest to the asked place."""
     same = [x for x in found if (x.colour, x.shape) == (thing.colour, thing.shape)]
-    return max(same, key=lambda x: box_iou(x.box, thing.pixels), default=None)
+    return max(same, key=lambda x: pixel_iou(x.box, thing.pixels), default=None)

@@ -79,7 +79,7 @@ def plot_tables(tables: Sequence[Table], path: Path) -> None:
     for axis, (table, column) in zip(axes, drawn, strict=False):
         values = [row[column] if isinstance(row[column], float) else 0.0 for row in table.rows]
         bars = axis.barh([str(row[0]) for row in table.rows], [100 * v for v in values])
-        labels = [_cell(row[column], table.columns[column]) for row in table.rows]
+        labels = [f"{x[column]:.1%}" if isinstance(x[column], float) else "-" for x in table.rows]
         axis.bar_label(bars, labels, padding=3)
         axis.invert_yaxis()
         axis.set(title=f"{table.title}: {table.columns[column]}", xlim=(0, 112))
@@ -116,9 +116,3 @@ def picture_sheet(
         frame.paste(drawn, ((cell - size[0]) // 2, (cell - size[1]) // 2))
         sheet.paste(frame, (i % columns * cell, i // columns * cell))
     return sheet
-
-
-def _cell(value: Any, column: str) -> str:
-    if isinstance(value, float):
-        return f"{value:.1%}" if column.endswith("%") else f"{value:.3f}"
-    return str(value)

@@ -136,12 +136,10 @@ def open_checkpoint(path: Path) -> Checkpoint:
         ValueError, FileNotFoundError: not a safetensors checkpoint.
     """
     _, metadata = read_checkpoint(path)
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
-        if digest is None:  # Python 3.10
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
+        while block := file.read(1 << 20):
+            digest.update(block)
     return Checkpoint(path, digest.hexdigest(), metadata)
 
 

@@ -11,10 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from reco_core import describe_checkpoint, read_checkpoint
+from reco_core import Box, Layout, Region, describe_checkpoint, read_checkpoint
 from train.__main__ import main
-from train.config import load_config
+from train.config import ModelConfig, load_config
+from train.evaluate.sample import token_ids
 from train.fit import fit
+from train.model import load_model
+from train.tokenizer import plain_tokenize
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,3 +81,20 @@ def test_a_mistake_is_one_line_that_quotes_it(
     said = capsys.readouterr().err
     assert message in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_a_model_of_positional_words_is_drawn_with_them(config_file, overrides, tmp_path):
+    words = ["model.num_bins=0", "model.positional_words=true"]
+    tensors, metadata = read_checkpoint(fit(load_config(config_file, [*overrides, *words])))
+    assert not describe_checkpoint(tensors, metadata).is_reco
+    model = load_model(tensors, metadata, ModelConfig(num_bins=0))
+    (left, right, plain) = token_ids(model, [layout_at(0.0), layout_at(0.6), Layout("a dog")])
+    told = plain_tokenize()("large square in the left, a dog")
+    start = len(plain_tokenize()("a dog"))
+    assert left[start : start + len(told)].tolist() == list(told)
+    assert not torch.equal(left, right) and not torch.equal(left, plain)
+
+
+def layout_at(x):
+    """A dog in a box with its left edge at x."""
+    return Layout("a dog", (Region("a dog", Box(x, 0.3, x + 0.4, 0.7)),))

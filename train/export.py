@@ -57,7 +57,7 @@ def output_metadata(
     """What the file says of itself; see reco_core/checkpoint.py."""
     metadata = base | {
         "steps": str(int(base.get("steps", 0)) + steps),
-        "data": ", ".join(map(_set_name, config.data.sets)),
+        "data": ", ".join(dict.fromkeys(map(_set_name, config.data.sets))),
         "unet_heads": str(model.unet.config.attention_head_dim),
         "text_heads": str(model.text_encoder.config.num_attention_heads),
         "image_size": str(config.image_size),

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageFilter
 from random_checkpoint import Size, random_state_dict
 
-from reco_core import write_checkpoint
+from reco_core import read_checkpoint, write_checkpoint
 from train.__main__ import main
 from train.data.shapeskills import render
 from train.evaluate.draw import Drawing, Studio, open_checkpoint
@@ -167,7 +167,7 @@ def test_the_report_has_every_picture_and_region(evaluate, tmp_path):
     assert all(picture["regions"] for picture in scores["pictures"])
     assert scores["figures"]["mixed"]["region_accuracy"] < 0.5, "random weights draw no shapes"
     assert (folder / "report.md").read_text() in said
-    for name in ("scores.png", "best.png", "worst.png"):
+    for name in ("scores.png", "best.png", "worst.png", "first.png"):
         with Image.open(folder / name) as image:
             assert len(image.convert("RGB").getcolors(1 << 24)) > 5
 
@@ -199,6 +199,18 @@ def test_one_picture_can_be_made_again_alone(evaluate, tmp_path):
     assert code == 0 and "count-0001.png" in said
     (alone,) = (tmp_path / "alone" / "pictures").iterdir()
     assert nearly_equal(alone, (tmp_path / "scores" / "pictures" / alone.name).read_bytes())
+
+
+def test_people_get_a_page_of_the_same_layouts_drawn_by_two(evaluate, checkpoint, tmp_path):
+    other = tmp_path / "other.safetensors"
+    tensors, metadata = read_checkpoint(checkpoint)
+    write_checkpoint(other, {key: tensor * 1.1 for key, tensor in tensors.items()}, metadata)
+    code, said, _ = evaluate(*QUICK, *FEW, "--people", other)
+    assert code == 0 and "people.html" in said
+    folder = tmp_path / "scores"
+    key = json.loads((folder / "people_key.json").read_text())
+    assert len(key["pairs"]) == 13 and other.name in (folder / "people_key.json").read_text()
+    assert other.name not in (folder / "people.html").read_text()
 
 
 def test_pictures_of_other_options_are_not_mixed(evaluate):

@@ -18,19 +18,20 @@ from train.evaluate.suite import Pictures, PictureScore, Result, Table
 RIGHT, WRONG = (40, 170, 60), (220, 40, 40)
 MARGIN = 4
 SHEET_PICTURES = 24
-"""Best and worst pictures on the contact sheet, of each."""
+"""Pictures on a sheet."""
 
 
 def write_report(
     result: Result, pictures: Pictures, about: Mapping[str, Any], folder: Path
 ) -> list[Path]:
-    """Write scores.json, report.md, scores.png, best.png and worst.png; returns their paths.
+    """Write scores.json, report.md, scores.png and sheets of pictures; returns their paths.
+
+    Sheets: best.png and worst.png by score, and first.png of the first ones, chosen by nobody.
 
     about: what was drawn and how, told at the top.
     """
     ranked = sorted(result.pictures, key=lambda one: -one.score)
-    best = ranked[:SHEET_PICTURES]
-    worst = ranked[::-1][:SHEET_PICTURES]
+    sheets = {"best.png": ranked, "worst.png": ranked[::-1], "first.png": result.pictures}
     everything = {
         **about,
         "figures": result.figures,
@@ -40,10 +41,11 @@ def write_report(
     writers: dict[str, Callable[[Path], object]] = {
         "scores.json": lambda path: path.write_text(text, encoding="utf-8"),
         "report.md": lambda path: path.write_text(markdown(result.tables, about), encoding="utf-8"),
-        "best.png": partial(score_sheet(best, pictures).save, format="PNG"),
-        "worst.png": partial(score_sheet(worst, pictures).save, format="PNG"),
         "scores.png": partial(plot_tables, result.tables[:2]),
     }
+    for name, scored in sheets.items():
+        sheet = score_sheet(scored[:SHEET_PICTURES], pictures)
+        writers[name] = partial(sheet.save, format="PNG")
     for name, write in writers.items():
         write_atomically(folder / name, write)
     return [folder / name for name in writers]

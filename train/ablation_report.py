@@ -15,7 +15,7 @@ from PIL import Image
 
 from reco_core import draw_layout
 from reco_core.atomic import write_atomically
-from train.ablation import Run, cpu_minutes
+from train.ablation import VARIANTS, Run, cpu_minutes
 from train.data.shapeskills import render
 from train.evaluate.markdown import to_markdown
 from train.evaluate.shapeskills import ShapeSkillsOptions, ShapeSkillsSuite
@@ -141,12 +141,12 @@ def plot_curves(runs: Sequence[Run], path: Path) -> None:
     figure = Figure(figsize=(12, 4))
     left, right = figure.subplots(1, 2)
     for one in runs:
-        label = one.variant.title + (f", seed {one.seed}" if one.seed else "")
         for axis, name in ((left, "loss"), (right, "gap")):
-            _curve(axis, one, name, label)
-    left.set(title="validation: error of the predicted noise", xlabel="step", yscale="log")
+            _curve(axis, one, name)
+    left.set(title="validation: error of the predicted noise", xlabel="step")
     right.set(title="validation: gap between foreign and right boxes", xlabel="step")
-    left.legend(fontsize=7)
+    for axis in (left, right):
+        axis.legend(fontsize=7)
     _save(figure, path)
 
 
@@ -169,12 +169,15 @@ def plot_grid(runs: Sequence[Run], path: Path) -> None:
     _save(figure, path)
 
 
-def _curve(axis: Axes, one: Run, name: str, label: str) -> None:
+def _curve(axis: Axes, one: Run, name: str) -> None:
+    label = one.variant.title + (f", seed {one.seed}" if one.seed else "")
     lines = (one.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
     entries = [entry for entry in map(json.loads, lines) if entry["group"] == "validation"]
     points = [(entry["step"], entry[name]) for entry in entries if name in entry]
     if points:
-        axis.plot(*zip(*points, strict=True), label=label)
+        steps, values = zip(*points, strict=True)
+        style = "--" if one.seed else "-"
+        axis.plot(steps, values, style, color=f"C{VARIANTS.index(one.variant)}", label=label)
 
 
 def _save(figure: Figure, path: Path) -> None:

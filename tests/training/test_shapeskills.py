@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 
 from reco_core import normalize_text
+from train.data.shape_boxes import SIDES, relation
 from train.data.shapeskills import (
     COLOURS,
     GROUNDS,
     HELD_OUT,
     SHAPES,
-    SIDES,
     SKILLS,
     Split,
     check_scenes,
     known_words,
-    relation,
     render,
     sample,
     swap_attributes,

@@ -16,6 +16,7 @@ from train.config import SetConfig
 from train.data import shapeskills
 from train.data.json_lines import parse_object
 from train.data.sample import Problem, Sample, SampleSet, SampleStream
+from train.data.shape_boxes import SIDES
 
 RegionTexts = Mapping[str, Mapping[int, str]]
 """Sample's key -> index of a region -> its text."""
@@ -83,7 +84,7 @@ class ShapeSkillsSet:
         size: int = 128,
         counts: tuple[int, ...] = shapeskills.COUNTS,
         skills: tuple[str, ...] = ("mixed",),
-        sides: tuple[float, float] = shapeskills.SIDES,
+        sides: tuple[float, float] = SIDES,
     ):
         if samples < 1:
             raise ValueError(f"samples = {samples}: say how many ShapeSkills pictures to draw")

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from reco_core import Box, Layout, Region
+from train.data.shape_boxes import RELATIONS, SIDES, PixelBox, draw_boxes, relation
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 40),
@@ -43,24 +44,10 @@ SKILLS = ("mixed", "object", "count", "colour", "spatial", "binding", "border")
 """Kinds of scenes. mixed: any things; object, colour: one thing; count: equal things; spatial: two
 different things, and the caption tells their relation; binding: two things of different colour and
 shape; border: any things, each touching an edge of the picture."""
-RELATIONS = ("left of", "right of", "above", "below")
-CLEAR = 2.0
-"""How many times farther along its axis a relation's things lie apart than across."""
-
-SIDES = (0.15, 0.60)
-"""Shortest and longest side of a box as fractions of the image."""
-
 MAX_COVER = 0.5
 """Share of the picture that the smallest boxes may cover; with more, drawing takes for ever."""
 
-GAP = 2
-"""Pixels of ground between two boxes, so that equal colours never touch."""
-
 SUPERSAMPLING = 4
-
-
-PixelBox = tuple[int, int, int, int]
-"""xyxy, integer pixel corners."""
 
 
 class Split(IntEnum):
@@ -152,7 +139,7 @@ def sample(
     skill = skills[index % len(skills)]
     own_stream = [] if skill == "mixed" else [SKILLS.index(skill)]
     rng = np.random.default_rng([seed, int(split), index, *own_stream])
-    boxes = _boxes(rng, skill, counts, size, sides)
+    boxes = draw_boxes(rng, skill, counts, size, sides)
     pairs = _pairs(rng, skill, len(boxes), split)
     things = tuple(Thing(*pair, box) for pair, box in zip(pairs, boxes, strict=True))
     scene = Scene(str(rng.choice(list(GROUNDS))), things, size)
@@ -173,17 +160,6 @@ def swap_attributes(drawn: Sample) -> Sample:
     regions = replace(first, box=second.box), replace(second, box=first.box)
     scene = replace(drawn.scene, things=things)
     return Sample(scene, replace(drawn.layout, regions=regions))
-
-
-def relation(first: PixelBox, second: PixelBox) -> str:
-    """How the first box lies to the second: along the axis on which centres are farther apart.
-
-    The rule by which PaintSkills scores relations.
-    """
-    dx, dy = _offset(first, second)
-    if abs(dx) > abs(dy):
-        return "right of" if dx > 0 else "left of"
-    return "below" if dy > 0 else "above"
 
 
 def render(scene: Scene) -> Image.Image:
@@ -275,76 +251,6 @@ def _pair(rng: np.random.Generator, held_out: bool) -> tuple[str, str]:
     while (pair := (str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES)))) in HELD_OUT:
         pass
     return pair
-
-
-def _boxes(
-    rng: np.random.Generator,
-    skill: str,
-    counts: tuple[int, ...],
-    size: int,
-    sides: tuple[float, float],
-) -> list[PixelBox]:
-    if skill in ("mixed", "count", "border"):
-        return _disjoint_boxes(rng, int(rng.choice(counts)), size, sides, skill == "border")
-    if skill in ("object", "colour"):
-        return _disjoint_boxes(rng, 1, size, sides)
-    boxes = _disjoint_boxes(rng, 2, size, sides)
-    while skill == "spatial" and not _is_clear(*boxes):
-        boxes = _disjoint_boxes(rng, 2, size, sides)
-    return boxes
-
-
-def _disjoint_boxes(
-    rng: np.random.Generator,
-    count: int,
-    size: int,
-    sides: tuple[float, float],
-    at_border: bool = False,
-) -> list[PixelBox]:
-    """Boxes with corners uniform over pixels; the whole set is drawn again when two overlap."""
-    while True:
-        boxes = [_box(rng, size, sides) for _ in range(count)]
-        if at_border:
-            boxes = [_to_border(box, size) for box in boxes]
-        if not any(_overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i]):
-            return boxes
-
-
-def _box(rng: np.random.Generator, size: int, sides: tuple[float, float]) -> PixelBox:
-    (x0, x1), (y0, y1) = _interval(rng, size, sides), _interval(rng, size, sides)
-    return x0, y0, x1, y1
-
-
-def _interval(rng: np.random.Generator, size: int, sides: tuple[float, float]) -> tuple[int, int]:
-    while True:
-        low, high = sorted(rng.integers(0, size, endpoint=True, size=2).tolist())
-        if sides[0] * size <= high - low <= sides[1] * size:
-            return low, high
-
-
-def _to_border(box: PixelBox, size: int) -> PixelBox:
-    """The box pushed to the nearest edge of the picture."""
-    x0, y0, x1, y1 = box
-    _, dx, dy = min(
-        (x0, -x0, 0), (size - x1, size - x1, 0), (y0, 0, -y0), (size - y1, 0, size - y1)
-    )
-    return x0 + dx, y0 + dy, x1 + dx, y1 + dy
-
-
-def _is_clear(first: PixelBox, second: PixelBox) -> bool:
-    shorter, longer = sorted(map(abs, _offset(first, second)))
-    return longer >= CLEAR * shorter
-
-
-def _offset(first: PixelBox, second: PixelBox) -> tuple[float, float]:
-    """From the centre of the second box to that of the first, in pixels."""
-    dx = (first[0] + first[2] - second[0] - second[2]) / 2
-    return dx, (first[1] + first[3] - second[1] - second[3]) / 2
-
-
-def _overlap(a: PixelBox, b: PixelBox) -> bool:
-    """Whether two boxes come closer than GAP."""
-    return a[0] < b[2] + GAP and b[0] < a[2] + GAP and a[1] < b[3] + GAP and b[1] < a[3] + GAP
 
 
 def _extent(pixels: PixelBox, scale: int = 1) -> tuple[int, int]:

@@ -16,11 +16,11 @@ from scipy import ndimage
 
 from reco_core import Box
 from reco_core.score import box_iou
+from train.data.shape_boxes import PixelBox
 from train.data.shapeskills import (
     COLOURS,
     GROUNDS,
     SHAPES,
-    PixelBox,
     Scene,
     Thing,
     silhouette_mask,

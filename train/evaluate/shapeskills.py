@@ -11,10 +11,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from train.data.shape_boxes import SIDES
 from train.data.shapeskills import (
     COUNTS,
     HELD_OUT,
-    SIDES,
     Sample,
     Scene,
     Split,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from train.data.shapeskills import Scene, Thing, relation
+from train.data.shape_boxes import relation
+from train.data.shapeskills import Scene, Thing
 from train.evaluate.score import FoundThing, pixel_iou
 
 

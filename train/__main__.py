@@ -1,4 +1,7 @@
-"""Command line of training: python -m train fit | evaluate | convert | data | memory | bench."""
+"""Command line of training and evaluation.
+
+python -m train fit | evaluate | tally | ablation | convert | data | memory | bench
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,11 @@ def main() -> int:
         return arguments.run(arguments)
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("train", "reco_core"):
+            raise
+        print(f'error: {error}: pip install ".[train,evaluate]"', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command continues", file=sys.stderr)

@@ -193,6 +193,15 @@ def nearly_equal(path, content):
     return np.abs(one - other).max() <= 2
 
 
+def test_a_missing_package_is_named_and_no_picture_is_lost(evaluate, monkeypatch, tmp_path):
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "matplotlib.figure", None)
+        code, _, said = evaluate(*QUICK, "--layouts", "2", "--parts", "mixed")
+    assert code == 2 and 'pip install ".[train,evaluate]"' in said
+    assert len(list((tmp_path / "scores" / "pictures").iterdir())) == 2
+    assert evaluate(*QUICK, "--layouts", "2", "--parts", "mixed")[0] == 0
+
+
 def test_one_picture_can_be_made_again_alone(evaluate, tmp_path):
     evaluate(*QUICK, *FEW)
     code, said, _ = evaluate(*QUICK, *FEW, "--only", "count-0001", output=tmp_path / "alone")

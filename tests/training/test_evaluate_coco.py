@@ -163,7 +163,7 @@ def test_every_measure_from_models_in_folders(files, models, tmp_path):
     )
     assert set(figures["categories"]) == set(COLOURS)
     assert "The detector lacks and AP leaves out: cat." in result.tables[0].note
-    assert all(isinstance(cell, int | float) for cell in result.tables[0].rows[0])
+    assert all(isinstance(cell, int | float) for cell in result.tables[0].rows[0][1:])
     for picture in result.pictures:
         assert 0 <= picture.score <= 1
         assert len(picture.regions) == len(picture.case.layout.regions)
@@ -173,6 +173,24 @@ def test_every_measure_from_models_in_folders(files, models, tmp_path):
     json.dumps([result.figures, [dict(r) for p in result.pictures for r in p.regions]])
 
 
+def test_real_pictures_are_a_row_of_their_own(files, models):
+    """A detector and CLIP say of them what they say of drawn pictures that are the same."""
+    suite = coco_suite(CocoOptions(**files, **models, real=True, device="cpu"))
+    result = suite.score(real_pictures(suite))
+    assert result.figures["real"] == {
+        name: result.figures[name]
+        for name in ("region_accuracy", "clip_score", "clip_cosine", "ap", "ap50", "ap75")
+    }
+    table = result.tables[0]
+    drawn, real = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert (drawn["of"], real["of"]) == ("drawn", "real")
+    assert drawn["CLIP cosine"] == real["CLIP cosine"]
+    assert drawn["FID"] is not None and real["FID"] is None
+    blank = suite.score(lambda case: Image.new("RGB", (SIZE, SIZE))).figures
+    assert blank["real"] == result.figures["real"]
+    assert blank["clip_cosine"] != result.figures["clip_cosine"]
+
+
 def test_the_command_draws_and_measures(files, models, tmp_path, monkeypatch, capsys):
     from train.__main__ import main
 
@@ -180,10 +198,12 @@ def test_the_command_draws_and_measures(files, models, tmp_path, monkeypatch, ca
     options |= {"suite": "coco", "checkpoint": save_checkpoint(tmp_path / "x.safetensors")}
     output = tmp_path / "scores"
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    monkeypatch.setattr("sys.argv", ["train", "evaluate", *words, "--output", str(output)])
+    monkeypatch.setattr(
+        "sys.argv", ["train", "evaluate", *words, "--real", "--output", str(output)]
+    )
     assert main() == 0, capsys.readouterr().err
     report = (output / "report.md").read_text()
-    assert "Region accuracy %" in report and "not measured" not in report
+    assert "Region accuracy %" in report and "| real |" in report and "not measured" not in report
     scores = json.loads((output / "scores.json").read_text())
     assert "scene_fid" in json.dumps(scores)
 

@@ -61,6 +61,7 @@ class CocoOptions:
     size: side of the square pictures. max_regions: of a layout, the largest.
     clip, detector: folders or hub ids of transformers models. inception: a file, see
         frechet.open_features. What is not named is not measured.
+    real: measure the real pictures too, which no checkpoint is expected to surpass.
     batch_size: pictures that are measured together. device: CUDA where there is some, else CPU.
     """
 
@@ -75,6 +76,7 @@ class CocoOptions:
     clip: str = ""
     detector: str = ""
     inception: str = ""
+    real: bool = False
     batch_size: int = 16
     device: str = ""
 
@@ -115,7 +117,7 @@ class Models:
 
 
 class CocoSuite:
-    """Layouts of COCO. truth: by name of the case."""
+    """Layouts of COCO. truth: by name of the case. real: measure the real pictures too."""
 
     name = "coco"
 
@@ -125,21 +127,34 @@ class CocoSuite:
         truth: Mapping[str, Truth],
         measures: Callable[[], Sequence[Measure]],
         batch_size: int = 16,
+        real: bool = False,
     ):
-        self.cases, self.truth = cases, truth
+        self.cases, self.truth, self.real = cases, truth, real
         self.measures, self.batch_size = measures, batch_size
 
     def score(self, pictures: Pictures) -> Result:
         """Score all cases; pictures are opened batch by batch."""
-        measures, scores = self.measures(), list[PictureScore]()
-        with tqdm(total=len(self.cases), desc="scoring", unit="pictures") as bar:
+        measures = self.measures()
+        scores = self._measure(measures, pictures, "scoring")
+        if not self.real:
+            return _result(measures, scores)
+        # Real pictures have no distance to themselves.
+        of_real = [x for x in self.measures() if not isinstance(x, FrechetMeasure)]
+        self._measure(of_real, lambda case: self.truth[case.name].open_real(), "real pictures")
+        return _result(measures, scores, of_real)
+
+    def _measure(
+        self, measures: Sequence[Measure], pictures: Pictures, what: str
+    ) -> list[PictureScore]:
+        scores: list[PictureScore] = []
+        with tqdm(total=len(self.cases), desc=what, unit="pictures") as bar:
             for cases in batches(self.cases, self.batch_size):
                 batch = [self._shown(case, pictures(case)) for case in cases]
                 for measure in measures:
                     measure.add(batch)
                 scores += [PictureScore(x.case, picture_score(x.regions), x.regions) for x in batch]
                 bar.update(len(batch))
-        return _result(measures, scores)
+        return scores
 
     def _shown(self, case: Case, picture: Image.Image) -> Shown:
         truth = self.truth[case.name]
@@ -169,7 +184,7 @@ def coco_suite(options: CocoOptions) -> CocoSuite:
         truth[names[place]] = Truth(seen, sample, view)
     measures = partial(open_models(options).measures, categories, options.batch_size)
     measures()  # a detector that does not fit is to be told before anything is drawn
-    return CocoSuite(cases, truth, measures, options.batch_size)
+    return CocoSuite(cases, truth, measures, options.batch_size, options.real)
 
 
 def open_models(options: CocoOptions) -> Models:
@@ -250,36 +265,48 @@ def _index(opened: FileSet) -> CocoIndex:
     return cast(CocoIndex, opened.index)
 
 
-def _result(measures: Sequence[Measure], scores: Sequence[PictureScore]) -> Result:
-    measured: dict[str, float] = {}
+def _result(
+    measures: Sequence[Measure],
+    scores: Sequence[PictureScore],
+    of_real: Sequence[Measure] | None = None,
+) -> Result:
+    """of_real: what measured the real pictures, if they were."""
     categories: dict[str, dict[str, float]] = defaultdict(dict)
     often = Counter(record["class"] for score in scores for record in score.regions)
     for name, count in often.items():
         if name is not None:
             categories[name]["regions"] = count
     for measure in measures:
-        measured |= measure.figures()
         for name, figures in measure.by_category().items():
             categories[name] |= figures
     counts = {"pictures": len(scores), "regions": sum(len(score.regions) for score in scores)}
-    tables = [_paper_table(counts, measured, measures), _category_table(categories)]
-    return Result({**counts, **measured, "categories": dict(categories)}, tables, scores)
+    measured = _figures(measures)
+    result: dict[str, Any] = {**counts, **measured, "categories": dict(categories)}
+    rows = [["drawn", *counts.values(), *_cells(measured, measures)]]
+    if of_real is not None:
+        result["real"] = _figures(of_real)
+        rows.append(["real", *counts.values(), *(result["real"].get(name) for name in COLUMNS)])
+    headings = ["of", *counts, *(heading for heading, _ in COLUMNS.values())]
+    note = " ".join(note for measure in measures for note in measure.notes())
+    tables = [Table("COCO", headings, rows, note), _category_table(categories)]
+    return Result(result, tables, scores)
 
 
-def _paper_table(
-    counts: Mapping[str, int], measured: Mapping[str, float], measures: Sequence[Measure]
-) -> Table:
+def _figures(measures: Sequence[Measure]) -> dict[str, float]:
+    return {name: figure for measure in measures for name, figure in measure.figures().items()}
+
+
+def _cells(measured: Mapping[str, float], measures: Sequence[Measure]) -> list[float | str]:
+    """A cell for each of COLUMNS: the figure, or why there is none."""
     tried = {name for measure in measures for name in measure.names}
 
-    def cell(name: str, option: str) -> Any:
-        if name in measured:
-            return measured[name]
+    def why_not(name: str, option: str) -> str:
         return f"not measured: {'too few' if name in tried else f'give {option}'}"
 
-    headings = [heading for heading, _ in COLUMNS.values()]
-    row = [*counts.values(), *(cell(name, option) for name, (_, option) in COLUMNS.items())]
-    note = " ".join(note for measure in measures for note in measure.notes())
-    return Table("COCO", [*counts, *headings], [row], note)
+    return [
+        measured[name] if name in measured else why_not(name, option)
+        for name, (_, option) in COLUMNS.items()
+    ]
 
 
 def _category_table(categories: Mapping[str, dict[str, float]]) -> Table:

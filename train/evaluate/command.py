@@ -140,6 +140,7 @@ SUITE_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("clip", {}, "coco: CLIP model, folder or hub id"),
     ("detector", {}, "coco, paintskills: object detector of transformers, folder or hub id"),
     ("inception", {}, "coco: file of Inception weights, for FID and SceneFID"),
+    ("real", {"action": "store_const", "const": True}, "coco: measure the real pictures too"),
 )
 
 

@@ -64,10 +64,7 @@ def start_as_thumbnail(model: AutoencoderTiny, spread: float = 0.35) -> None:
     Residual branches start at zero, so training begins with a blocky picture and only sharpens it.
     spread: standard deviation of colours in [0, 1].
     """
-    for block in model.modules():
-        if isinstance(block, AutoencoderTinyBlock):
-            nn.init.zeros_(block.conv[-1].weight)
-            nn.init.zeros_(block.conv[-1].bias)
+    _pass_on(model)
     for part in (model.encoder, model.decoder):
         for conv in part.layers:
             if isinstance(conv, nn.Conv2d):
@@ -77,6 +74,14 @@ def start_as_thumbnail(model: AutoencoderTiny, spread: float = 0.35) -> None:
     encode.bias[:3] = -0.5 / spread
     decode.weight[:3] *= spread
     decode.bias[:3] = 0.5
+
+
+def _pass_on(model: AutoencoderTiny) -> None:
+    """Set every block's residual branch to zero."""
+    for block in model.modules():
+        if isinstance(block, AutoencoderTinyBlock):
+            nn.init.zeros_(block.conv[-1].weight)
+            nn.init.zeros_(block.conv[-1].bias)
 
 
 def _pass_colours(conv: nn.Conv2d) -> None:
@@ -94,9 +99,9 @@ def autoencoder_loss(model: AutoencoderTiny, images: Tensor, config: Autoencoder
 
     images: (B, 3, H, W) in [-1, 1].
     """
-    latents = model.encoder(images)
+    latents = model.encoder(images).float()
     noisy = latents + config.latent_noise * torch.randn_like(latents)
-    decoded = model.decoder(noisy)
+    decoded = model.decoder(noisy).float()
     error = F.l1_loss(decoded, images) + F.mse_loss(decoded, images)
     edges = sum(F.l1_loss(decoded.diff(dim=d), images.diff(dim=d)) for d in (-1, -2))
     return error + config.edge_weight * edges + config.moment_weight * _moment_error(latents)
@@ -126,15 +131,47 @@ def narrow_autoencoder(stock: AutoencoderTiny) -> AutoencoderTiny:
 
     A TAESD that was not widened comes back as it is.
     """
-    first = stock.encoder.layers[0].weight.flatten(1).any(dim=1)  # which channels are in use
-    slim = build_autoencoder(
-        int(first.sum()), _used_blocks(stock.encoder), _used_blocks(stock.decoder)
-    )
+    slim = build_autoencoder(*_used_size(stock))
     for ours, theirs in ((slim.encoder, stock.encoder), (slim.decoder, stock.decoder)):
         for small, large in _matching_layers(ours, theirs):
             _copy_from_corner(small, large)
     again, wanted = widen_autoencoder(slim).state_dict(), stock.state_dict()
     return slim if all(torch.equal(again[key], wanted[key]) for key in wanted) else stock
+
+
+def grow_autoencoder(
+    small: AutoencoderTiny,
+    width: int,
+    encoder_blocks: tuple[int, ...],
+    decoder_blocks: tuple[int, ...],
+) -> AutoencoderTiny:
+    """A larger autoencoder that makes the same latents and pictures, and has more to learn with.
+
+    Old channels do not listen to new ones yet, and new blocks pass their input on.
+
+    Raises:
+        ValueError: a size is below the small one's.
+    """
+    own_width, encoder, decoder = _used_size(widen_autoencoder(small))
+    own, new = (own_width, *encoder, *decoder), (width, *encoder_blocks, *decoder_blocks)
+    if any(ours > theirs for ours, theirs in zip(own, new, strict=True)):
+        raise ValueError(
+            f"autoencoder.width = {width} with encoder_blocks {list(encoder_blocks)} and "
+            f"decoder_blocks {list(decoder_blocks)} is smaller than the base's: {own_width} with "
+            f"{list(encoder)} and {list(decoder)}"
+        )
+    large = build_autoencoder(width, encoder_blocks, decoder_blocks)
+    _pass_on(large)
+    for ours, theirs in ((small.encoder, large.encoder), (small.decoder, large.decoder)):
+        for old, new in _matching_layers(ours, theirs):
+            _copy_into_corner(old, new, ignoring_others=True)
+    return large
+
+
+def _used_size(stock: AutoencoderTiny) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Width and blocks per level that are in use: build_autoencoder's arguments."""
+    channels = stock.encoder.layers[0].weight.flatten(1).any(dim=1)
+    return int(channels.sum()), _used_blocks(stock.encoder), _used_blocks(stock.decoder)
 
 
 def _used_blocks(part: EncoderTiny | DecoderTiny) -> tuple[int, ...]:
@@ -160,9 +197,12 @@ def _matching_layers(
 
 
 @torch.no_grad()
-def _copy_into_corner(small: nn.Module, large: nn.Module) -> None:
+def _copy_into_corner(small: nn.Module, large: nn.Module, ignoring_others: bool = False) -> None:
+    """ignoring_others: the small one's outputs do not read inputs that it does not have."""
     targets = dict(large.named_parameters())
     for name, source in small.named_parameters():
+        if ignoring_others:
+            targets[name][: len(source)] = 0.0
         targets[name][tuple(slice(side) for side in source.shape)] = source
 
 

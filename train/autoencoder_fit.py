@@ -16,11 +16,14 @@ from train.atomic import save_atomically
 from train.autoencoder import (
     autoencoder_loss,
     build_autoencoder,
+    grow_autoencoder,
     start_as_thumbnail,
 )
 from train.config import AutoencoderConfig
+from train.convert import read_any
 from train.data.picture import to_tensor
-from train.data.shapeskills import render, sample
+from train.data.shapeskills import Scene, render, sample
+from train.latents import load_codec
 
 SAVE_EVERY = 200
 
@@ -35,9 +38,7 @@ def fit_autoencoder(config: AutoencoderConfig, image_size: int, seed: int, folde
     if finished.exists():
         return finished
     torch.manual_seed(seed)
-    model = build_autoencoder(config.width, config.encoder_blocks, config.decoder_blocks)
-    start_as_thumbnail(model)
-    model = model.to(memory_format=torch.channels_last)
+    model = start_autoencoder(config).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, config.steps, pct_start=0.05
@@ -65,6 +66,26 @@ def fit_autoencoder(config: AutoencoderConfig, image_size: int, seed: int, folde
     return finished
 
 
+def start_autoencoder(config: AutoencoderConfig) -> AutoencoderTiny:
+    """What training begins with: a new autoencoder, or the base's, grown.
+
+    Raises:
+        ValueError: the base's is larger, or Stable Diffusion's.
+    """
+    size = config.width, config.encoder_blocks, config.decoder_blocks
+    if not config.base:
+        model = build_autoencoder(*size)
+        start_as_thumbnail(model)
+        return model
+    small = load_codec(read_any(Path(config.base))[0]).autoencoder
+    if not isinstance(small, AutoencoderTiny):
+        raise ValueError(
+            f"autoencoder.base = {config.base!r} has Stable Diffusion's autoencoder: only a small "
+            "one (TAESD) can be trained"
+        )
+    return grow_autoencoder(small, *size)
+
+
 def load_autoencoder(config: AutoencoderConfig, path: Path) -> AutoencoderTiny:
     """The slim autoencoder with weights written by fit_autoencoder, in evaluation mode."""
     model = build_autoencoder(config.width, config.encoder_blocks, config.decoder_blocks)
@@ -90,14 +111,27 @@ def _restore(parts: dict[str, Any], path: Path) -> int:
 
 
 def _crops(step: int, config: AutoencoderConfig, image_size: int, seed: int) -> Tensor:
-    """(B, 3, crop, crop) pieces around one thing each: edges, not ground, need learning."""
+    """(B, 3, crop, crop) pieces around narrow gaps and edges: they, not ground, need learning."""
     rng = np.random.default_rng([seed, step])
     first, crops = step * config.batch_size, []
     for index in range(first, first + config.batch_size):
-        scene = sample(index, seed, size=image_size).scene
-        x0, y0, x1, y1 = scene.things[0].pixels
-        middle = np.array([y0 + y1, x0 + x1]) // 2 + rng.integers(-16, 16, endpoint=True, size=2)
-        top, left = np.clip(middle - config.crop // 2, 0, image_size - config.crop)
+        scene = sample(index, seed, size=image_size, skills=("mixed", "count")).scene
+        middle = _focus(scene) + rng.integers(-16, 16, endpoint=True, size=2)
+        left, top = np.clip(middle - config.crop // 2, 0, image_size - config.crop)
         image = to_tensor(render(scene))
         crops.append(image[:, top : top + config.crop, left : left + config.crop])
     return torch.stack(crops).contiguous(memory_format=torch.channels_last)
+
+
+def _focus(scene: Scene) -> np.ndarray:
+    """(x, y) of the middle between the two nearest things, or of the only one."""
+    corners = np.array([thing.pixels for thing in scene.things])
+    low, high = corners[:, None, :2], corners[:, None, 2:]
+    # Of every pair, the span between them along each axis, or that which they share.
+    start = np.maximum(low, low.swapaxes(0, 1))
+    stop = np.minimum(high, high.swapaxes(0, 1))
+    distance = np.square((start - stop).clip(min=0)).sum(axis=2)
+    if len(corners) > 1:
+        np.fill_diagonal(distance, distance.max() + 1)
+    one, other = np.unravel_index(distance.argmin(), distance.shape)
+    return (start[one, other] + stop[one, other]) // 2

@@ -90,6 +90,9 @@ class DataConfig:
 class AutoencoderConfig:
     """The small autoencoder of a model from scratch, and its training."""
 
+    base: str = ""
+    """Checkpoint whose small autoencoder goes on learning, grown to the sizes below; `model.base`
+    then learns its new latents. Empty starts a new one, if there is no `model.base`."""
     width: int = 32
     """Channels everywhere; at most 64."""
     encoder_blocks: tuple[int, ...] = (0, 0, 2, 3)

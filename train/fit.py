@@ -29,7 +29,7 @@ from train.data.text_cache import cache_text
 from train.data.training_data import check_data_options, open_training_data
 from train.export import check_output, export
 from train.grounding import record_cross_attention
-from train.latents import TinyCodec, load_codec
+from train.latents import LatentCodec, TinyCodec, load_codec
 from train.memory import peak_memory
 from train.model import TextToImage, load_model, new_model, with_autoencoder
 from train.optimizer import (
@@ -133,21 +133,24 @@ def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None
 
 def start_model(config: FitConfig, accelerator: Accelerator) -> tuple[TextToImage, dict[str, str]]:
     """The model to train, from a checkpoint or new with its autoencoder; the base's metadata."""
-    if config.model.base:
-        tensors, metadata = read_any(Path(config.model.base))
-        if config.model.autoencoder:
-            others = read_any(Path(config.model.autoencoder))[0]
-            tensors = with_autoencoder(tensors, others)
-        return load_model(tensors, metadata, config.model), metadata
+    if not config.model.base:
+        return new_model(config.model, start_codec(config, accelerator), config.seed), {}
+    tensors, metadata = read_any(Path(config.model.base))
+    if config.model.autoencoder or config.autoencoder.base:
+        codec = start_codec(config, accelerator)
+        tensors = with_autoencoder(tensors, codec.single_file())
+    return load_model(tensors, metadata, config.model), metadata
+
+
+def start_codec(config: FitConfig, accelerator: Accelerator) -> LatentCodec:
+    """The autoencoder of `model.autoencoder`, or the small one, trained first."""
     if config.model.autoencoder:
-        codec = load_codec(read_any(Path(config.model.autoencoder))[0])
-        return new_model(config.model, codec, config.seed), {}
-    with accelerator.main_process_first():
+        return load_codec(read_any(Path(config.model.autoencoder))[0])
+    with accelerator.main_process_first(), accelerator.autocast():
         weights = fit_autoencoder(
             config.autoencoder, config.image_size, config.seed, Path(config.folder)
         )
-    codec = TinyCodec(load_autoencoder(config.autoencoder, weights))
-    return new_model(config.model, codec, config.seed), {}
+    return TinyCodec(load_autoencoder(config.autoencoder, weights))
 
 
 def start_average(

@@ -18,6 +18,7 @@ from reco_core.adapter import read_adapter
 from train.config import FitConfig, SetConfig, load_config
 from train.fit import fit
 
+EMBEDDED = "models/reco-shapes.safetensors"
 PLAIN = Size(
     channel_mult=(1, 2, 4, 4), res_blocks=2, attention_levels=3, max_length=77, num_bins=0, vae="kl"
 )
@@ -75,7 +76,13 @@ def brief(config: FitConfig, base, coco, folder) -> FitConfig:
         image_size=64,
         save_every=1,
         data=put(config.data, workers=0, sets=tuple(small(s, coco) for s in config.data.sets)),
-        autoencoder=put(config.autoencoder, steps=2, encoder_steps=1, batch_size=2),
+        autoencoder=put(
+            config.autoencoder,
+            base=EMBEDDED if config.autoencoder.base else "",
+            steps=2,
+            encoder_steps=1,
+            batch_size=2,
+        ),
         model=put(config.model, base=str(base)) if is_absent else config.model,
         optimizer=optimizer,
         sample=put(config.sample, every=2, layouts=1, steps=2),

@@ -16,6 +16,7 @@ from train.__main__ import main
 from train.config import ModelConfig, load_config
 from train.evaluate.sample import token_ids
 from train.fit import fit
+from train.keys import TAESD_ENCODER
 from train.model import load_model
 from train.tokenizer import plain_tokenize
 
@@ -60,6 +61,17 @@ def test_a_checkpoint_is_trained_further(config_file, overrides, tiny_config, tm
     assert not any("first_stage_model" in key for key in changed)
 
 
+def test_a_base_takes_a_grown_autoencoder(config_file, overrides, tiny_config, tmp_path):
+    base = fit(tiny_config)
+    words = [w.replace("/run", "/more") for w in overrides]
+    width = 2 * tiny_config.autoencoder.width
+    words += [f'model.base="{base.as_posix()}"', f'autoencoder.base="{base.as_posix()}"']
+    tensors = read_checkpoint(fit(load_config(config_file, [*words, f"autoencoder.width={width}"])))
+    key = f"{TAESD_ENCODER}0.weight"
+    used = [int(x[key].flatten(1).any(dim=1).sum()) for x in (read_checkpoint(base)[0], tensors[0])]
+    assert used == [tiny_config.autoencoder.width, width]
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
@@ -70,6 +82,7 @@ def test_a_checkpoint_is_trained_further(config_file, overrides, tiny_config, tm
         ("model.rows=sideways", "'sideways'"),
         ("optimizer.steps", "section.option=value"),
         ("model.base=/nowhere/base.safetensors", "base.safetensors"),
+        ("autoencoder.base=/nowhere/base.safetensors", "base.safetensors"),
     ],
 )
 def test_a_mistake_is_one_line_that_quotes_it(

@@ -9,6 +9,7 @@ from diffusers import UNet2DConditionModel
 from reco_core import describe_checkpoint, extend_checkpoint
 from train.autoencoder import (
     build_autoencoder,
+    grow_autoencoder,
     narrow_autoencoder,
     widen_autoencoder,
 )
@@ -26,6 +27,14 @@ METADATA = {"unet_heads": "2", "text_heads": "2"}
 @pytest.fixture(scope="module")
 def model():
     return new_model(SMALL, TinyCodec(build_autoencoder(8, (0, 0, 1, 1), (1, 1, 0, 0))), seed=0)
+
+
+@torch.no_grad()
+def random_weights(model):
+    """The model, with no weight left at zero."""
+    for parameter in model.parameters():
+        parameter.normal_(0, 0.1)
+    return model
 
 
 def test_every_key_of_a_full_size_unet_has_one_name_in_the_single_file():
@@ -77,10 +86,8 @@ def test_a_plain_checkpoint_is_extended_before_training(model):
 @pytest.mark.parametrize("width", [8, AutoencoderConfig.width])
 def test_widening_an_autoencoder_changes_no_picture(width):
     config = AutoencoderConfig()
-    slim = build_autoencoder(width, config.encoder_blocks, config.decoder_blocks)
+    slim = random_weights(build_autoencoder(width, config.encoder_blocks, config.decoder_blocks))
     with torch.no_grad():
-        for parameter in slim.parameters():
-            parameter.normal_(0, 0.1)
         stock = widen_autoencoder(slim)
         images = torch.rand(2, 3, 32, 32) * 2 - 1
         latents = slim.encoder(images)
@@ -104,3 +111,25 @@ def test_a_stock_autoencoder_is_not_narrowed():
     stock = build_autoencoder()
     ours, theirs = narrow_autoencoder(stock).state_dict(), stock.state_dict()
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_grown_autoencoder_begins_as_the_small_one_and_learns_with_all_of_it():
+    small = random_weights(build_autoencoder(8, (0, 0, 1, 1), (1, 1, 0, 0)))
+    large = grow_autoencoder(small, 16, (0, 1, 1, 2), (2, 1, 1, 0))
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        latents = small.encoder(images)
+        torch.testing.assert_close(large.encoder(images), latents)
+        torch.testing.assert_close(large.decoder(latents), small.decoder(latents))
+    optimizer = torch.optim.SGD(large.parameters(), 1e-3)
+    large.decoder(large.encoder(images)).square().mean().backward()
+    optimizer.step()
+    for part in (large.encoder, large.decoder):
+        assert part.layers[-1].weight[:, 8:].any(), "old outputs do not learn from new channels"
+
+
+def test_an_autoencoder_does_not_grow_smaller():
+    small = random_weights(build_autoencoder(8, (0, 0, 1, 1), (1, 1, 0, 0)))
+    for size in ((4, (0, 0, 1, 1), (1, 1, 0, 0)), (8, (0, 0, 1, 0), (3, 3, 3, 1))):
+        with pytest.raises(ValueError, match=r"smaller than the base's: 8 with \[0, 0, 1, 1\]"):
+            grow_autoencoder(small, *size)

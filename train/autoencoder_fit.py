@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,18 @@ from train.latents import load_codec
 SAVE_EVERY = 200
 
 
-def fit_autoencoder(config: AutoencoderConfig, image_size: int, seed: int, folder: Path) -> Path:
+def fit_autoencoder(
+    config: AutoencoderConfig,
+    image_size: int,
+    seed: int,
+    folder: Path,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> Path:
     """Train the slim autoencoder, or finish a training that was stopped; returns its weights' path.
 
     Writes autoencoder.safetensors when done; until then autoencoder_state.pt holds what a resumed
-    run needs. Pictures come from ShapeSkills' training split.
+    run needs. Pictures come from ShapeSkills' training split. autocast: entered anew for every
+    step, since within one such context torch keeps the weights it has cast.
     """
     finished, unfinished = folder / "autoencoder.safetensors", folder / "autoencoder_state.pt"
     if finished.exists():
@@ -50,7 +59,8 @@ def fit_autoencoder(config: AutoencoderConfig, image_size: int, seed: int, folde
     for step in bar:
         model.encoder.requires_grad_(step < config.encoder_steps)
         images = _crops(step, config, image_size, seed)
-        loss = autoencoder_loss(model, images, config)
+        with autocast():
+            loss = autoencoder_loss(model, images, config)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

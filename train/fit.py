@@ -146,9 +146,13 @@ def start_codec(config: FitConfig, accelerator: Accelerator) -> LatentCodec:
     """The autoencoder of `model.autoencoder`, or the small one, trained first."""
     if config.model.autoencoder:
         return load_codec(read_any(Path(config.model.autoencoder))[0])
-    with accelerator.main_process_first(), accelerator.autocast():
+    with accelerator.main_process_first():
         weights = fit_autoencoder(
-            config.autoencoder, config.image_size, config.seed, Path(config.folder)
+            config.autoencoder,
+            config.image_size,
+            config.seed,
+            Path(config.folder),
+            accelerator.autocast,
         )
     return TinyCodec(load_autoencoder(config.autoencoder, weights))
 

@@ -28,7 +28,7 @@ def export(
         return path
     dtype = DTYPES[config.output_precision]
     tensors = {
-        # The autoencoder of a base is not trained and stays as it was read.
+        # Beside a base, the autoencoder keeps the precision in which it was read or trained.
         key: tensor if config.model.base and key.startswith(VAE_PREFIX) else tensor.to(dtype)
         for key, tensor in single_file(model).items()
     }

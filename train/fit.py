@@ -143,7 +143,16 @@ def start_model(config: FitConfig, accelerator: Accelerator) -> tuple[TextToImag
 
 
 def start_codec(config: FitConfig, accelerator: Accelerator) -> LatentCodec:
-    """The autoencoder of `model.autoencoder`, or the small one, trained first."""
+    """The autoencoder of `model.autoencoder`, or the small one, trained first.
+
+    Raises:
+        ValueError: both are asked for, or the base has none that can be trained.
+    """
+    if config.model.autoencoder and config.autoencoder.base:
+        raise ValueError(
+            f"model.autoencoder = {config.model.autoencoder!r} is taken as it is, and "
+            f"autoencoder.base = {config.autoencoder.base!r} is trained: give one of them"
+        )
     if config.model.autoencoder:
         return load_codec(read_any(Path(config.model.autoencoder))[0])
     with accelerator.main_process_first():

@@ -72,6 +72,12 @@ def test_a_base_takes_a_grown_autoencoder(config_file, overrides, tiny_config, t
     assert used == [tiny_config.autoencoder.width, width]
 
 
+def test_an_autoencoder_to_take_and_one_to_train_are_too_many(config_file, overrides):
+    words = ["model.autoencoder=taken.safetensors", "autoencoder.base=trained.safetensors"]
+    with pytest.raises(ValueError, match=r"taken\.safetensors.*trained\.safetensors"):
+        fit(load_config(config_file, [*overrides, *words]))
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [

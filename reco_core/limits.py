@@ -1,0 +1,11 @@
+"""How much of anything a person or a file may hand in; checked where it enters, before any work.
+
+All are far above what a text encoder can read (1,232 tokens in the largest checkpoint published).
+"""
+
+MAX_TEXT = 20_000
+"""Characters of a caption or of a region's text."""
+MAX_REGIONS = 4_000
+"""Regions of a layout, and boxes of a list."""
+MAX_DOCUMENT = 4_000_000
+"""Characters of a layout, prompt or JSON that is pasted, queued or sent to a route."""

@@ -38,6 +38,7 @@ from .position_rows import ordered_rows, random_rows
 from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabulary
 from .positional_words import in_words, positional_words
 from .prompt import format_prompt, normalize_text, parse_prompt
+from .remarks import Reading, Remark
 from .sequence import TokenSequence, build_sequence, fit_layout
 
 __all__ = [
@@ -53,7 +54,9 @@ __all__ = [
     "CheckpointInfo",
     "Layout",
     "PositionVocabulary",
+    "Reading",
     "Region",
+    "Remark",
     "TokenSequence",
     "build_sequence",
     "describe_checkpoint",

@@ -40,6 +40,7 @@ from .positional_words import in_words, positional_words
 from .prompt import format_prompt, normalize_text, parse_prompt
 from .remarks import Reading, Remark
 from .sequence import TokenSequence, build_sequence, fit_layout
+from .trainable import check_trainable
 
 __all__ = [
     "BOS_ID",
@@ -59,6 +60,7 @@ __all__ = [
     "Remark",
     "TokenSequence",
     "build_sequence",
+    "check_trainable",
     "describe_checkpoint",
     "draw_layout",
     "extend_checkpoint",

@@ -69,8 +69,7 @@ def read_prompt(
         *_embedding_remarks(layout, tokenized),
         *_word_remarks(whole, tokenizer),
     ]
-    size_remark = getattr(info, "size_remark", None)  # TEMPORARY
-    if size_remark and is_sized and (remark := size_remark(layout.width, layout.height)):
+    if is_sized and (remark := info.size_remark(layout.width, layout.height)):
         remarks.append(remark)
     dropped = {index: layout.regions[index].text for index in left_out}
     return Account(layout, fitted, sequence, whole, dropped, tuple(remarks))

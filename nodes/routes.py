@@ -67,7 +67,7 @@ def count(layout: dict, checkpoint: str | None = None) -> dict:
         "regions": [_length(span) for span in account.whole.region_spans],
         "overflow": list(account.dropped) if checkpoint else [],
         "remarks": [remark.to_data() for remark in account.remarks],
-        "size": getattr(tokenizer.info, "trained_size", lambda: None)() if checkpoint else None,
+        "size": tokenizer.info.trained_size() if checkpoint else None,
     }
 
 

@@ -94,6 +94,16 @@ def report(path: str, layout: str, overflow: str = "error") -> dict:
     return {"shape": list(encoded.conditioning[0][0].shape), "report": encoded.report}
 
 
+def encoded(path: str, text: str, embeddings: str, overflow: str = "error") -> dict:
+    """What is said of a text of a 128 x 128 picture: {"remarks", "report"}, or {"error"}."""
+    clip = load(path, embeddings)[1]
+    try:
+        result = text_encode.encode_prompt(clip, text, overflow, (128, 128))
+    except ValueError as error:
+        return {"error": str(error)}
+    return {"remarks": [remark.to_data() for remark in result.remarks], "report": result.report}
+
+
 def stock_clip_error() -> str:
     """What the encoder says to a CLIP that did not come from a ReCo checkpoint."""
     clip = comfy.sd.CLIP(no_init=True)

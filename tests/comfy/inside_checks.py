@@ -15,6 +15,7 @@ import comfy.sd
 import comfy.utils
 import server as _server  # noqa: F401  (ComfyUI has it loaded before it loads custom nodes)
 import torch
+from aiohttp import web
 from inside import load_pack
 
 import nodes as comfyui_nodes
@@ -102,6 +103,19 @@ def encoded(path: str, text: str, embeddings: str, overflow: str = "error") -> d
     except ValueError as error:
         return {"error": str(error)}
     return {"remarks": [remark.to_data() for remark in result.remarks], "report": result.report}
+
+
+def remarks(layout: str) -> list[dict]:
+    """What is said of a layout by itself."""
+    reading = PACK.nodes.remarks.Reading(Layout.from_json(layout))
+    return [remark.to_data() for remark in PACK.nodes.remarks.all_remarks(reading)]
+
+
+def routes() -> list[str]:
+    """The addresses that the pack adds to ComfyUI's."""
+    table = web.RouteTableDef()
+    PACK.nodes.routes.add_routes(table)
+    return [route.path for route in table]
 
 
 def stock_clip_error() -> str:

@@ -10,7 +10,7 @@ import reprlib
 from numbers import Integral, Real
 from typing import Any
 
-from .limits import MAX_DOCUMENT, MAX_NESTING, MAX_SIDE, MAX_TEXT
+from .limits import MAX_DOCUMENT, MAX_SIDE, MAX_TEXT
 
 _MAX_DIGITS = 1_000  # of a whole number; reading more takes a time that grows with their square
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -47,11 +47,6 @@ def check_text(name: str, text: Any) -> None:
         raise ValueError(
             f"{name} {quote(text)} has half a character, {half.group()!r}, at place "
             f"{half.start() + 1}: take it out"
-        )
-    if text.count("(") > MAX_NESTING and _depth(text) > MAX_NESTING:
-        raise ValueError(
-            f"{name} {quote(text)} opens {_depth(text)} parentheses inside each other: at most "
-            f"{MAX_NESTING}; a prompt weight is written (words:1.3), a plain parenthesis \\("
         )
 
 
@@ -116,15 +111,6 @@ _SHORT = _Short()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
 _SHORT.maxlevel = 4
-
-
-def _depth(text: str) -> int:
-    """How many parentheses are open at once, at most; escaped ones are words."""
-    depth = deepest = 0
-    for found in re.finditer(r"\\[()]|([()])", text):
-        depth += {"(": 1, ")": -1}.get(found[1], 0)
-        deepest = max(deepest, depth)
-    return deepest
 
 
 def _whole(digits: str) -> int:

@@ -7,8 +7,6 @@ MAX_TEXT = 20_000
 """Characters of a caption or of a region's text."""
 MAX_WORDS = 100_000
 """Characters of all texts of a layout together."""
-MAX_NESTING = 50
-"""Parentheses inside each other in a text: ComfyUI reads the prompt weights in them recursively."""
 MAX_REGIONS = 4_000
 """Regions of a layout, and boxes of a list."""
 MAX_SIDE = 65_536

@@ -94,8 +94,8 @@ class _Short(reprlib.Repr):
 
     def repr_int(self, x: int, level: int) -> str:
         # Writing out thousands of digits takes long, and Python refuses it.
-        digits = int(x.bit_length() * math.log10(2)) + 1
-        return repr(x) if digits <= self.maxlong else f"<a number of {digits:,} digits>"
+        digits = int((x.bit_length() - 1) * math.log10(2)) + 1
+        return repr(x) if digits <= self.maxlong else f"<a number of about {digits:,} digits>"
 
     def repr_dict(self, x: dict, level: int) -> str:
         if level <= 0:

@@ -20,7 +20,9 @@ PromptForm = Literal["authors", "diffusers"]
 
 _THOUSANDTHS = 1000
 _START, _END = "<|startoftext|>", "<|endoftext|>"
-_POSITION = re.compile(r"<(bin)?([-+]?[0-9]+(?:\.[0-9]+)?)>")
+_NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?)"
+_POSITION = re.compile(rf"<(bin)?{_NUMBER}>")
+_THOUSANDTH, _BIN = re.compile(f"<{_NUMBER}>"), re.compile(f"<bin{_NUMBER}>")
 # With the one space on either side that separates it from the texts.
 _POSITION_RUN = re.compile(rf" ?{_POSITION.pattern}(?:\s*{_POSITION.pattern})* ?")
 _RESERVED = re.compile(rf"{_POSITION.pattern}|{re.escape(_START)}|{re.escape(_END)}")
@@ -53,7 +55,7 @@ def parse_prompt(
     check_length("the prompt", text, MAX_DOCUMENT)
     runs = list(_POSITION_RUN.finditer(text))
     check_count(len(runs))
-    _check_one_form(runs)
+    _check_one_form(text)
     ends = [run.start() for run in runs[1:]] + [len(text)]
     regions = tuple(
         _parse_region(run.group(), text[run.end() : end], vocabulary)
@@ -88,25 +90,23 @@ def format_prompt(
     return " ".join([f"{layout.caption} {_END}", *pieces])
 
 
-def _check_one_form(runs: list[re.Match[str]]) -> None:
-    tokens = [token for run in runs for token in _POSITION.finditer(run.group())]
-    authors = next((token.group() for token in tokens if not token[1]), None)
-    diffusers = next((token.group() for token in tokens if token[1]), None)
+def _check_one_form(text: str) -> None:
+    authors, diffusers = _THOUSANDTH.search(text), _BIN.search(text)
     if authors and diffusers:
         raise ValueError(
-            f"the prompt mixes {shorten(authors)} (thousandths of the image) with "
-            f"{shorten(diffusers)} (bins): "
-            "write all boxes in one form"
+            f"the prompt mixes {shorten(authors.group())} (thousandths of the image) with "
+            f"{shorten(diffusers.group())} (bins): write all boxes in one form"
         )
 
 
 def _parse_region(run: str, text: str, vocabulary: PositionVocabulary) -> Region:
-    tokens = list(_POSITION.finditer(run))
-    if len(tokens) != 4:
+    count = run.count("<")
+    if count != 4:
         raise ValueError(
-            f"{quote(run.strip())} before {quote(text.strip(), 40)} has {len(tokens)} position "
-            "token(s): a box needs four in a row, x0 y0 x1 y1, and then a text"
+            f"{quote(run.strip())} before {quote(text.strip(), 40)} has {count} position token(s): "
+            "a box needs four in a row, x0 y0 x1 y1, and then a text"
         )
+    tokens = _POSITION.finditer(run)
     try:
         return Region(_unwrap(text), Box(*(_coordinate(token, vocabulary) for token in tokens)))
     except ValueError as error:

@@ -10,6 +10,7 @@ import {
   parseDrawing,
   toLayout,
   withCaption,
+  withChoices,
 } from "./drawing.js";
 import { element, set } from "./dom.js";
 import { Exchange } from "./exchange.js";
@@ -89,9 +90,18 @@ export class LayoutEditor {
 
   // The value that the workflow keeps
 
-  /** A drag counts when it has ended: ComfyUI may ask in its midst. */
   get value() {
-    return this.unreadable ?? formatDrawing(this.stage.pointer.drag?.before.drawing ?? this.drawing);
+    return this.unreadable ?? formatDrawing(this.settled);
+  }
+
+  /** What is queued: the value, with one of each choice {a|b} in its texts, another each time. */
+  get queued() {
+    return this.unreadable ?? formatDrawing(withChoices(this.settled));
+  }
+
+  /** A drag counts when it has ended: ComfyUI may ask in its midst. */
+  get settled() {
+    return this.stage.pointer.drag?.before.drawing ?? this.drawing;
   }
 
   set value(text) {

@@ -143,6 +143,7 @@ function addEditor(node, name) {
     socketless: true,
     selectOn: ["pointerdown"],
   });
+  host.widget.serializeValue = () => editor.queued;
   chain(node, "onAdded", () => editors.add(editor)); // a copy for the clipboard never is
   passToCanvas(editor.element);
   for (const side of ["width", "height"]) {

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..reco_core import (
+    Reading,
     flip_layout,
     merge_layouts,
     region_numbers,
@@ -12,6 +13,7 @@ from ..reco_core import (
     select_regions,
 )
 from .layout import CATEGORY, RecoLayout, layout_output, why_refused
+from .remarks import read_out
 
 OTHERS_BEHIND = "put behind them"
 OTHERS_OUT = "leave out"
@@ -38,7 +40,7 @@ class ReCoMergeLayouts(io.ComfyNode):
 
     @classmethod
     def execute(cls, first, second) -> io.NodeOutput:
-        return io.NodeOutput(merge_layouts(first, second))
+        return read_out(Reading(merge_layouts(first, second)))
 
 
 class ReCoReorderRegions(io.ComfyNode):
@@ -74,7 +76,7 @@ class ReCoReorderRegions(io.ComfyNode):
     @classmethod
     def execute(cls, layout, order, others) -> io.NodeOutput:
         arrange = reorder_regions if others == OTHERS_BEHIND else select_regions
-        return io.NodeOutput(arrange(layout, order))
+        return read_out(Reading(arrange(layout, order)))
 
 
 class ReCoScaleLayout(io.ComfyNode):
@@ -102,7 +104,7 @@ class ReCoScaleLayout(io.ComfyNode):
 
     @classmethod
     def execute(cls, layout, picture_factor, box_factor) -> io.NodeOutput:
-        return io.NodeOutput(scale_boxes(scale_picture(layout, picture_factor), box_factor))
+        return read_out(Reading(scale_boxes(scale_picture(layout, picture_factor), box_factor)))
 
 
 class ReCoFlipLayout(io.ComfyNode):
@@ -133,4 +135,4 @@ class ReCoFlipLayout(io.ComfyNode):
 
     @classmethod
     def execute(cls, layout, horizontal, vertical, swap_words) -> io.NodeOutput:
-        return io.NodeOutput(flip_layout(layout, horizontal, vertical, swap_words))
+        return read_out(Reading(flip_layout(layout, horizontal, vertical, swap_words)))

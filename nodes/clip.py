@@ -1,134 +1,17 @@
-"""ReCo's text encoder as ComfyUI classes: a tokenizer that understands layouts and ReCo prompts,
-and CLIP's text model with the longer token and position tables."""
+"""ReCo's text encoder as ComfyUI classes: CLIP's text model with the longer token and position
+tables, behind the tokenizer that understands layouts."""
 
-import logging
 from functools import partial
 
 import comfy.sd
 import torch
 from comfy.clip_model import CLIPTextModel
-from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer, SDClipModel, SDTokenizer
+from comfy.sd1_clip import SD1ClipModel, SDClipModel
 from comfy.supported_models_base import ClipTarget
 from comfy.utils import calculate_parameters, state_dict_prefix_replace
 
-from ..reco_core import (
-    BOS_ID,
-    EOS_ID,
-    CheckpointInfo,
-    Layout,
-    PositionVocabulary,
-    TokenSequence,
-    build_sequence,
-    fit_layout,
-    normalize_text,
-    parse_prompt,
-)
-from .report import name_regions
-
-UNBOUNDED = 1 << 30  # one chunk, whatever its length: the sequence is cut as a whole, not by text
-
-
-class NormalizingTokenizer:
-    """CLIP's tokenizer behind ReCo's text normalisation.
-
-    SDTokenizer calls it on the plain spans that remain once prompt weights and `embedding:` names
-    are parsed, so that neither loses its case or sign.
-    """
-
-    def __init__(self, tokenizer):
-        self._tokenizer = tokenizer
-
-    def __call__(self, text: str):
-        return self._tokenizer(normalize_text(text))
-
-    def __getattr__(self, name: str):
-        return getattr(self._tokenizer, name)
-
-
-class TextTokenizer(SDTokenizer):
-    """One text -> [BOS, ..., EOS] of (token id or embedding vector, weight), unpadded and uncut."""
-
-    def __init__(self, embedding_size: int, embedding_directory=None, tokenizer_data=None):
-        super().__init__(
-            max_length=UNBOUNDED,
-            pad_to_max_length=False,
-            embedding_directory=embedding_directory,
-            embedding_size=embedding_size,
-        )
-        self.tokenizer = NormalizingTokenizer(self.tokenizer)
-
-
-class ReCoTokenizer(SD1Tokenizer):
-    """Layouts and prompts -> one chunk of exactly the checkpoint's length, in ComfyUI's token form.
-
-    It is reached through `clip.tokenizer`, which clones of a CLIP share; `info` describes the
-    checkpoint.
-    """
-
-    info: CheckpointInfo
-    vocabulary: PositionVocabulary
-
-    def __init__(self, embedding_directory=None, tokenizer_data=None):
-        self.info = tokenizer_data["reco_info"]
-        self.vocabulary = PositionVocabulary(self.info.num_bins)
-        text_tokenizer = partial(TextTokenizer, self.info.text_width)
-        super().__init__(embedding_directory, tokenizer=text_tokenizer)
-        offset, bins = self.vocabulary.offset, range(self.info.num_bins)
-        self.clip_l.inv_vocab.update({offset + number: f"<bin{number:03d}>" for number in bins})
-
-    def tokenize_with_weights(self, text: Layout | str, return_word_ids=False, **kwargs):
-        """{"l": [[(token id or vector, weight), ...]]} of one chunk.
-
-        A string is read as a ReCo prompt, and one without position tokens as a plain caption.
-        What does not fit is left out, whole regions at a time, with a warning in the log.
-        """
-        layout = parse_prompt(text, self.vocabulary) if isinstance(text, str) else text
-        options = {name: kwargs[name] for name in ("disable_weights",) if name in kwargs}
-        layout, dropped = self.fit(layout, **options)
-        if dropped:
-            logging.warning(
-                f"ReCo: the prompt is longer than the {self.info.max_length} tokens this "
-                f"checkpoint reads; left out: {name_regions(dropped)}."
-            )
-        sequence = self.sequence(layout, **options)
-        if not sequence.caption_fits:
-            logging.warning(
-                f"ReCo: the caption is longer than the {self.info.max_length} tokens this "
-                "checkpoint reads; its end was cut off."
-            )
-        items = _with_word_ids(sequence) if return_word_ids else list(sequence.ids)
-        return {self.clip_name: [items]}
-
-    def sequence(self, layout: Layout, max_length: int | None = None, **options) -> TokenSequence:
-        """The token sequence of a layout, cut to the checkpoint's length or to max_length."""
-        tokenize = partial(self._tokenize_text, **options)
-        length = self.info.max_length if max_length is None else max_length
-        return build_sequence(layout, tokenize, length, self.vocabulary)
-
-    def fit(self, layout: Layout, **options) -> tuple[Layout, dict[int, str]]:
-        """The layout with the whole regions that fit, and the others: {index: text}."""
-        tokenize = partial(self._tokenize_text, **options)
-        fitted, dropped = fit_layout(layout, tokenize, self.info.max_length, self.vocabulary)
-        return fitted, {index: layout.regions[index].text for index in dropped}
-
-    def _tokenize_text(self, text: str, **options) -> list:
-        return self.clip_l.tokenize_with_weights(text, **options)[0]
-
-
-def _with_word_ids(sequence: TokenSequence) -> list[tuple]:
-    """Items with a third member: 0 for what is not a word, else the number of the caption or
-    region it belongs to, counted from 1."""
-    numbers = [0] * len(sequence.ids)
-    spans = (sequence.caption_span, *sequence.region_spans)
-    for number, (start, stop) in enumerate(spans, start=1):
-        for position in range(start, stop):
-            if _is_word(sequence.ids[position][0]):
-                numbers[position] = number
-    return [(*item, number) for item, number in zip(sequence.ids, numbers, strict=True)]
-
-
-def _is_word(token) -> bool:
-    return not isinstance(token, int) or token < min(BOS_ID, EOS_ID)
+from ..reco_core import EOS_ID, CheckpointInfo, PositionVocabulary
+from .tokenizer import ReCoTokenizer
 
 
 def text_config(info: CheckpointInfo) -> dict:

@@ -6,31 +6,28 @@ from dataclasses import replace
 
 from comfy_api.latest import io, ui
 
-from ..reco_core import Layout
+from ..reco_core import Layout, Reading
+from ..reco_core.checks import quote, read_json
 from .layout import CATEGORY, RecoLayout, layout_output, side_input, why_refused
+from .remarks import read_out
 
 WIDGET_TYPE = "RECO_EDITOR"
 """The name under which web/js/reco.js registers the editor's widget."""
 
 
-def read_drawing(text: str, width: int, height: int) -> tuple[Layout, str]:
-    """The layout that an editor holds, and the fingerprint of the incoming one it began with.
+def read_drawing(text: str, width: int, height: int) -> tuple[Reading, str]:
+    """What an editor holds, and the fingerprint of the incoming layout it began with.
 
     text: the widget's value, a layout's JSON in which regions may also be "hidden" (left out) or
     "locked" (of no interest here); "" is an empty layout. width, height: pixels.
     Raises ValueError for anything else and for a region without a text, by its number.
     """
     if not text.strip():
-        return Layout(width=width, height=height), ""
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"The editor's value is not JSON: {error}; it begins {text[:80]!r}."
-        ) from None
+        return Reading(Layout(width=width, height=height)), ""
+    data = read_json(text)
     regions = data.get("regions") if isinstance(data, dict) else None
     if not isinstance(regions, list) or not all(isinstance(region, dict) for region in regions):
-        raise ValueError(f"The editor's value is not a layout; it begins {text[:80]!r}.")
+        raise ValueError(f"The editor's value is not a layout: {quote(text)}.")
     for number, region in enumerate(regions, start=1):
         if not region.get("hidden") and not str(region.get("text", "")).strip():
             raise ValueError(
@@ -39,7 +36,8 @@ def read_drawing(text: str, width: int, height: int) -> tuple[Layout, str]:
             )
     data["regions"] = [region for region in regions if not region.get("hidden")]
     layout = Layout.from_json(json.dumps(data))
-    return replace(layout, width=width, height=height), str(data.get("incoming", ""))
+    reading = Reading(replace(layout, width=width, height=height))
+    return reading, str(data.get("incoming", ""))
 
 
 def fingerprint(layout: Layout) -> str:
@@ -96,8 +94,8 @@ class ReCoLayoutEditor(io.ComfyNode):
         if layout is not None:
             incoming = fingerprint(layout)
             shown["incoming"] = {"fingerprint": incoming, "layout": json.loads(layout.to_json())}
-            drawn = drawn if incoming == begun_with else layout
+            drawn = drawn if incoming == begun_with else Reading(layout)
         if image is not None:
             shown["image"] = ui.PreviewImage(image[:1], cls=cls).as_dict()["images"][0]
-        shown["size"] = [drawn.width, drawn.height]
-        return io.NodeOutput(drawn, drawn.width, drawn.height, ui={"reco_editor": [shown]})
+        size = [drawn.layout.width, drawn.layout.height]
+        return read_out(drawn, *size, reco_editor=[{**shown, "size": size}])

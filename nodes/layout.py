@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from comfy_api.latest import io
 
-from ..reco_core import Box, Layout, Region, read_layout
+from ..reco_core import Box, Layout, Reading, Region, read_layout
+from .remarks import read_out
 
 RecoLayout = io.Custom("RECO_LAYOUT")
 
@@ -40,6 +41,7 @@ def texts_input(noun: str, more: str = "") -> io.String.Input:
     return io.String.Input(
         "texts",
         multiline=True,
+        dynamic_prompts=True,
         default="",
         placeholder="a brown dog\na black cat",
         tooltip=f"The regions' texts: one line for each {noun}, or one for all. {more}".strip(),
@@ -153,7 +155,7 @@ class ReCoAddRegion(io.ComfyNode):
     def execute(cls, text, x, y, width, height, weight=1.0, layout=None) -> io.NodeOutput:
         layout = layout if layout is not None else Layout()
         box = Box.from_pixels(x, y, width, height, layout.width, layout.height)
-        return io.NodeOutput(layout.with_region(Region(text, box, weight)))
+        return read_out(Reading(layout.with_region(Region(text, box, weight))))
 
 
 def _pixels(name: str, default: int, minimum: int, tooltip: str) -> io.Int.Input:

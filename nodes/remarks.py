@@ -3,10 +3,14 @@
 import logging
 from collections.abc import Sequence
 
-from ..reco_core.remarks import Remark
+from comfy.sd1_clip import escape_important, token_weights, unescape_important
+from comfy_api.latest import io
+
+from ..reco_core.layout_remarks import layout_remarks
+from ..reco_core.remarks import Reading, Remark
 
 UI_KEY = "reco_remarks"
-"""Of a node's `ui` output; web/js/remarks.js shows it on the node as plain text and keeps it there."""
+"""Of a node's `ui` output; web/js/remarks.js shows it on the node as plain text, to stay."""
 
 
 def told(remarks: Sequence[Remark], report: str = "") -> dict[str, list]:
@@ -17,3 +21,23 @@ def told(remarks: Sequence[Remark], report: str = "") -> dict[str, list]:
     for remark in remarks:
         logging.warning(f"ReCo: {remark.message}")
     return {UI_KEY: [{"report": report, "remarks": [remark.to_data() for remark in remarks]}]}
+
+
+def read_out(reading: Reading, *outputs, **shown) -> io.NodeOutput:
+    """The output of a node that makes a layout, with all there is to know of it on the node.
+
+    outputs: those after the layout. shown: more for `ui`. Raises ValueError as layout_remarks.
+    """
+    remarks = all_remarks(reading)
+    return io.NodeOutput(reading.layout, *outputs, ui={**shown, **told(remarks)})
+
+
+def all_remarks(reading: Reading) -> tuple[Remark, ...]:
+    """Of the reading itself and of the layout it made. Raises ValueError as layout_remarks."""
+    return (*reading.remarks, *layout_remarks(reading.layout, weighted_spans))
+
+
+def weighted_spans(text: str) -> list[tuple[str, float]]:
+    """ComfyUI's reading of prompt weights: (words, weight), in order."""
+    spans = token_weights(escape_important(text), 1.0)
+    return [(unescape_important(words), weight) for words, weight in spans]

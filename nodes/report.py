@@ -22,10 +22,12 @@ def describe_sequence(
     vocabulary: PositionVocabulary,
     decode: Callable[[list[int]], str],
     warnings: Sequence[str] = (),
+    weights: Sequence[tuple[str, float]] = (),
 ) -> str:
     """A readable account of an encoded layout: warnings, tokens per part, the sequence itself.
 
-    sequence: of (token id or vector, weight) items. decode: ids of words -> text.
+    sequence: of (token id or vector, weight) items. decode: ids of words -> text. weights: the
+    words whose weight is not 1.
     """
     total = len(sequence.ids)
     lines = [f"Warning: {warning}" for warning in warnings]
@@ -39,6 +41,9 @@ def describe_sequence(
         left, top, right, bottom = region.box.to_pixels(layout.width, layout.height)
         corners = f"({left:g}, {top:g}) to ({right:g}, {bottom:g})"
         lines.append(f"region {number}: {_length(span)} tokens: {corners}: {_shorten(region.text)}")
+    if weights:
+        listed = ", ".join(f"{_shorten(words.strip())} {weight:g}" for words, weight in weights)
+        lines.append(f"weights other than 1: {listed}")
     lines.append(f"sequence: {_spell(sequence, vocabulary, decode)}")
     return "\n".join(lines)
 
@@ -52,8 +57,8 @@ def unknown_words(
     """
     if not known:
         return []
-    words = re.findall(r"\w+", " ".join(_texts(sequence, decode)))
-    return list(dict.fromkeys(word for word in words if word not in set(known)))
+    words, listed = re.findall(r"\w+", " ".join(_texts(sequence, decode))), set(known)
+    return list(dict.fromkeys(word for word in words if word not in listed))
 
 
 def _spell(

@@ -19,9 +19,9 @@ from ..reco_core import (
     layout_to_elements,
     read_layout,
 )
-from .clip import ReCoTokenizer
+from .account import read_prompt
 from .loaders import checkpoint_names, checkpoint_path, read_reco_checkpoint
-from .report import unknown_words
+from .tokenizer import ReCoTokenizer
 
 # CLIP's text encoder in Stable Diffusion 1, for counting before a checkpoint is chosen.
 NO_CHECKPOINT = CheckpointInfo(
@@ -55,20 +55,19 @@ def count(layout: dict, checkpoint: str | None = None) -> dict:
 
     Returns {"limit": tokens the checkpoint reads, or None without one, "used", "caption",
     "regions": tokens of each, "overflow": indices from 0 of those that do not fit,
-    "unknown": words that the checkpoint was not trained on}.
+    "remarks": all there is to know, "size": [width, height] in pixels to start from, or None}.
     """
     parsed = Layout.from_json(json.dumps(layout))
     tokenizer = _tokenizer(checkpoint)
-    limit = tokenizer.info.max_length
-    cut = tokenizer.sequence(parsed)
-    whole = tokenizer.sequence(parsed, max_length=max(cut.needed, limit))
+    account = read_prompt(tokenizer, parsed)
     return {
-        "limit": limit if checkpoint else None,
-        "used": whole.needed,
-        "caption": _length(whole.caption_span),
-        "regions": [_length(span) for span in whole.region_spans],
-        "overflow": list(cut.overflow) if checkpoint else [],
-        "unknown": unknown_words(whole, tokenizer.decode, tokenizer.info.words),
+        "limit": tokenizer.info.max_length if checkpoint else None,
+        "used": account.whole.needed,
+        "caption": _length(account.whole.caption_span),
+        "regions": [_length(span) for span in account.whole.region_spans],
+        "overflow": list(account.dropped) if checkpoint else [],
+        "remarks": [remark.to_data() for remark in account.remarks],
+        "size": tokenizer.info.trained_size() if checkpoint else None,
     }
 
 

@@ -5,7 +5,6 @@ import math
 import comfy.utils
 import torch
 from comfy_api.latest import io, ui
-from server import PromptServer
 
 from ..reco_core import Layout
 from ..reco_core.color_names import colors_in_text
@@ -25,6 +24,7 @@ from .clip_similarity import ClipSimilarity
 from .interop import BoundingBoxes
 from .layout import CATEGORY, RecoLayout
 from .preview import draw_on_batch
+from .remarks import told
 
 LEGIBLE = 512  # pixels of an overlay's short side, at least
 
@@ -138,7 +138,6 @@ class ReCoScoreLayout(io.ComfyNode):
                 ),
                 io.String.Output(display_name="report", tooltip="The same in words, with causes."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -148,7 +147,7 @@ class ReCoScoreLayout(io.ComfyNode):
         best = scores.index(max(scores))
         overlay = draw_scores(image, layout, pictures)
         listed, report = scores_to_json(pictures, best), describe_scores(pictures, best)
-        PromptServer.instance.send_progress_text(report.partition("\n\n")[0], cls.hidden.unique_id)
-        shown = ui.PreviewText(report)
+        summary = report.partition("\n\n")[0]
+        shown = {**ui.PreviewText(report).as_dict(), **told((), summary)}
         chosen = image[best : best + 1]
         return io.NodeOutput(chosen, overlay, best, scores[best], listed, report, ui=shown)

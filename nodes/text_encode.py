@@ -1,48 +1,58 @@
 """Encode layouts with a ReCo checkpoint's text encoder."""
 
-import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import comfy.model_management
 import torch
 from comfy_api.latest import io, ui
-from server import PromptServer
 
 from ..reco_core import Layout
-from .clip import ReCoTokenizer
+from ..reco_core.layout_remarks import layout_weights
+from ..reco_core.remarks import Remark
+from .account import Account, overflow_error, overflow_remarks, read_prompt
 from .layout import CATEGORY, RecoLayout
-from .report import describe_sequence, name_regions, unknown_words
+from .remarks import told, weighted_spans
+from .report import describe_sequence
+from .tokenizer import ReCoTokenizer
 
 OVERFLOW_ERROR = "error"
 OVERFLOW_DROP = "drop regions that do not fit"
 
 
-def encode_layout(clip, layout: Layout, overflow: str = OVERFLOW_ERROR) -> tuple[list, str]:
-    """Encode a layout; returns the conditioning and a readable report.
+@dataclass(frozen=True)
+class Encoded:
+    """report: how the prompt was read, in words, with the remarks as its warnings."""
 
-    overflow: what to do when the layout is longer than the checkpoint reads. Raises ValueError when
-    clip is not a ReCo checkpoint's, when the caption alone is too long, and on OVERFLOW_ERROR.
+    conditioning: list
+    report: str
+    remarks: tuple[Remark, ...]
+
+
+def encode_prompt(
+    clip,
+    prompt: Layout | str,
+    overflow: str = OVERFLOW_ERROR,
+    size: tuple[int, int] | None = None,
+) -> Encoded:
+    """Encode a layout, or a text in any written form of one.
+
+    overflow: what to do when it is longer than the checkpoint reads. size: (width, height) in
+        pixels of a text's picture.
+
+    Raises:
+        ValueError: clip is not a ReCo checkpoint's, the caption alone is too long, anything is on
+            OVERFLOW_ERROR, or as read_prompt.
     """
     tokenizer = reco_tokenizer(clip)
-    fitted, dropped = tokenizer.fit(layout)
-    if dropped and overflow == OVERFLOW_ERROR:
-        raise ValueError(_overflow_message(tokenizer, layout, dropped))
-    sequence = tokenizer.sequence(fitted)
-    if not sequence.caption_fits:
-        raise ValueError(
-            f"The caption needs more than the {tokenizer.info.max_length} tokens this checkpoint "
-            "reads. Shorten it."
-        )
-    warnings = []
-    if dropped:
-        warnings.append(f"left out because they did not fit: {name_regions(dropped)}.")
-    strange = unknown_words(sequence, tokenizer.decode, tokenizer.info.words)
-    if strange:
-        warnings.append(f"this checkpoint was not trained on: {', '.join(strange)}.")
-    for warning in warnings:
-        logging.warning(f"ReCo: {warning}")
-    conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(fitted))
-    report = describe_sequence(fitted, sequence, tokenizer.vocabulary, tokenizer.decode, warnings)
-    return conditioning, report
+    limit = tokenizer.info.max_length
+    account = read_prompt(tokenizer, prompt, size)
+    problem = overflow_error(account, limit, f"set overflow to {OVERFLOW_DROP!r}.")
+    if problem and (overflow == OVERFLOW_ERROR or not account.sequence.caption_fits):
+        raise ValueError(problem)
+    remarks = (*account.remarks, *overflow_remarks(account, limit))
+    conditioning = clip.encode_from_tokens_scheduled(tokenizer.chunk(account.sequence))
+    return Encoded(conditioning, _describe(account, tokenizer, remarks), remarks)
 
 
 def empty_latent(layout: Layout, batch_size: int) -> dict:
@@ -57,28 +67,41 @@ def empty_latent(layout: Layout, batch_size: int) -> dict:
 def reco_tokenizer(clip) -> ReCoTokenizer:
     """The tokenizer of a ReCo CLIP. Raises ValueError when the CLIP is another's."""
     if clip is None:
-        raise ValueError("There is no CLIP. Connect the clip output of ReCo Load Checkpoint.")
+        raise ValueError(f"There is no CLIP. {_CONNECT}")
     if not isinstance(clip.tokenizer, ReCoTokenizer):
         raise ValueError(
             f"This CLIP cannot read boxes (its tokenizer is {type(clip.tokenizer).__name__}). "
-            "Connect the clip output of ReCo Load Checkpoint."
+            f"{_CONNECT}"
         )
     return clip.tokenizer
 
 
-def _overflow_message(tokenizer: ReCoTokenizer, layout: Layout, dropped: dict[int, str]) -> str:
-    return (
-        f"The layout needs {tokenizer.sequence(layout).needed} tokens and this checkpoint reads "
-        f"{tokenizer.info.max_length}. These do not fit: {name_regions(dropped)}. Shorten the "
-        f"texts, remove regions, or set overflow to {OVERFLOW_DROP!r}."
+_CONNECT = (
+    "Connect the clip output of ReCo Load Checkpoint, or of ReCo Load Adapter, which gives a plain "
+    "Stable Diffusion 1 checkpoint its boxes."
+)
+
+
+def _describe(account: Account, tokenizer: ReCoTokenizer, remarks: Sequence[Remark]) -> str:
+    return describe_sequence(
+        account.fitted,
+        account.sequence,
+        tokenizer.vocabulary,
+        tokenizer.decode,
+        [remark.message for remark in remarks],
+        layout_weights(account.fitted, weighted_spans),
     )
 
 
-def _show(report: str, node_id: str) -> ui.PreviewText:
-    """Put the report's beginning, warnings and tokens used, on the node. The front end draws `ui`
-    text only on its own preview node, and on any node progress text, of a few lines."""
-    PromptServer.instance.send_progress_text(report.partition("\ncaption: ")[0], node_id)
-    return ui.PreviewText(report)
+def _of_negative(encoded: Encoded) -> tuple[Remark, ...]:
+    """Its remarks, told apart from the positive's, whose regions they are not about."""
+    return tuple(Remark(r.kind, f"negative: {r.message}") for r in encoded.remarks)
+
+
+def _shown(report: str, remarks: Sequence[Remark]) -> dict:
+    """The report as a text preview; the tokens used and the remarks stay on the node."""
+    used = next(line for line in report.splitlines() if "tokens used" in line)
+    return {**ui.PreviewText(report).as_dict(), **told(remarks, used)}
 
 
 def _overflow_input() -> io.Combo.Input:
@@ -120,13 +143,13 @@ class ReCoTextEncode(io.ComfyNode):
                 ),
                 _report_output(),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, clip, layout, overflow=OVERFLOW_ERROR) -> io.NodeOutput:
-        conditioning, report = encode_layout(clip, layout, overflow)
-        return io.NodeOutput(conditioning, report, ui=_show(report, cls.hidden.unique_id))
+        encoded = encode_prompt(clip, layout, overflow)
+        shown = _shown(encoded.report, encoded.remarks)
+        return io.NodeOutput(encoded.conditioning, encoded.report, ui=shown)
 
 
 class ReCoConditioning(io.ComfyNode):
@@ -145,8 +168,8 @@ class ReCoConditioning(io.ComfyNode):
                     multiline=True,
                     dynamic_prompts=True,
                     default="",
-                    tooltip="What to keep out of the picture. Empty is how ReCo was trained; a "
-                    "ReCo prompt with boxes works too.",
+                    tooltip="What to keep out of the picture. Empty is how ReCo was trained; boxes "
+                    "work too, in any form that ReCo Layout From Text reads.",
                 ),
                 io.Int.Input(
                     "batch_size",
@@ -170,15 +193,21 @@ class ReCoConditioning(io.ComfyNode):
                 ),
                 _report_output(),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(
         cls, clip, layout, negative="", batch_size=1, overflow=OVERFLOW_ERROR
     ) -> io.NodeOutput:
-        positive, report = encode_layout(clip, layout, overflow)
-        unconditional = clip.encode_from_tokens_scheduled(clip.tokenize(negative))
+        positive = encode_prompt(clip, layout, overflow)
+        unconditional = encode_prompt(clip, negative, overflow, (layout.width, layout.height))
+        remarks = (*positive.remarks, *_of_negative(unconditional))
+        report = f"{positive.report}\n\nnegative\n{unconditional.report}"
         latent = empty_latent(layout, batch_size)
-        shown = _show(report, cls.hidden.unique_id)
-        return io.NodeOutput(positive, unconditional, latent, report, ui=shown)
+        return io.NodeOutput(
+            positive.conditioning,
+            unconditional.conditioning,
+            latent,
+            report,
+            ui=_shown(report, remarks),
+        )

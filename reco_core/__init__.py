@@ -38,7 +38,9 @@ from .position_rows import ordered_rows, random_rows
 from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabulary
 from .positional_words import in_words, positional_words
 from .prompt import format_prompt, normalize_text, parse_prompt
+from .remarks import Reading, Remark
 from .sequence import TokenSequence, build_sequence, fit_layout
+from .trainable import check_trainable
 
 __all__ = [
     "BOS_ID",
@@ -53,9 +55,12 @@ __all__ = [
     "CheckpointInfo",
     "Layout",
     "PositionVocabulary",
+    "Reading",
     "Region",
+    "Remark",
     "TokenSequence",
     "build_sequence",
+    "check_trainable",
     "describe_checkpoint",
     "draw_layout",
     "extend_checkpoint",

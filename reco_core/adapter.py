@@ -226,7 +226,8 @@ def merge_adapter(
 
 def merged_metadata(base: Mapping[str, str], adapter: AdapterInfo) -> dict[str, str]:
     """Metadata of the ReCo checkpoint that a base and an adapter make."""
-    theirs = {key: text for key, text in base.items() if key != "words"}  # it has learned others
+    learned = ("words", "buckets")  # by the adapter, where it says so
+    theirs = {key: text for key, text in base.items() if key not in learned}
     own = {key: text for key, text in adapter.metadata.items() if key not in _ADAPTER_ONLY}
     sizes = {"num_bins": str(adapter.num_bins), "max_length": str(adapter.max_length)}
     return {**theirs, **own, **sizes, "format": "reco"}

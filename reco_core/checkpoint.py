@@ -5,19 +5,23 @@ off its weights: the token embedding has CLIP's 49408 rows and one more for each
 the position embedding one row for each token of the sequence.
 
 Metadata, all strings: format ("reco"), num_bins, max_length, steps, data, licence, unet_heads,
-text_heads, words (a JSON list of the lower-case words the model knows), image_size.
+text_heads, words (a JSON list of the lower-case words the model knows), image_size (side in pixels
+of the square pictures it was trained on), buckets (a JSON list of their [width, height], where they
+kept their shapes).
 """
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from .metadata import Size, read_buckets, read_heads, read_image_size, read_words
 from .position_rows import ordered_rows, random_rows
 from .position_tokens import CLIP_VOCABULARY_SIZE
+from .remarks import Remark
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +71,8 @@ class CheckpointInfo:
     text_width, text_layers, text_intermediate: sizes of the text encoder.
     text_heads, unet_heads: from the metadata, else width / 64 and 8: weights do not tell.
     words: lower-case words the model knows; empty when the file does not say.
+    image_size: side in pixels of the pictures it was trained on; None when the file does not say.
+    buckets: (width, height) of those pictures where they were not all square.
     metadata: the file's own, as read.
     """
 
@@ -80,6 +86,35 @@ class CheckpointInfo:
     unet_heads: int
     words: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    image_size: int | None = None
+    buckets: tuple[Size, ...] = ()
+
+    def trained_size(self) -> Size | None:
+        """Width and height in pixels to start from; None when the file does not say."""
+        return None if self.image_size is None else (self.image_size, self.image_size)
+
+    def size_remark(self, width: int, height: int) -> Remark | None:
+        """What to know of a picture of width x height pixels; None when it is fit or none can tell.
+
+        Fit is what lies within the areas and aspects of the pictures it was trained on.
+        """
+        square = self.trained_size()
+        if square is None:
+            return None
+        sizes = self.buckets or (square,)
+        areas, aspects = [w * h for w, h in sizes], [w / h for w, h in sizes]
+        if min(areas) <= width * height <= max(areas) and min(aspects) <= width / height <= max(
+            aspects
+        ):
+            return None
+        nearest = min(sizes, key=lambda size: _distance(size, (width, height)))
+        shapes = f", from {_pixels(sizes[0])} to {_pixels(sizes[-1])}" if len(sizes) > 1 else ""
+        return Remark(
+            "size",
+            f"this checkpoint was trained on pictures of {_pixels(square)} pixels{shapes}, and the "
+            f"layout is {_pixels((width, height))}: boxes may stay empty or colours run; make it "
+            f"{_pixels(nearest)}",
+        )
 
 
 def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> CheckpointInfo:
@@ -107,10 +142,12 @@ def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> C
         text_width=width,
         text_layers=len(layers),
         text_intermediate=state_dict[_TEXT_MLP].shape[0] if _TEXT_MLP in state_dict else 0,
-        text_heads=_heads(metadata, "text_heads", max(1, width // _CLIP_HEAD_WIDTH)),
-        unet_heads=_heads(metadata, "unet_heads", _SD1_UNET_HEADS),
-        words=_words(metadata),
+        text_heads=read_heads(metadata, "text_heads") or max(1, width // _CLIP_HEAD_WIDTH),
+        unet_heads=read_heads(metadata, "unet_heads") or _SD1_UNET_HEADS,
+        words=read_words(metadata),
         metadata=dict(metadata),
+        image_size=read_image_size(metadata),
+        buckets=read_buckets(metadata),
     )
 
 
@@ -250,19 +287,10 @@ def _check_unet_context(state_dict: StateDict, text_width: int) -> None:
         )
 
 
-def _heads(metadata: Mapping[str, str], key: str, default: int) -> int:
-    text = metadata.get(key, str(default))
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"metadata {key} = {text!r} is not a positive whole number")
-    return int(text)
+def _distance(size: Size, other: Size) -> float:
+    """Between two sizes, each side in log scale."""
+    return sum(abs(math.log(a / b)) for a, b in zip(size, other, strict=True))
 
 
-def _words(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    text = metadata.get("words", "[]")
-    try:
-        words = json.loads(text)
-    except json.JSONDecodeError:
-        words = None
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise ValueError(f"metadata words = {text[:80]!r} is not a JSON list of words")
-    return tuple(word.lower() for word in words)
+def _pixels(size: Size) -> str:
+    return f"{size[0]} x {size[1]}"

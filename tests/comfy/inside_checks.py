@@ -90,8 +90,8 @@ def logged_while_tokenizing(path: str, text: str) -> dict:
 
 def report(path: str, layout: str, overflow: str = "error") -> dict:
     clip = load(path)[1]
-    conditioning, text = text_encode.encode_layout(clip, Layout.from_json(layout), overflow)
-    return {"shape": list(conditioning[0][0].shape), "report": text}
+    encoded = text_encode.encode_prompt(clip, Layout.from_json(layout), overflow)
+    return {"shape": list(encoded.conditioning[0][0].shape), "report": encoded.report}
 
 
 def stock_clip_error() -> str:
@@ -99,7 +99,7 @@ def stock_clip_error() -> str:
     clip = comfy.sd.CLIP(no_init=True)
     clip.tokenizer = object()
     try:
-        text_encode.encode_layout(clip, Layout())
+        text_encode.encode_prompt(clip, Layout())
     except ValueError as error:
         return str(error)
     return ""
@@ -151,7 +151,7 @@ def unet_work(path: str, layout: str, steps: int) -> dict:
 
     counted = model.clone()
     counted.set_model_unet_function_wrapper(count)
-    positive, _ = text_encode.encode_layout(clip, layout)
+    positive = text_encode.encode_prompt(clip, layout).conditioning
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     latent = torch.zeros(1, 4, layout.height // 8, layout.width // 8)
     noise = comfy.sample.prepare_noise(latent, seed=0)

@@ -70,7 +70,7 @@ def test_an_empty_editor_is_an_empty_layout(server):
         (drawing(CIRCLE, {**SQUARE, "text": " "}), "Region 2 has no text"),
         (drawing({**SQUARE, "box": [0.5, 0, 0.2, 1]}), "layout region 1: box is inverted"),
         (drawing({**SQUARE, "box": [0, 0, 2, 1]}), "x1 = 2.0 is outside the image"),
-        ("no json", "The editor's value is not JSON"),
+        ("no json", "not JSON: Expecting value"),
         ("[1]", "The editor's value is not a layout"),
         ('{"regions": [1]}', "The editor's value is not a layout"),
         (drawing(version=2), "newer than this ReCo reads"),
@@ -137,7 +137,14 @@ def test_tokens_are_counted_as_the_checkpoint_reads_them(server, tiny):
         "caption": 4,
         "regions": [8, 9],
         "overflow": [],
-        "unknown": ["scene", "dog"],
+        "remarks": [
+            {
+                "kind": "word",
+                "message": "this checkpoint was not trained on: scene, dog.",
+                "region": None,
+            }
+        ],
+        "size": None,
     }
 
 

@@ -1,0 +1,155 @@
+"""One account of how a checkpoint reads a prompt: its tokens, and all there is to know of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..reco_core import Layout, Reading, TokenSequence, build_sequence, fit_layout, read_layout
+from ..reco_core.checks import quote
+from ..reco_core.layout_remarks import layout_remarks
+from ..reco_core.remarks import Remark
+from .remarks import weighted_spans
+from .report import NAMED, name_regions, unknown_words
+
+Tokenized = tuple[list, tuple[str, ...]]
+"""The items of a text, and what is to be said of its embeddings."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """layout: as it came. fitted: its regions that fit whole; dropped: the others, {index: text}.
+
+    sequence: what the text encoder gets, cut to its length; whole: the same uncut, of the layout.
+    Their items are (token id or embedding vector, weight).
+    """
+
+    layout: Layout
+    fitted: Layout
+    sequence: TokenSequence
+    whole: TokenSequence
+    dropped: dict[int, str]
+    remarks: tuple[Remark, ...]
+
+
+def read_prompt(
+    tokenizer, prompt: Layout | str, size: tuple[int, int] | None = None, weights: bool = True
+) -> Account:
+    """The account of a prompt for the checkpoint of a ReCoTokenizer.
+
+    prompt: a layout, or a text in any form that read_layout knows.
+    size: (width, height) in pixels of a text's picture. None, as in ComfyUI's own text encoder,
+        where no size is known: nothing is said of sizes then.
+    weights: whether (words:1.2) counts; false reads it as so many words.
+
+    Raises:
+        ValueError: no layout, a weight that no model can use, or a region that has no words left.
+    """
+    is_sized = isinstance(prompt, Layout) or size is not None
+    reading = _reading(tokenizer, prompt, size)
+    layout, info = reading.layout, tokenizer.info
+    spans = weighted_spans if weights else lambda text: [(text, 1.0)]
+    about_layout = layout_remarks(layout, spans)  # first: it refuses what cannot be tokenised
+    tokenized: dict[str, Tokenized] = {}
+
+    def tokenize(text: str) -> list:
+        if text not in tokenized:
+            tokenized[text] = tokenizer.read_text(text, weights)
+        return tokenized[text][0]
+
+    length, vocabulary = info.max_length, tokenizer.vocabulary
+    sequence = whole = build_sequence(layout, tokenize, length, vocabulary)
+    if whole.needed > length:
+        whole = build_sequence(layout, tokenize, whole.needed, vocabulary)
+    fitted, left_out = fit_layout(layout, tokenize, length, vocabulary)
+    if left_out:
+        sequence = build_sequence(fitted, tokenize, length, vocabulary)
+    _check_words(layout, tokenize)
+    remarks = [
+        *reading.remarks,
+        *(r for r in about_layout if is_sized or r.kind != "small"),
+        *_embedding_remarks(layout, tokenized),
+        *_word_remarks(whole, tokenizer),
+    ]
+    if is_sized and (remark := info.size_remark(layout.width, layout.height)):
+        remarks.append(remark)
+    dropped = {index: layout.regions[index].text for index in left_out}
+    return Account(layout, fitted, sequence, whole, dropped, tuple(remarks))
+
+
+def overflow_remarks(account: Account, limit: int) -> tuple[Remark, ...]:
+    """What the sequence of `limit` tokens has no room for, where that is left out."""
+    remarks = []
+    if account.dropped:
+        remarks.append(
+            Remark(
+                "overflow",
+                f"the prompt needs {account.whole.needed} tokens and this checkpoint reads "
+                f"{limit}; left out: {name_regions(account.dropped)}. Shorten the texts, or "
+                "remove regions.",
+            )
+        )
+    if not account.sequence.caption_fits:
+        remarks.append(
+            Remark(
+                "overflow",
+                f"the caption needs {_caption_tokens(account)} tokens and this checkpoint reads "
+                f"{limit}; its end was cut off. Shorten it.",
+            )
+        )
+    return tuple(remarks)
+
+
+def overflow_error(account: Account, limit: int, remedy: str) -> str:
+    """Why what does not fit is refused; empty when all fits. remedy: another way out, in words."""
+    if not account.sequence.caption_fits:
+        return (
+            f"the caption alone needs {_caption_tokens(account)} tokens and this checkpoint reads "
+            f"{limit}: shorten it"
+        )
+    if not account.dropped:
+        return ""
+    return (
+        f"the layout needs {account.whole.needed} tokens and this checkpoint reads {limit}. These "
+        f"do not fit: {name_regions(account.dropped)}. Shorten the texts, remove regions, or "
+        f"{remedy}"
+    )
+
+
+def _reading(tokenizer, prompt: Layout | str, size: tuple[int, int] | None) -> Reading:
+    if isinstance(prompt, Layout):
+        return Reading(prompt)
+    width, height = size or (512, 512)
+    reading = read_layout(prompt, width, height, tokenizer.vocabulary)
+    return reading if isinstance(reading, Reading) else Reading(reading)
+
+
+def _caption_tokens(account: Account) -> int:
+    start, stop = account.whole.caption_span
+    return stop - start
+
+
+def _check_words(layout: Layout, tokenize: Callable) -> None:
+    """Raise ValueError for a region of whose text nothing is left between BOS and EOS."""
+    for number, region in enumerate(layout.regions, start=1):
+        if len(tokenize(region.text)) <= 2:
+            raise ValueError(
+                f"region {number} ({quote(region.text)}) has no words left to read: say in words "
+                "what its box contains, and write embedding:name by itself, between spaces"
+            )
+
+
+def _embedding_remarks(layout: Layout, tokenized: dict[str, Tokenized]) -> list[Remark]:
+    texts = [("the caption", None, layout.caption)]
+    texts += [(f"region {i + 1}", i, r.text) for i, r in enumerate(layout.regions)]
+    return [
+        Remark("embedding", f"{name}: {note}", index)
+        for name, index, text in texts
+        for note in tokenized[text][1]
+    ]
+
+
+def _word_remarks(whole: TokenSequence, tokenizer) -> list[Remark]:
+    strange = unknown_words(whole, tokenizer.decode, tokenizer.info.words)
+    if not strange:
+        return []
+    named = ", ".join(strange[:NAMED]) + (", ..." if len(strange) > NAMED else "")
+    return [Remark("word", f"this checkpoint was not trained on: {named}.")]

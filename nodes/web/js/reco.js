@@ -46,6 +46,10 @@ class ComfyHost {
     }
   }
 
+  sizeIsLinked() {
+    return this.isLinked("width") || this.isLinked("height");
+  }
+
   sideWidget(name) {
     return this.node.widgets?.find((widget) => widget.name === name);
   }
@@ -100,10 +104,12 @@ class ComfyHost {
     return ask("count", { layout, checkpoint });
   }
 
-  async read(text) {
-    return (await ask("read", { text, ...this.size() })).layout;
+  /** {layout, remarks} of a text in any form. */
+  read(text) {
+    return ask("read", { text, ...this.size() });
   }
 
+  /** {form: {label, text, remarks} or {label, error}}. */
   write(layout) {
     return ask("write", { layout });
   }
@@ -221,7 +227,7 @@ function restoreView(node, editor) {
 /** Let the wheel zoom and the middle button pan ComfyUI's canvas, as everywhere else. */
 function passToCanvas(element) {
   const wheel = (event) => {
-    const scrolls = event.target.closest("textarea, .reco-list");
+    const scrolls = event.target.closest("textarea, .reco-list, .reco-meter-remarks");
     if (scrolls && scrolls.scrollHeight > scrolls.clientHeight && !event.ctrlKey) return;
     if (globalThis.LiteGraph?.vueNodesMode) return; // the node does it
     event.preventDefault();

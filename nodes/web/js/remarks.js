@@ -14,36 +14,25 @@ const shown = new WeakMap(); // node -> its Words
 let created = 0;
 
 /** Elements that show remarks as warnings. */
-export function remarkElements(remarks) {
-  return remarks.map(({ message }) =>
+export const remarkElements = (remarks) =>
+  remarks.map(({ message }) =>
     element(
       "div",
       { class: "reco-remark" },
-      element("span", { class: "reco-remark-sign", role: "img", "aria-label": "Warning" }, "⚠"),
+      element("span", { role: "img", "aria-label": "Warning" }, "⚠"),
       element("span", {}, message),
     ),
   );
-}
 
 /** Show tellings on a node, in place of what it told before; none, or empty ones, take no room. */
 export function tell(node, tellings = []) {
   const parts = tellings.flatMap(({ report = "", remarks = [] }) => [
     ...remarkElements(remarks),
-    ...reportElements(report),
+    ...(report ? [element("div", { class: "reco-report" }, report)] : []),
   ]);
   if (parts.length && !shown.has(node)) shown.set(node, new Words(node));
   if (parts.length) shown.get(node).show(parts);
   else shown.get(node)?.remove();
-}
-
-/** The first line of a report; the others on demand. */
-function reportElements(report) {
-  const [head, ...lines] = report.trim().split("\n");
-  if (!head) return [];
-  if (!lines.length) return [element("div", { class: "reco-report" }, head)];
-  const more = element("div", {}, lines.join("\n").trim());
-  const summary = element("summary", {}, head);
-  return [element("details", { class: "reco-report" }, summary, more)];
 }
 
 /** The widget on a node, and the height that the node has for its sake alone. */

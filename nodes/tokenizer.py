@@ -78,12 +78,12 @@ class TextTokenizer(SDTokenizer):
             return nothing, "", ""
         try:
             embedding, *name, leftover = super()._try_get_embedding(embedding_name)
+            problem = self._problem(embedding, embedding_name.split()[0])
         except Exception as error:  # a file of others can hold, and so raise, anything
             raise ValueError(
                 f"embedding:{embedding_name.split()[0]} cannot be read ({type(error).__name__}): "
                 "it is no embedding for Stable Diffusion 1. Take it out, or fetch it again."
             ) from error
-        problem = self._problem(embedding, embedding_name.split()[0])
         if problem:
             self._note(problem)
         return (nothing if problem else embedding), *name, leftover
@@ -101,7 +101,7 @@ class TextTokenizer(SDTokenizer):
                 f"{written} was left out: it is of shape {tuple(embedding.shape)}, and this "
                 f"checkpoint's are {self.embedding_size} wide. Use one made for it."
             )
-        if not embedding.isfinite().all():
+        if not embedding.float().isfinite().all():
             return f"{written} was left out: it holds numbers that are not finite."
         return ""
 

@@ -288,8 +288,8 @@ def _check_unet_context(state_dict: StateDict, text_width: int) -> None:
 
 
 def _distance(size: Size, other: Size) -> float:
-    """Between two sizes, each side in log scale."""
-    return sum(abs(math.log(a / b)) for a, b in zip(size, other, strict=True))
+    """Between the shapes of two pictures, as a ratio of aspects in log scale."""
+    return abs(math.log(size[0] / size[1]) - math.log(other[0] / other[1]))
 
 
 def _pixels(size: Size) -> str:

@@ -162,9 +162,12 @@ def _place_labels(
         ground.put(labels[index].rect)
     for index, (text, rect) in enumerate(zip(texts, rects, strict=True)):
         on_region(index)
-        ground.put(labels[index].rect, -1)
-        wording = f"{index + 1} {' '.join(text.split())}"
-        labels[index] = _place_text(wording, rect, ground, size, kind) or labels[index]
+        number = labels[index]
+        ground.put(number.rect, -1)
+        # Where a number has no room, a text around it has none: it need not be measured.
+        if any(map(ground.is_free, _spots(rect, number.lines, size, kind))):
+            wording = f"{index + 1} {' '.join(text.split())}"
+            labels[index] = _place_text(wording, rect, ground, size, kind) or number
         ground.put(labels[index].rect)
     return labels
 

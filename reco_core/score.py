@@ -88,22 +88,22 @@ def find_by_boxes(layout: Layout, detected: Sequence[tuple[Box, str]]) -> list[F
     detected: boxes with labels. When any box has a label, only those count that fit the region's
     text: every word of the label is one of the text's (a plural s aside).
     """
+    import numpy as np
+
     by_label: dict[str, list[Box]] = {}
     for box, label in detected:
         by_label.setdefault(label, []).append(box)
     labelled = any(by_label)
-    label_words = {label: _words(label) for label in by_label}
+    groups = [
+        (_words(label), np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes]))
+        for label, boxes in by_label.items()
+    ]
     findings: list[Finding | None] = []
     for region in layout.regions:
         words = _words(region.text)
-        fitting = [
-            box
-            for label, boxes in by_label.items()
-            if not labelled or (label_words[label] and label_words[label] <= words)
-            for box in boxes
-        ]
-        iou = max((box_iou(region.box, box) for box in fitting), default=0.0)
-        count = f"{len(fitting)} of {len(detected)} detected boxes"
+        fitting = [boxes for label, boxes in groups if not labelled or (label and label <= words)]
+        iou = max((_best_iou(region.box, boxes) for boxes in fitting), default=0.0)
+        count = f"{sum(map(len, fitting))} of {len(detected)} detected boxes"
         said = f"IoU {iou:.2f} with the best of {count}{' fit its text' if labelled else ''}"
         findings.append(Finding(iou, said if fitting else f"none of {count} fits its text"))
     return findings
@@ -215,6 +215,20 @@ def scores_to_json(pictures: Sequence[Sequence[RegionScore]], best: int) -> str:
         for regions in pictures
     ]
     return json.dumps({"best": best, "pictures": listed}, ensure_ascii=False)
+
+
+def _best_iou(box: Box, others: np.ndarray) -> float:
+    """The greatest `box_iou` of a box with others, (N, 4) xyxy."""
+    import numpy as np
+
+    x0, y0, x1, y1 = others.T
+    width = np.minimum(box.x1, x1) - np.maximum(box.x0, x0)
+    height = np.minimum(box.y1, y1) - np.maximum(box.y0, y0)
+    both = width.clip(0) * height.clip(0)
+    either = box.area + (x1 - x0) * (y1 - y0) - both
+    return float(
+        np.divide(both, either, out=np.zeros_like(both), where=either > 0).clip(max=1).max()
+    )
 
 
 def _color_map(

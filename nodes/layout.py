@@ -11,6 +11,7 @@ RecoLayout = io.Custom("RECO_LAYOUT")
 
 CATEGORY = "ReCo"
 MAX_SIDE = 16384  # ComfyUI's own limit for images, in pixels
+VALIDATED = 50_000  # characters of text that are read in milliseconds
 
 
 def side_input(name: str, more: str = "") -> io.Int.Input:
@@ -55,9 +56,10 @@ def layout_output(tooltip: str = "Caption, boxes and size.") -> RecoLayout.Outpu
 def why_refused(read: Callable, *constants) -> bool | str:
     """For validate_inputs: True, or the message of the ValueError of read(*constants).
 
-    A constant that is None is linked: what it will be is known only when the workflow runs.
+    A constant that is None is linked: what it will be is known only when the workflow runs. Long
+    texts are also left to the run, since ComfyUI validates on the loop that answers everybody.
     """
-    if None in constants:
+    if None in constants or sum(len(c) for c in constants if isinstance(c, str)) > VALIDATED:
         return True
     try:
         read(*constants)

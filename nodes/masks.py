@@ -105,7 +105,7 @@ class ReCoLayoutFromMasks(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, texts) -> bool | str:
-        return True if texts is None or split_lines(texts) else NO_TEXTS
+        return True if texts is None or texts.strip() else NO_TEXTS
 
     @classmethod
     def execute(cls, masks, texts, caption, threshold=0.5) -> io.NodeOutput:

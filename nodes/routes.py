@@ -6,16 +6,22 @@ Bodies and answers are JSON; {"error": ...} comes with status 400.
 
 import asyncio
 import functools
+import inspect
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import folder_paths
 from aiohttp import web
 
 from ..reco_core import CheckpointInfo, Layout
+from ..reco_core.checks import quote, read_json
 from ..reco_core.forms import FORMS, Form, read_layout, write_layout
+from ..reco_core.limits import MAX_DOCUMENT
 from .account import read_prompt
 from .loaders import checkpoint_names, checkpoint_path, read_reco_checkpoint
+from .remarks import all_remarks
 from .tokenizer import ReCoTokenizer
 
 # CLIP's text encoder in Stable Diffusion 1, for counting before a checkpoint is chosen.
@@ -30,6 +36,8 @@ NO_CHECKPOINT = CheckpointInfo(
     unet_heads=8,
 )
 
+_THREADS = ThreadPoolExecutor(2, "reco-routes")
+
 
 def add_routes(routes: web.RouteTableDef) -> None:
     """Add the pack's addresses to ComfyUI's."""
@@ -39,10 +47,51 @@ def add_routes(routes: web.RouteTableDef) -> None:
 
 async def _respond(answer: Callable[..., dict], request: web.Request) -> web.Response:
     try:
-        # In a thread, since the first count for a checkpoint reads its file.
-        return web.json_response(await asyncio.to_thread(answer, **await request.json()))
-    except (OSError, TypeError, ValueError) as error:
-        return web.json_response({"error": str(error)}, status=400)
+        body = await _read_body(request)
+        loop = asyncio.get_running_loop()
+        text, status = await loop.run_in_executor(_THREADS, _answer, answer, body), 200
+    except (OSError, ValueError) as error:
+        text, status = json.dumps({"error": str(error)}), 400
+    return web.Response(text=text, status=status, content_type="application/json")
+
+
+async def _read_body(request: web.Request) -> bytes:
+    """Raises ValueError as soon as it is known to be too long."""
+    body = bytearray()
+    length = request.content_length or 0
+    while length <= MAX_DOCUMENT and (piece := await request.content.readany()):
+        body += piece
+        length = max(length, len(body))
+    if length > MAX_DOCUMENT:
+        raise ValueError(f"the request has {length:,} bytes or more: at most {MAX_DOCUMENT:,}")
+    return bytes(body)
+
+
+def _answer(answer: Callable[..., dict], body: bytes) -> str:
+    """JSON text of answer(**body). In a thread: a count may read a checkpoint's file first."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the request is not UTF-8 text: byte {error.start} is wrong") from None
+    return json.dumps(answer(**_arguments(answer, read_json(text))))
+
+
+def _arguments(answer: Callable[..., dict], data: Any) -> dict[str, Any]:
+    """A request's JSON object. Raises ValueError unless it has the names and types of answer's
+    parameters."""
+    parameters = inspect.signature(answer).parameters
+    expected = f"expected an object with {', '.join(map(str, parameters.values()))}"
+    if not isinstance(data, dict):
+        raise ValueError(f"the request is {quote(data)}: {expected}")
+    for name, parameter in parameters.items():
+        if name not in data and parameter.default is parameter.empty:
+            raise ValueError(f"the request lacks {name}: {expected}")
+        if name in data and not isinstance(data[name], parameter.annotation):
+            raise ValueError(f"{name} = {quote(data[name])} is of another type: {expected}")
+    for name in data:
+        if name not in parameters:
+            raise ValueError(f"the request has {quote(name)}, which is unknown: {expected}")
+    return data
 
 
 def count(layout: dict, checkpoint: str | None = None) -> dict:
@@ -71,7 +120,7 @@ def read(text: str, width: int, height: int) -> dict:
     reading = read_layout(text, width, height)
     return {
         "layout": json.loads(reading.layout.to_json()),
-        "remarks": [remark.to_data() for remark in reading.remarks],
+        "remarks": [remark.to_data() for remark in all_remarks(reading)],
     }
 
 
@@ -96,7 +145,7 @@ def _tokenizer(checkpoint: str | None) -> ReCoTokenizer:
     if not checkpoint:
         return _build_tokenizer(None, 0)
     if checkpoint not in checkpoint_names():
-        raise ValueError(f"there is no checkpoint {checkpoint!r}")
+        raise ValueError(f"there is no checkpoint {quote(checkpoint)}")
     return _build_tokenizer(checkpoint, checkpoint_path(checkpoint).stat().st_mtime_ns)
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .checks import finite, quote
+from .checks import check_length, finite, quote
 from .layout import Box, Layout, nearest_side
+from .limits import MAX_REGIONS, MAX_TEXT
 
 _SIDES = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
 _SIDES |= {right: left for left, right in _SIDES.items()}
@@ -32,7 +33,7 @@ def reorder_regions(layout: Layout, order: Sequence[int] | str) -> Layout:
     Raises:
         ValueError: no such region, a region named twice, or a text that is not numbers.
     """
-    named = _named(layout, order)
+    named = dict.fromkeys(_named(layout, order))
     others = (n for n in range(1, len(layout.regions) + 1) if n not in named)
     return select_regions(layout, (*named, *others))
 
@@ -47,17 +48,24 @@ def region_numbers(text: str) -> tuple[int, ...]:
     """Read "3, 1, 2" or, with ranges that may run backwards, "5-3, 1".
 
     Raises:
-        ValueError: it holds something else.
+        ValueError: it holds something else, or names more regions than a layout may have.
     """
+    check_length("the order", text, MAX_TEXT)
     numbers: list[int] = []
-    for piece in re.sub(r"\s*-\s*", "-", text).replace(",", " ").split():
+    joined = " ".join(text.split()).replace(" -", "-").replace("- ", "-")
+    for piece in joined.replace(",", " ").split():
         ends = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", piece)
         if ends is None:
             raise ValueError(
-                f"{piece!r} in {quote(text)} is not a region number: write numbers such as "
+                f"{quote(piece)} in {quote(text)} is not a region number: write numbers such as "
                 "3, 1, 2 or ranges such as 3-1"
             )
         start, stop = int(ends[1]), int(ends[2] or ends[1])
+        if len(numbers) + abs(stop - start) >= MAX_REGIONS:
+            raise ValueError(
+                f"{quote(text)} names more than the {MAX_REGIONS:,} regions that a layout may "
+                "have: name each once"
+            )
         step = 1 if start <= stop else -1
         numbers.extend(range(start, stop + step, step))
     return tuple(numbers)
@@ -112,17 +120,21 @@ def _named(layout: Layout, order: Sequence[int] | str) -> tuple[int, ...]:
     """The numbers, from 1, of an order in which each names another region of the layout."""
     numbers = region_numbers(order) if isinstance(order, str) else tuple(order)
     count = len(layout.regions)
-    for place, number in enumerate(numbers):
+    seen: set[int] = set()
+    for number in numbers:
         if not 1 <= number <= count:
-            raise ValueError(f"there is no region {number}: the layout has {count}, counted from 1")
-        if number in numbers[:place]:
+            raise ValueError(
+                f"there is no region {quote(number)}: the layout has {count}, counted from 1"
+            )
+        if number in seen:
             raise ValueError(f"region {number} is named twice in {quote(order)}: name it once")
+        seen.add(number)
     return numbers
 
 
 def _positive(factor: float) -> float:
     if finite("factor", factor) <= 0:
-        raise ValueError(f"factor = {factor!r} must be greater than 0; 1 changes nothing")
+        raise ValueError(f"factor = {quote(factor)} must be greater than 0; 1 changes nothing")
     return factor
 
 

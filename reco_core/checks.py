@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
+import reprlib
 from numbers import Integral, Real
 from typing import Any
+
+from .limits import MAX_DOCUMENT, MAX_SIDE, MAX_TEXT
+
+_MAX_DIGITS = 1_000  # of a whole number; reading more takes a time that grows with their square
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def finite(name: str, value: Any) -> float:
     """The value as a float. Raises ValueError, with its name, if it is not a finite number."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name} = {value!r} is not a finite number")
-    return float(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond 1.8e308
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise ValueError(f"{name} = {quote(value)} is not a finite number")
 
 
 def pixel_side(name: str, value: Any) -> int:
-    """A width or height as an int. Raises ValueError, with its name, if it is none."""
+    """A width or height as an int. Raises ValueError, with its name, if it is none or too many."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value <= 0:
-        raise ValueError(f"{name} = {value!r} is not a positive whole number of pixels")
+        raise ValueError(f"{name} = {quote(value)} is not a positive whole number of pixels")
+    if value > MAX_SIDE:
+        raise ValueError(f"{name} = {quote(value)} is too large: at most {MAX_SIDE:,} pixels")
     return int(value)
+
+
+def check_text(name: str, text: Any) -> None:
+    """Raise ValueError, with its name, if it is no text, or none that can be encoded and read."""
+    if not isinstance(text, str):
+        raise ValueError(f"{name} {quote(text)} is not a text")
+    check_length(name, text, MAX_TEXT)
+    half = _SURROGATE.search(text)
+    if half:
+        raise ValueError(
+            f"{name} {quote(text)} has half a character, {half.group()!r}, at place "
+            f"{half.start() + 1}: take it out"
+        )
+
+
+def check_length(name: str, text: str, limit: int) -> None:
+    """Raise ValueError, with its name, if a text has more than limit characters."""
+    if len(text) > limit:
+        raise ValueError(
+            f"{name} has {len(text):,} characters, more than the {limit:,} that are read: shorten "
+            f"it; it begins {quote(text)}"
+        )
 
 
 def is_color(value: Any) -> bool:
@@ -28,10 +64,14 @@ def is_color(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value) is not None
 
 
-def read_json(text: str) -> Any:
-    """Parse JSON of finite numbers. Raises ValueError that says where it breaks."""
+def read_json(text: str, limit: int = MAX_DOCUMENT) -> Any:
+    """Parse JSON of finite numbers. limit: characters that are read.
+
+    Raises ValueError that says where it breaks.
+    """
+    check_length("this JSON", text, limit)
     try:
-        return json.loads(text, parse_constant=_reject_constant)
+        return json.loads(text, parse_constant=_reject_constant, parse_int=_whole)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}; the text begins {quote(text)}") from None
     except RecursionError:
@@ -39,9 +79,46 @@ def read_json(text: str) -> Any:
 
 
 def quote(value: Any, limit: int = 80) -> str:
-    """A quotation short enough for an error message."""
-    quoted = repr(value)
-    return quoted if len(quoted) <= limit else quoted[: limit - 3] + "..."
+    """A quotation short enough for an error message, made in the same time whatever the value."""
+    quoted = repr(value[:limit]) if isinstance(value, str | bytes) else _SHORT.repr(value)
+    return shorten(quoted, limit)
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """A text, or its beginning with three dots, in at most limit characters."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+class _Short(reprlib.Repr):
+    """repr of the beginning of a value."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Writing out thousands of digits takes long, and Python refuses it.
+        digits = int((x.bit_length() - 1) * math.log10(2)) + 1
+        return repr(x) if digits <= self.maxlong else f"<a number of about {digits:,} digits>"
+
+    def repr_dict(self, x: dict, level: int) -> str:
+        if level <= 0:
+            return "{...}"
+        items = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(x[key], level - 1)}"
+            for key in itertools.islice(x, self.maxdict)
+        ]
+        return f"{{{', '.join(items)}{', ...' if len(x) > self.maxdict else ''}}}"
+
+
+_SHORT = _Short()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
+_SHORT.maxlevel = 4
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(
+            f"{quote(digits, 20)} in JSON has {len(digits):,} digits: at most {_MAX_DIGITS:,}"
+        )
+    return int(digits)
 
 
 def _reject_constant(name: str) -> None:

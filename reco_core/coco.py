@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .checks import quote, read_json
+from .checks import quote, read_json, shorten
 from .interop import layout_from_boxes
 from .layout import Layout
+from .limits import MAX_ANNOTATIONS
 
 _NAMED = 5  # images that an error names
 
@@ -58,7 +59,7 @@ def annotation_bbox(annotation: Mapping[str, Any]) -> list[Any]:
     bbox = annotation.get("bbox")
     if not isinstance(bbox, list) or len(bbox) != 4:
         raise ValueError(
-            f"annotation {annotation.get('id')!r}: bbox must be four numbers [x, y, width, "
+            f"annotation {quote(annotation.get('id'))}: bbox must be four numbers [x, y, width, "
             f"height], got {quote(bbox)}"
         )
     return bbox
@@ -71,7 +72,7 @@ def own_text(annotation: Mapping[str, Any]) -> Any:
 
 
 def _coco(source: str | Mapping[str, Any], kind: str, keys: Sequence[str]) -> Mapping[str, Any]:
-    data = read_json(source) if isinstance(source, str) else source
+    data = read_json(source, MAX_ANNOTATIONS) if isinstance(source, str) else source
     if not isinstance(data, Mapping) or not set(keys) <= data.keys():
         raise ValueError(
             f"this is not a COCO {kind} file: expected an object with {' and '.join(keys)}, "
@@ -88,7 +89,7 @@ def _objects(items: Any, name: str) -> list[Mapping[str, Any]]:
 
 def _find_image(images: Any, wanted: int | str | None) -> Mapping[str, Any]:
     images = _objects(images, "images")
-    names = ", ".join(str(i.get("file_name") or i.get("id")) for i in images[:_NAMED])
+    names = ", ".join(shorten(str(i.get("file_name") or i.get("id"))) for i in images[:_NAMED])
     there = f"there are {len(images)} ({names}{', ...' if len(images) > _NAMED else ''})"
     if wanted is None:
         if len(images) != 1:
@@ -97,7 +98,7 @@ def _find_image(images: Any, wanted: int | str | None) -> Mapping[str, Any]:
     for image in images:
         if str(wanted) in (str(image.get("file_name")), str(image.get("id"))):
             return image
-    raise ValueError(f"no image has the id or file name {wanted!r}: {there}")
+    raise ValueError(f"no image has the id or file name {quote(wanted)}: {there}")
 
 
 def _box(annotation: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _caption(
     ]
     if not 0 <= caption_index < len(found):
         raise ValueError(
-            f"there is no caption {caption_index} of image {image.get('id')!r}: the captions file "
-            f"has {len(found)} for it, counted from 0"
+            f"there is no caption {caption_index} of image {quote(image.get('id'))}: the captions "
+            f"file has {len(found)} for it, counted from 0"
         )
     return found[caption_index]

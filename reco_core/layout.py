@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .checks import finite, is_color, pixel_side, quote, read_json
+from .checks import check_text, finite, is_color, pixel_side, quote, read_json
+from .limits import MAX_REGIONS, MAX_WORDS
 
 JSON_VERSION = 1
 SIZE_STEP = 8  # a latent pixel of Stable Diffusion covers 8x8 image pixels
@@ -105,7 +106,8 @@ class Region:
     color: "#rrggbb" to draw the box in, or None for the next of `draw.PALETTE`. No model sees it.
 
     Raises:
-        ValueError: the text is empty, the weight is not a finite number, or the color is none.
+        ValueError: the text is empty or too long, the weight is not a finite number, or the color
+            is none.
     """
 
     text: str
@@ -114,17 +116,19 @@ class Region:
     color: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.text, str) or not self.text.strip():
+        check_text("region text", self.text)
+        if not self.text.strip():
             raise ValueError(
-                f"region text {self.text!r} is empty: say in words what the box contains"
+                f"region text {quote(self.text)} is empty: say in words what the box contains"
             )
         if not isinstance(self.box, Box):
-            raise ValueError(f"region {self.text!r}: box {self.box!r} is not a Box")
-        weight = finite(f"weight of region {self.text!r}", self.weight)
+            raise ValueError(f"region {quote(self.text)}: box {quote(self.box)} is not a Box")
+        weight = finite(f"weight of region {quote(self.text)}", self.weight)
         object.__setattr__(self, "weight", weight)
         if self.color is not None and not is_color(self.color):
             raise ValueError(
-                f"color {self.color!r} of region {self.text!r} is not a color: write it as #rrggbb"
+                f"color {quote(self.color)} of region {quote(self.text)} is not a color: write it "
+                "as #rrggbb"
             )
 
 
@@ -135,7 +139,8 @@ class Layout:
     width, height: size of the picture in pixels, positive and divisible by 8.
 
     Raises:
-        ValueError: the caption is not a text, a region is not a Region, or a size is not legal.
+        ValueError: the caption is not a text, a region is not a Region, a size is not legal, or
+            there is more of anything than `limits` allow.
     """
 
     caption: str = ""
@@ -144,12 +149,18 @@ class Layout:
     height: int = 512
 
     def __post_init__(self) -> None:
-        if not isinstance(self.caption, str):
-            raise ValueError(f"caption {self.caption!r} is not a text")
+        check_text("caption", self.caption)
         regions = tuple(self.regions)
         for region in regions:
             if not isinstance(region, Region):
-                raise ValueError(f"{region!r} is not a Region")
+                raise ValueError(f"{quote(region)} is not a Region")
+        check_count(len(regions))
+        words = len(self.caption) + sum(len(region.text) for region in regions)
+        if words > MAX_WORDS:
+            raise ValueError(
+                f"the layout's texts have {words:,} characters together, more than the "
+                f"{MAX_WORDS:,} that are read: shorten them or remove regions"
+            )
         object.__setattr__(self, "regions", regions)
         for name in ("width", "height"):
             value = pixel_side(f"layout {name}", getattr(self, name))
@@ -192,11 +203,21 @@ class Layout:
         regions = data.get("regions", [])
         if not isinstance(regions, list):
             raise ValueError(f"layout regions must be a list, got {quote(regions)}")
+        check_count(len(regions))
         return cls(
             caption=data.get("caption", ""),
             regions=tuple(_region(index, item) for index, item in enumerate(regions)),
             width=data.get("width", 512),
             height=data.get("height", 512),
+        )
+
+
+def check_count(regions: int) -> None:
+    """Raise ValueError when there are more regions, or boxes for them, than a layout may have."""
+    if regions > MAX_REGIONS:
+        raise ValueError(
+            f"{regions:,} regions are more than the {MAX_REGIONS:,} that a layout may have: "
+            "remove some"
         )
 
 
@@ -237,11 +258,13 @@ def _region(index: int, data: Any) -> Region:
 
 def _check_version(version: Any) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ValueError(f"layout version {version!r} is not a version: expected {JSON_VERSION}")
+        raise ValueError(
+            f"layout version {quote(version)} is not a version: expected {JSON_VERSION}"
+        )
     if version > JSON_VERSION:
         raise ValueError(
-            f"layout version {version} is newer than this ReCo reads (up to {JSON_VERSION}): "
-            "update ReCo"
+            f"layout version {quote(version)} is newer than this ReCo reads (up to "
+            f"{JSON_VERSION}): update ReCo"
         )
 
 

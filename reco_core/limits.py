@@ -5,7 +5,13 @@ All are far above what a text encoder can read (1,232 tokens in the largest chec
 
 MAX_TEXT = 20_000
 """Characters of a caption or of a region's text."""
+MAX_WORDS = 100_000
+"""Characters of all texts of a layout together."""
 MAX_REGIONS = 4_000
 """Regions of a layout, and boxes of a list."""
+MAX_SIDE = 65_536
+"""Pixels of a layout's width or height."""
 MAX_DOCUMENT = 4_000_000
 """Characters of a layout, prompt or JSON that is pasted, queued or sent to a route."""
+MAX_ANNOTATIONS = 100_000_000
+"""Characters of an annotation file, which describes many pictures."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .checks import quote
 from .layout import Box
 
 BOS_ID = 49406  # CLIP's <|startoftext|>
@@ -34,13 +35,13 @@ class PositionVocabulary:
     def bin(self, v: float) -> int:
         """The bin of a coordinate v in [0, 1]."""
         if not 0.0 <= v <= 1.0:
-            raise ValueError(f"coordinate {v!r} is outside 0 to 1")
+            raise ValueError(f"coordinate {quote(v)} is outside 0 to 1")
         return round(v * (self.num_bins - 1))
 
     def value(self, bin: int) -> float:
         """The coordinate in [0, 1] that stands for a bin; `bin(value(b)) == b`."""
         if not 0 <= bin < self.num_bins:
-            raise ValueError(f"bin {bin} is outside 0 to {self.num_bins - 1}")
+            raise ValueError(f"bin {quote(bin)} is outside 0 to {self.num_bins - 1}")
         return bin / (self.num_bins - 1)
 
     def encode(self, box: Box) -> tuple[int, int, int, int]:
@@ -55,7 +56,7 @@ class PositionVocabulary:
             ValueError: not four ids, an id that is no position token, or inverted corners.
         """
         if len(ids) != 4:
-            raise ValueError(f"a box is four position tokens, got {len(ids)}: {list(ids)!r}")
+            raise ValueError(f"a box is four position tokens, got {len(ids)}: {quote(list(ids))}")
         return Box(*(self.value(token - self.offset) for token in ids))
 
 

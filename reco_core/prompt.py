@@ -11,14 +11,18 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from .layout import Box, Layout, Region
+from .checks import check_length, quote, shorten
+from .layout import Box, Layout, Region, check_count
+from .limits import MAX_DOCUMENT
 from .position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 
 PromptForm = Literal["authors", "diffusers"]
 
 _THOUSANDTHS = 1000
 _START, _END = "<|startoftext|>", "<|endoftext|>"
-_POSITION = re.compile(r"<(bin)?([-+]?[0-9]+(?:\.[0-9]+)?)>")
+_NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?)"
+_POSITION = re.compile(rf"<(bin)?{_NUMBER}>")
+_THOUSANDTH, _BIN = re.compile(f"<{_NUMBER}>"), re.compile(f"<bin{_NUMBER}>")
 # With the one space on either side that separates it from the texts.
 _POSITION_RUN = re.compile(rf" ?{_POSITION.pattern}(?:\s*{_POSITION.pattern})* ?")
 _RESERVED = re.compile(rf"{_POSITION.pattern}|{re.escape(_START)}|{re.escape(_END)}")
@@ -48,8 +52,10 @@ def parse_prompt(
         ValueError: not four position tokens in a row, a box without a text, a number outside
             the image or the vocabulary, inverted corners, or the two forms mixed.
     """
+    check_length("the prompt", text, MAX_DOCUMENT)
     runs = list(_POSITION_RUN.finditer(text))
-    _check_one_form(runs)
+    check_count(len(runs))
+    _check_one_form(text)
     ends = [run.start() for run in runs[1:]] + [len(text)]
     regions = tuple(
         _parse_region(run.group(), text[run.end() : end], vocabulary)
@@ -74,7 +80,7 @@ def format_prompt(
             or marker, or a vocabulary with more bins than the authors' form can name.
     """
     if form not in ("authors", "diffusers"):
-        raise ValueError(f"prompt form {form!r} is unknown: use 'authors' or 'diffusers'")
+        raise ValueError(f"prompt form {quote(form)} is unknown: use 'authors' or 'diffusers'")
     for text in (layout.caption, *(region.text for region in layout.regions)):
         _check_text(text)
     if form == "authors":
@@ -84,38 +90,37 @@ def format_prompt(
     return " ".join([f"{layout.caption} {_END}", *pieces])
 
 
-def _check_one_form(runs: list[re.Match[str]]) -> None:
-    tokens = [token for run in runs for token in _POSITION.finditer(run.group())]
-    authors = next((token.group() for token in tokens if not token[1]), None)
-    diffusers = next((token.group() for token in tokens if token[1]), None)
+def _check_one_form(text: str) -> None:
+    authors, diffusers = _THOUSANDTH.search(text), _BIN.search(text)
     if authors and diffusers:
         raise ValueError(
-            f"the prompt mixes {authors} (thousandths of the image) with {diffusers} (bins): "
-            "write all boxes in one form"
+            f"the prompt mixes {shorten(authors.group())} (thousandths of the image) with "
+            f"{shorten(diffusers.group())} (bins): write all boxes in one form"
         )
 
 
 def _parse_region(run: str, text: str, vocabulary: PositionVocabulary) -> Region:
-    tokens = list(_POSITION.finditer(run))
-    if len(tokens) != 4:
+    count = run.count("<")
+    if count != 4:
         raise ValueError(
-            f"{run.strip()!r} before {text.strip()[:40]!r} has {len(tokens)} position token(s): "
+            f"{quote(run.strip())} before {quote(text.strip(), 40)} has {count} position token(s): "
             "a box needs four in a row, x0 y0 x1 y1, and then a text"
         )
+    tokens = _POSITION.finditer(run)
     try:
         return Region(_unwrap(text), Box(*(_coordinate(token, vocabulary) for token in tokens)))
     except ValueError as error:
-        raise ValueError(f"in {(run + text).strip()[:80]!r}: {error}") from None
+        raise ValueError(f"in {quote((run + text).strip())}: {error}") from None
 
 
 def _coordinate(token: re.Match[str], vocabulary: PositionVocabulary) -> float:
-    is_bin, number = token[1], float(token[2])
+    is_bin, number, written = token[1], float(token[2]), shorten(token.group())
     if is_bin and not number.is_integer():
-        raise ValueError(f"{token.group()} is not a whole bin")
+        raise ValueError(f"{written} is not a whole bin")
     if is_bin:
         return vocabulary.value(int(number))
     if not 0 <= number <= _THOUSANDTHS:
-        raise ValueError(f"{token.group()} is outside the image: thousandths go from 0 to 1000")
+        raise ValueError(f"{written} is outside the image: thousandths go from 0 to 1000")
     return number / _THOUSANDTHS
 
 
@@ -128,7 +133,7 @@ def _unwrap(piece: str) -> str:
         piece = piece.rstrip().removesuffix(_END).removesuffix(" ")
     if _START in piece or _END in piece:
         raise ValueError(
-            f"{stripped[:80]!r} has {_START} or {_END} in the middle of a text: "
+            f"{quote(stripped)} has {_START} or {_END} in the middle of a text: "
             "they belong around it"
         )
     return piece
@@ -138,8 +143,8 @@ def _check_text(text: str) -> None:
     found = _RESERVED.search(text)
     if found:
         raise ValueError(
-            f"{found.group()!r} in the text {text!r} would be read as a position or marker: "
-            "take it out before writing a prompt"
+            f"{quote(found.group())} in the text {quote(text)} would be read as a position or "
+            "marker: take it out before writing a prompt"
         )
 
 

@@ -5,12 +5,10 @@ fed here fails.
 """
 
 import json
-import urllib.request
 
 import pytest
-from workflows import node, value
+from workflows import ask, node, value
 
-from comfy_server import DIRECT
 from reco_core import Box, Layout, Region
 
 TEXT = "<lora:some_style:0.8> red circle"
@@ -169,13 +167,8 @@ def test_a_node_says_on_itself_and_in_the_log_what_all_say(server, words, workfl
 
 @pytest.mark.parametrize("path", ROUTES)
 def test_a_route_says_what_all_say(server, words, path):
-    request = urllib.request.Request(
-        f"{server.url}/api{path}",
-        json.dumps(ROUTES[path]).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with DIRECT.open(request, timeout=60) as response:
-        assert messages(json.load(response)["remarks"]) == words
+    answer = ask(server, path.removeprefix("/reco/"), ROUTES[path])
+    assert messages(answer["remarks"]) == words
 
 
 def test_comfyuis_own_encoder_says_in_the_log_what_all_say(inside, tiny, words):

@@ -88,7 +88,7 @@ def test_a_layouts_json_keeps_its_size():
     assert read_layout(PARK.to_json(), 64, 32) == PARK
 
 
-@pytest.mark.parametrize("text", ["[red] dog", "[" * 100_000])
+@pytest.mark.parametrize("text", ["[red] dog", "[" * 10_000])
 def test_a_caption_may_begin_with_a_bracket(text):
     assert read_layout(text, 8, 8).caption == text
 

@@ -26,12 +26,12 @@ from .checkpoint import (
 from .checkpoint_file import read_checkpoint, write_checkpoint
 from .coco import layout_from_coco
 from .draw import draw_layout
+from .forms import FORMS, Written, read_layout, write_layout
 from .interop import (
     layout_from_boxes,
     layout_from_elements,
     layout_to_boxes,
     layout_to_elements,
-    read_layout,
 )
 from .layout import Box, Layout, Region
 from .position_rows import ordered_rows, random_rows
@@ -44,6 +44,7 @@ __all__ = [
     "BOS_ID",
     "DEFAULT_VOCABULARY",
     "EOS_ID",
+    "FORMS",
     "POSITION_EMBEDDING",
     "TEXT_PREFIX",
     "TOKEN_EMBEDDING",
@@ -55,6 +56,7 @@ __all__ = [
     "PositionVocabulary",
     "Region",
     "TokenSequence",
+    "Written",
     "build_sequence",
     "describe_checkpoint",
     "draw_layout",
@@ -83,4 +85,5 @@ __all__ = [
     "select_regions",
     "swap_left_right",
     "write_checkpoint",
+    "write_layout",
 ]

@@ -11,9 +11,14 @@ from typing import Any
 
 def finite(name: str, value: Any) -> float:
     """The value as a float. Raises ValueError, with its name, if it is not a finite number."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name} = {value!r} is not a finite number")
-    return float(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond 1.8e308
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise ValueError(f"{name} = {quote(value)} is not a finite number")
 
 
 def pixel_side(name: str, value: Any) -> int:

@@ -7,6 +7,7 @@ import torch
 from comfy_api.latest import io
 
 from ..reco_core import Layout, layout_from_boxes
+from ..reco_core.remarks import Reading
 from .layout import (
     CATEGORY,
     MAX_SIDE,
@@ -16,13 +17,14 @@ from .layout import (
     split_lines,
     texts_input,
 )
+from .remarks import read_out
 
 NO_TEXTS = "There are no texts: write what the masks show, one line for each, or one for all."
 
 
 def layout_from_masks(
     masks: torch.Tensor, texts: Sequence[str], caption: str = "", threshold: float = 0.5
-) -> Layout:
+) -> Reading:
     """A region for every mask: the smallest box around its pixels above the threshold.
 
     masks: (B, H, W) in [0, 1]. texts: one for each mask, or one for all. The layout's size is the
@@ -38,8 +40,7 @@ def layout_from_masks(
                 f"Mask {number} of {len(masks)} is empty: no pixel is above the threshold "
                 f"{threshold:g}. Lower the threshold or take the mask out."
             )
-    layout, _ = layout_from_boxes([_mask_box(m) for m in masks], texts, caption, width, height)
-    return layout
+    return layout_from_boxes([_mask_box(m) for m in masks], texts, caption, width, height)
 
 
 def layout_masks(layout: Layout, feather: int = 0) -> torch.Tensor:
@@ -109,7 +110,7 @@ class ReCoLayoutFromMasks(io.ComfyNode):
 
     @classmethod
     def execute(cls, masks, texts, caption, threshold=0.5) -> io.NodeOutput:
-        return io.NodeOutput(layout_from_masks(masks, split_lines(texts), caption, threshold))
+        return read_out(layout_from_masks(masks, split_lines(texts), caption, threshold))
 
 
 class ReCoLayoutToMasks(io.ComfyNode):

@@ -26,6 +26,7 @@ NODE_IDS = [
     "ReCoConditioning",
     "ReCoTextEncode",
     "ReCoDrawLayout",
+    "ReCoLayoutToText",
     "ReCoLayoutToBoxes",
     "ReCoLayoutToMasks",
 ]

@@ -15,17 +15,13 @@ from typing import Any
 import folder_paths
 from aiohttp import web
 
-from ..reco_core import (
-    CheckpointInfo,
-    Layout,
-    format_prompt,
-    layout_to_elements,
-    read_layout,
-)
+from ..reco_core import CheckpointInfo, Layout
 from ..reco_core.checks import quote, read_json
+from ..reco_core.forms import FORMS, Form, read_layout, write_layout
 from ..reco_core.limits import MAX_DOCUMENT
 from .account import read_prompt
 from .loaders import checkpoint_names, checkpoint_path, read_reco_checkpoint
+from .remarks import all_remarks
 from .tokenizer import ReCoTokenizer
 
 # CLIP's text encoder in Stable Diffusion 1, for counting before a checkpoint is chosen.
@@ -120,27 +116,29 @@ def count(layout: dict, checkpoint: str | None = None) -> dict:
 
 
 def read(text: str, width: int, height: int) -> dict:
-    """{"layout": ...} of any written form. width, height: of those that bring no size."""
-    return {"layout": json.loads(read_layout(text, width, height).to_json())}
+    """{"layout", "remarks"} of any written form. width, height: of those that bring no size."""
+    reading = read_layout(text, width, height)
+    return {
+        "layout": json.loads(reading.layout.to_json()),
+        "remarks": [remark.to_data() for remark in all_remarks(reading)],
+    }
 
 
 def write(layout: dict) -> dict:
-    """{form: {"text": ...} or {"error": why it cannot be written in this form}}."""
+    """{form: {"label": words for a menu, "text", "remarks": what it loses}}, in menu order.
+
+    A form that cannot hold the layout has {"label", "error"}.
+    """
     parsed = Layout.from_json(json.dumps(layout))
-    forms: dict[str, Callable[[], str]] = {
-        "json": parsed.to_json,
-        "authors": lambda: format_prompt(parsed, "authors"),
-        "diffusers": lambda: format_prompt(parsed, "diffusers"),
-        "elements": lambda: json.dumps(layout_to_elements(parsed), ensure_ascii=False),
-    }
-    return {name: _written(form) for name, form in forms.items()}
+    return {form.name: {"label": form.label, **_written(parsed, form)} for form in FORMS}
 
 
-def _written(form: Callable[[], str]) -> dict[str, str]:
+def _written(layout: Layout, form: Form) -> dict:
     try:
-        return {"text": form()}
+        written = write_layout(layout, form.name)
     except ValueError as error:
         return {"error": str(error)}
+    return {"text": written.text, "remarks": [remark.to_data() for remark in written.remarks]}
 
 
 def _tokenizer(checkpoint: str | None) -> ReCoTokenizer:

@@ -64,15 +64,15 @@ _KNOWN = (
         "Write (words:1.2).",
     ),
     _syntax(
+        "a position or marker inside a text",
+        r"<(?:bin)?[0-9]{1,4}>|<\|[a-z]{1,20}\|>",
+        "Take it out: a region's place is its box.",
+    ),
+    _syntax(
         "an embedding that is not read",
         r"(?i:(?<=[^\s(])embedding:|(?<!\S)\(*(?!(?-i:embedding:))embedding\s?:)[^\s,()]*"
         r"|<(?!person>)[A-Za-z][\w\-]*>",
         "Write embedding:name, in lower case and after a space.",
-    ),
-    _syntax(
-        "a position or marker inside a text",
-        r"<(?:bin)?[0-9]{1,4}>|<\|[a-z]{1,20}\|>",
-        "Take it out: a region's place is its box.",
     ),
 )
 
@@ -82,9 +82,9 @@ def foreign_syntax(text: str) -> Iterator[tuple[str, Syntax]]:
 
     A piece is named once, by the first kind that knows it.
     """
-    taken: list[tuple[int, int]] = []
+    taken: set[int] = set()  # places in the text
     for syntax in _KNOWN:
         for match in syntax.pattern.finditer(text):
-            if not any(match.start() < stop and start < match.end() for start, stop in taken):
-                taken.append(match.span())
+            if taken.isdisjoint(places := range(*match.span())):
+                taken.update(places)
                 yield match.group(), syntax

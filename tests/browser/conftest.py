@@ -65,8 +65,8 @@ def closed(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
     check_errors(page)
 
 
-@pytest.fixture(scope="module", params=["classic", "vue"])
-def module_page(
+@pytest.fixture(scope="session", params=["classic", "vue"])
+def session_page(
     request: pytest.FixtureRequest, server: ComfyServer, chromium: Browser
 ) -> Iterator[ComfyPage]:
     with new_page(server, chromium) as page:
@@ -75,12 +75,12 @@ def module_page(
 
 
 @pytest.fixture
-def shared(module_page: ComfyPage) -> Iterator[ComfyPage]:
-    """As comfy, but one page for all tests of a module, which saves the seconds of opening it."""
-    module_page.errors.clear()
-    module_page.load_workflow(EMPTY)
-    yield module_page
-    check_errors(module_page)
+def shared(session_page: ComfyPage) -> Iterator[ComfyPage]:
+    """As comfy, but one page for all tests that use it, which saves the seconds of opening it."""
+    session_page.errors.clear()
+    session_page.load_workflow(EMPTY)
+    yield session_page
+    check_errors(session_page)
 
 
 @pytest.fixture

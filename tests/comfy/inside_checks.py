@@ -15,6 +15,7 @@ import comfy.sd
 import comfy.utils
 import server as _server  # noqa: F401  (ComfyUI has it loaded before it loads custom nodes)
 import torch
+from aiohttp import web
 from inside import load_pack
 
 import nodes as comfyui_nodes
@@ -92,6 +93,29 @@ def report(path: str, layout: str, overflow: str = "error") -> dict:
     clip = load(path)[1]
     encoded = text_encode.encode_prompt(clip, Layout.from_json(layout), overflow)
     return {"shape": list(encoded.conditioning[0][0].shape), "report": encoded.report}
+
+
+def encoded(path: str, text: str, embeddings: str, overflow: str = "error") -> dict:
+    """What is said of a text of a 128 x 128 picture: {"remarks", "report"}, or {"error"}."""
+    clip = load(path, embeddings)[1]
+    try:
+        result = text_encode.encode_prompt(clip, text, overflow, (128, 128))
+    except ValueError as error:
+        return {"error": str(error)}
+    return {"remarks": [remark.to_data() for remark in result.remarks], "report": result.report}
+
+
+def remarks(layout: str) -> list[dict]:
+    """What is said of a layout by itself."""
+    reading = PACK.nodes.remarks.Reading(Layout.from_json(layout))
+    return [remark.to_data() for remark in PACK.nodes.remarks.all_remarks(reading)]
+
+
+def routes() -> list[str]:
+    """The addresses that the pack adds to ComfyUI's."""
+    table = web.RouteTableDef()
+    PACK.nodes.routes.add_routes(table)
+    return [route.path for route in table]
 
 
 def stock_clip_error() -> str:

@@ -7,8 +7,9 @@ import urllib.error
 import urllib.request
 
 import pytest
+from workflows import ask
 
-from comfy_server import DIRECT, Failure
+from comfy_server import Failure
 
 CIRCLE = {"text": "red circle", "box": [0.125, 0.125, 0.5, 0.5], "weight": 1, "color": "#e6194b"}
 SQUARE = {"text": "blue square", "box": [0.5, 0.5, 1, 1]}
@@ -110,16 +111,6 @@ def test_an_incoming_image_is_sent_to_the_canvas(server, execute):
 
 
 # What the canvas asks
-
-
-def ask(server, path: str, body: dict) -> dict:
-    request = urllib.request.Request(
-        f"{server.url}/api/reco/{path}",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with DIRECT.open(request, timeout=60) as response:
-        return json.load(response)
 
 
 def layout(*regions: dict, caption: str = "a scene") -> dict:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from workflows import pictures
+from workflows import ask, pictures
 
 from train.data.shapeskills import Scene, Thing
 from train.evaluate.score import score_scene
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "example_workflows" / "reco_quickstart.json"
+WORKFLOWS = sorted(QUICKSTART.parent.glob("*.json"))
 CHECKPOINT = "reco-shapes.safetensors"
 
 
@@ -31,7 +32,7 @@ def test_the_quickstart_runs_as_saved_with_any_checkpoint(server, tiny, tmp_path
     "node",
     [
         pytest.param(node, id=f"{workflow.stem}-{node['id']}-{node['type']}")
-        for workflow in sorted(QUICKSTART.parent.glob("*.json"))
+        for workflow in WORKFLOWS
         for node in saved_nodes(workflow)
         if node["type"].startswith("ReCo")
     ],
@@ -45,6 +46,22 @@ def test_saved_inputs_are_those_the_node_has_in_the_same_order(server, node):
     saved_sockets = [slot["name"] for slot in node["inputs"] if "widget" not in slot]
     assert saved_widgets == [name for name in names if name not in saved_sockets]
     assert [slot["name"] for slot in node["outputs"]] == info["output_name"]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_template_starts_at_the_size_and_with_the_words_its_checkpoint_knows(server, workflow):
+    nodes = saved_nodes(workflow)
+    [loader] = [node for node in nodes if node["type"] == "ReCoLoadCheckpoint"]
+    [editor] = [node for node in nodes if node["type"] == "ReCoLayoutEditor"]
+    width, height, drawing = editor["widgets_values"][:3]
+    layout = {**json.loads(drawing), "width": width, "height": height}
+    body = {"layout": layout, "checkpoint": loader["widgets_values"][0]}
+    counted = ask(server, "count", body)
+    assert counted["size"] == [width, height]
+    assert counted["remarks"] == []
+    assert counted["used"] <= counted["limit"]
+    larger = ask(server, "count", {**body, "layout": {**layout, "width": width + 64}})
+    assert [remark["kind"] for remark in larger["remarks"]] == ["size"]
 
 
 def test_the_quickstarts_picture_obeys_its_boxes(server):

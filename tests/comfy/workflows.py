@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from comfy_server import run_workflow
+from comfy_server import DIRECT, run_workflow
 from reco_core import Box, Layout, Region
 
 DOG = Region("a dog", Box(0.125, 0.25, 0.5, 0.75), color="#AA0000")
@@ -42,6 +43,17 @@ def needs(server, kind: str) -> None:
     """Skip the test where ComfyUI lacks a node, as older ones do."""
     if not json.loads(server.get(f"/object_info/{kind}")):
         pytest.skip(f"this ComfyUI has no {kind}")
+
+
+def ask(server, path: str, body: dict) -> dict:
+    """The answer of one of the pack's own routes."""
+    request = urllib.request.Request(
+        f"{server.url}/api/reco/{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with DIRECT.open(request, timeout=60) as response:
+        return json.load(response)
 
 
 def pictures(server, workflow: Path) -> dict[str, list[np.ndarray]]:

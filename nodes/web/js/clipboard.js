@@ -8,6 +8,7 @@ import {
   placeRegions,
   removeRegions,
   toLayout,
+  withCaption,
 } from "./drawing.js";
 
 export class Clipboard {
@@ -59,41 +60,61 @@ export class Clipboard {
     const text = clipboardData.getData("text/plain");
     const pointer = editor.stage.pointer.at;
     try {
-      const layout = asLayout(text) ?? (await editor.host.read(text));
-      this.add(layout, pointer);
+      const { layout, remarks } = asReading(text) ?? (await editor.host.read(text));
+      const done = layout.regions.length ? this.add(layout, pointer) : this.takeCaption(layout);
+      editor.announce([done, ...remarks.map(({ message }) => message)].join(" "));
     } catch (error) {
       editor.announce(`This cannot be pasted: ${error.message}`);
     }
   }
 
-  /** Add a pasted layout's regions: those of a whole picture where they were, others at a point. */
+  /** Take over a caption and nothing else; returns what was done, in words. */
+  takeCaption({ caption }) {
+    const { editor } = this;
+    const { drawing } = editor;
+    if (!caption.trim()) return "This text has neither a caption nor regions: nothing is changed.";
+    editor.update(withCaption(drawing, caption));
+    const stay = drawing.regions.length ? "; the regions stay" : "";
+    const before = drawing.caption ? ` The caption was: ${drawing.caption}` : "";
+    return `This text has no regions: it became the caption${stay}.${before}`;
+  }
+
+  /**
+   * Add a layout's regions: those of a whole picture where they were, others at a point. Returns
+   * what was done, in words.
+   */
   add(layout, point) {
     const { editor } = this;
     const { drawing } = editor;
     const { regions } = fromLayout(layout);
     if (layout.caption && !drawing.caption && !drawing.regions.length) {
-      return editor.apply({ drawing: fromLayout(layout, drawing.incoming), selection: [] });
+      editor.apply({ drawing: fromLayout(layout, drawing.incoming), selection: [] });
+      return `${count(regions)} and a caption pasted.`;
     }
     const fresh = copies({ regions }, regions.map((_, index) => index));
     const at = layout.caption ? null : point;
     editor.apply(addRegions(drawing, placeRegions(fresh, at)));
     const lost = layout.caption && layout.caption !== drawing.caption;
-    editor.announce(
-      `${count(regions)} pasted.` + (lost ? ` The caption was not: ${layout.caption}` : ""),
-    );
+    return `${count(regions)} pasted.` + (lost ? ` The caption was not: ${layout.caption}` : "");
   }
 }
 
-/** The layout of a JSON text, whose regions may still lack texts; null for every other form. */
-function asLayout(text) {
+/** What a layout's JSON holds, whose regions may still lack texts; null for the server to judge. */
+function asReading(text) {
   try {
     const layout = JSON.parse(text);
     fromLayout(layout);
-    const inside = ({ box }) => box.every((edge) => 0 <= edge && edge <= 1);
-    return layout.regions.every(inside) ? layout : null;
+    return layout.regions.every(isSound) ? { layout, remarks: [] } : null;
   } catch {
     return null;
   }
 }
+
+const isSound = ({ text, box: [x0, y0, x1, y1], weight = 1 }) =>
+  typeof text === "string" &&
+  Number.isFinite(weight) &&
+  [x0, y0, x1, y1].every(Number.isFinite) &&
+  0 <= x0 && x0 < x1 && x1 <= 1 &&
+  0 <= y0 && y0 < y1 && y1 <= 1;
 
 const count = (regions) => `${regions.length} region${regions.length === 1 ? "" : "s"}`;

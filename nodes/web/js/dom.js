@@ -31,7 +31,7 @@ export function iconButton(icon, label, press) {
 }
 
 /** A select of {value: text}, called `label`. */
-export function choice(label, options, change) {
+export function choice(label, texts, change) {
   const made = element(
     "select",
     {
@@ -40,10 +40,14 @@ export function choice(label, options, change) {
       "aria-label": label,
       on: { change: () => change(made.value) },
     },
-    ...Object.entries(options).map(([value, text]) => element("option", { value }, text)),
+    ...options(texts),
   );
   return made;
 }
+
+/** The options of a select: {value: text}. */
+export const options = (texts) =>
+  Object.entries(texts).map(([value, text]) => element("option", { value }, text));
 
 /** Set a property only when it differs, so that unchanged elements cost nothing. */
 export function set(target, name, value) {

@@ -4,6 +4,7 @@
 // {caption, incoming, regions: [{text, box, weight, color, locked, hidden}]}; box: see geometry.js;
 // incoming: the fingerprint of the layout from another node that it began with.
 
+import { choose } from "./choices.js";
 import { bounds, boxBetween, clamp, shiftInside, translate } from "./geometry.js";
 
 const VERSION = 1;
@@ -86,6 +87,14 @@ export function completeRegions({ regions }) {
 /** The drawing of a layout that came from elsewhere. */
 export function fromLayout(layout, incoming = "") {
   return parseDrawing(JSON.stringify({ ...layout, incoming }));
+}
+
+/** The drawing with one of each choice in its texts, by choices.js; hidden regions keep theirs. */
+export function withChoices(drawing, pick) {
+  const regions = drawing.regions.map((region) =>
+    region.hidden ? region : { ...region, text: choose(region.text, pick) },
+  );
+  return { ...drawing, caption: choose(drawing.caption, pick), regions };
 }
 
 export const withCaption = (drawing, caption) => ({ ...drawing, caption });

@@ -1,6 +1,7 @@
 // The layout editor: one drawing, what of it is selected, and the parts that show and change it.
 // It knows nothing of ComfyUI; what it needs from there is `host` (ComfyHost in reco.js).
 
+import { longestOf } from "./choices.js";
 import { Clipboard } from "./clipboard.js";
 import {
   EMPTY,
@@ -10,6 +11,7 @@ import {
   parseDrawing,
   toLayout,
   withCaption,
+  withChoices,
 } from "./drawing.js";
 import { element, set } from "./dom.js";
 import { Exchange } from "./exchange.js";
@@ -49,6 +51,7 @@ export class LayoutEditor {
     this.uncommitted = false; // whether there are changes that are no step of undo yet
     this.tokens = []; // of each region, as texts
     this.unfit = new Set(); // indices of the regions that do not fit
+    this.remarks = []; // of each region, a list or nothing
     this.preferences = { ...PREFERENCES, ...host.preferences() };
     this.stage = new Stage(this);
     this.list = new RegionList(this);
@@ -89,9 +92,18 @@ export class LayoutEditor {
 
   // The value that the workflow keeps
 
-  /** A drag counts when it has ended: ComfyUI may ask in its midst. */
   get value() {
-    return this.unreadable ?? formatDrawing(this.stage.pointer.drag?.before.drawing ?? this.drawing);
+    return this.unreadable ?? formatDrawing(this.settled);
+  }
+
+  /** What is queued: the value, with one of each choice {a|b} in its texts, another each time. */
+  get queued() {
+    return this.unreadable ?? formatDrawing(withChoices(this.settled));
+  }
+
+  /** A drag counts when it has ended: ComfyUI may ask in its midst. */
+  get settled() {
+    return this.stage.pointer.drag?.before.drawing ?? this.drawing;
   }
 
   set value(text) {
@@ -156,6 +168,7 @@ export class LayoutEditor {
   forgetTokens() {
     this.tokens = [];
     this.unfit = new Set();
+    this.remarks = [];
   }
 
   select(selection) {
@@ -173,9 +186,18 @@ export class LayoutEditor {
 
   /** Indices and layout of the regions that can be generated. */
   get complete() {
-    const regions = completeRegions(this.drawing);
-    const chosen = regions.map((index) => this.drawing.regions[index]);
-    return { regions, layout: toLayout({ ...this.drawing, regions: chosen }, this.size) };
+    return this.completeOf(this.drawing);
+  }
+
+  /** The same with the longest of each choice {a|b}: the most that it may take. */
+  get longest() {
+    return this.completeOf(withChoices(this.drawing, longestOf));
+  }
+
+  completeOf(drawing) {
+    const regions = completeRegions(drawing);
+    const chosen = regions.map((index) => drawing.regions[index]);
+    return { regions, layout: toLayout({ ...drawing, regions: chosen }, this.size) };
   }
 
   /** The least width and height of a box. */

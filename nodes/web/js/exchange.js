@@ -1,19 +1,15 @@
 // A panel that shows the layout as text in several forms, and takes any of them.
 
-import { choice, element } from "./dom.js";
+import { choice, element, options } from "./dom.js";
 import { fromLayout } from "./drawing.js";
-
-const FORMS = {
-  json: "JSON",
-  authors: "prompt in thousandths",
-  diffusers: "prompt in bins",
-  elements: "ComfyUI elements",
-};
+import { remarkElements } from "./remarks.js";
 
 export class Exchange {
   constructor(editor) {
     this.editor = editor;
-    this.form = "json";
+    this.forms = {}; // the server's answer: {form: {label, text, remarks} or {label, error}}
+    this.form = null; // the chosen one
+    this.note = "";
     this.questions = 0;
     this.text = element("textarea", {
       class: "reco-exchange-text",
@@ -21,9 +17,9 @@ export class Exchange {
       "aria-label": "The layout as text",
     });
     this.message = element("div", { class: "reco-exchange-message", role: "status" });
-    this.choice = choice("Form of the text", FORMS, (form) => {
+    this.choice = choice("Form of the text", {}, (form) => {
       this.form = form;
-      this.write();
+      this.show();
     });
     this.element = element(
       "div",
@@ -59,46 +55,68 @@ export class Exchange {
     this.editor.stage.element.focus();
   }
 
-  /** Show the drawing in the chosen form. */
+  /** Have the drawing written in every form, and show one. */
   async write() {
-    const { layout, regions } = this.editor.complete;
+    const { drawing, complete, host } = this.editor;
     const question = ++this.questions;
     const before = this.text.value;
-    const left = this.editor.drawing.regions.length - regions.length;
+    const left = drawing.regions.length - complete.regions.length;
     try {
-      const { text, error } = (await this.editor.host.write(layout))[this.form];
+      const forms = await host.write(complete.layout);
       if (question !== this.questions || this.text.value !== before) return; // pasted meanwhile
-      this.text.value = text ?? "";
-      const note = left ? `${left} hidden or without a text: left out.` : "";
-      this.message.textContent = error ?? note;
+      this.forms = forms;
+      this.note = left ? `${left} hidden or without a text: left out.` : "";
+      this.show();
     } catch (error) {
-      this.message.textContent = error.message;
+      this.say(error.message);
     }
   }
 
-  async read() {
+  show() {
+    const forms = Object.entries(this.forms);
+    this.form ??= forms[0][0];
+    const labels = Object.fromEntries(forms.map(([form, { label }]) => [form, label]));
+    this.choice.replaceChildren(...options(labels));
+    this.choice.value = this.form;
+    const { text = "", error, remarks } = this.forms[this.form];
+    this.text.value = text;
+    this.say(error ?? this.note, remarks);
+  }
+
+  say(text, remarks = []) {
+    this.message.replaceChildren(text, ...remarkElements(remarks));
+  }
+
+  /** Take over what the text says by a function of {layout, remarks}; it returns what to add. */
+  async take(change) {
+    let reading;
     try {
-      return await this.editor.host.read(this.text.value);
+      reading = await this.editor.host.read(this.text.value);
     } catch (error) {
-      this.message.textContent = error.message;
-      return null;
+      return this.say(error.message);
     }
+    const note = change(reading.layout);
+    if (note || reading.remarks.length) this.say(note ?? "Done.", reading.remarks);
+    else this.close();
   }
 
-  async replace() {
-    const layout = await this.read();
-    if (!layout) return;
-    const { editor } = this;
-    editor.host.setSize(layout.width, layout.height);
-    editor.apply({ drawing: fromLayout(layout, editor.drawing.incoming), selection: [] });
-    this.close();
+  replace() {
+    return this.take((layout) => {
+      const { editor } = this;
+      const { drawing } = editor;
+      if (!layout.regions.length && drawing.regions.length) {
+        return editor.clipboard.takeCaption(layout);
+      }
+      editor.host.setSize(layout.width, layout.height);
+      editor.apply({ drawing: fromLayout(layout, drawing.incoming), selection: [] });
+    });
   }
 
-  async add() {
-    const layout = await this.read();
-    if (!layout) return;
-    this.editor.clipboard.add(layout, null);
-    this.close();
+  add() {
+    return this.take((layout) => {
+      if (!layout.regions.length) return "This text has no regions to add.";
+      this.editor.announce(this.editor.clipboard.add(layout, null));
+    });
   }
 
   async copy() {
@@ -108,7 +126,7 @@ export class Exchange {
     } catch {
       document.execCommand("copy"); // pages that are not served from localhost or by https
     }
-    this.message.textContent = "Copied.";
+    this.say("Copied.");
   }
 
   keyDown(event) {

@@ -2,9 +2,11 @@
 
 import { changeRegions, duplicateRegions, removeRegions, reorderRegion } from "./drawing.js";
 import { element, iconButton, set } from "./dom.js";
+import { remarkElements } from "./remarks.js";
 import { UNITS, boxNumbers, withNumber } from "./units.js";
 
 const FIELDS = { x: "Left edge", y: "Top edge", width: "Width", height: "Height" };
+const NONE = [];
 const SHORT = { x: "x", y: "y", width: "w", height: "h" };
 
 export class RegionList {
@@ -105,6 +107,7 @@ class Row {
       return Number.isFinite(weight) ? { weight } : null;
     });
     Object.assign(this.weight, { step: 0.05, title: `Weight of region ${number}: 1 is as trained` });
+    this.remarks = element("div", { class: "reco-row-remarks" });
     this.lock = iconButton("lock-open", "", () => this.toggle("locked"));
     this.hide = iconButton("eye", "", () => this.toggle("hidden"));
     this.element = element(
@@ -126,6 +129,7 @@ class Row {
         iconButton("clone", `Duplicate region ${number}`, () => this.duplicate()),
         iconButton("trash", `Delete region ${number}`, () => this.remove()),
       ),
+      this.remarks,
     );
   }
 
@@ -157,8 +161,15 @@ class Row {
     const fits = !unfit.has(index);
     set(this.tokens, "textContent", `${fits ? "" : "⚠ "}${tokens[index] ?? ""}`);
     set(this.tokens, "title", fits ? "Tokens" : "Tokens: this region does not fit");
+    this.showRemarks(editor.remarks[index] ?? NONE);
     mark(this.lock, region.locked, ["lock", "lock-open"], ["Unlock", "Lock"], index);
     mark(this.hide, region.hidden, ["eye-slash", "eye"], ["Show", "Hide"], index);
+  }
+
+  showRemarks(remarks) {
+    if (remarks === this.shownRemarks) return;
+    this.shownRemarks = remarks;
+    this.remarks.replaceChildren(...remarkElements(remarks));
   }
 
   input(type, label, patch) {

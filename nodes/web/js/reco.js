@@ -3,8 +3,10 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { element } from "./dom.js";
 import { LayoutEditor } from "./editor.js";
 import { checkpointFor, isLinked, originOf } from "./graph.js";
+import { tell } from "./remarks.js";
 
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 const MIN_SIZE = { width: 480, height: 820 }; // of a new node
@@ -42,6 +44,10 @@ class ComfyHost {
       widget.value = value;
       widget.callback?.(value);
     }
+  }
+
+  sizeIsLinked() {
+    return this.isLinked("width") || this.isLinked("height");
   }
 
   sideWidget(name) {
@@ -98,10 +104,12 @@ class ComfyHost {
     return ask("count", { layout, checkpoint });
   }
 
-  async read(text) {
-    return (await ask("read", { text, ...this.size() })).layout;
+  /** {layout, remarks} of a text in any form. */
+  read(text) {
+    return ask("read", { text, ...this.size() });
   }
 
+  /** {form: {label, text, remarks} or {label, error}}. */
   write(layout) {
     return ask("write", { layout });
   }
@@ -143,6 +151,7 @@ function addEditor(node, name) {
     socketless: true,
     selectOn: ["pointerdown"],
   });
+  host.widget.serializeValue = () => editor.queued;
   chain(node, "onAdded", () => editors.add(editor)); // a copy for the clipboard never is
   passToCanvas(editor.element);
   for (const side of ["width", "height"]) {
@@ -218,7 +227,7 @@ function restoreView(node, editor) {
 /** Let the wheel zoom and the middle button pan ComfyUI's canvas, as everywhere else. */
 function passToCanvas(element) {
   const wheel = (event) => {
-    const scrolls = event.target.closest("textarea, .reco-list");
+    const scrolls = event.target.closest("textarea, .reco-list, .reco-meter-remarks");
     if (scrolls && scrolls.scrollHeight > scrolls.clientHeight && !event.ctrlKey) return;
     if (globalThis.LiteGraph?.vueNodesMode) return; // the node does it
     event.preventDefault();
@@ -236,6 +245,44 @@ function passToCanvas(element) {
       if (isMiddle(event)) app.canvas[method](event);
     });
   }
+}
+
+// What nodes tell
+
+/** Show what a run made a node tell; one that tells nothing this time loses its former words. */
+function showTold({ detail }) {
+  const node = nodeAt(detail.display_node ?? detail.node);
+  if (node) tell(node, detail.output?.reco_remarks);
+}
+
+/** A node that failed told nothing. */
+function forgetTold({ detail }) {
+  const node = nodeAt(detail.node_id);
+  if (!node) return;
+  delete outputsOf(node)?.reco_remarks;
+  tell(node);
+}
+
+/** Undo and other tabs put new nodes in place of the old; ComfyUI keeps what these have sent. */
+function showAllTold() {
+  for (const graph of graphs()) {
+    for (const node of graph.nodes) tell(node, outputsOf(node)?.reco_remarks);
+  }
+}
+
+function outputsOf({ id, graph }) {
+  return app.nodeOutputs?.[graph.isRootGraph ? `${id}` : `${graph.id}:${id}`];
+}
+
+/** The node that the server names "12", or "7:12" in the subgraph of node 7. */
+function nodeAt(name) {
+  let node = null;
+  for (const id of String(name).split(":")) {
+    const graph = node ? node.subgraph : (app.rootGraph ?? app.graph);
+    node = graph?.getNodeById(id);
+    if (!node) return null;
+  }
+  return node;
 }
 
 // What happens around all editors
@@ -272,11 +319,15 @@ function followZoom() {
 app.registerExtension({
   name: "comfyui.reco",
   getCustomWidgets: () => ({ [WIDGET_TYPE]: addEditor }),
+  afterConfigureGraph: showAllTold,
+  onNodeOutputsUpdated: showAllTold,
   setup() {
-    const sheet = document.createElement("link");
-    sheet.rel = "stylesheet";
-    sheet.href = new URL("../css/editor.css", import.meta.url).href;
-    document.head.append(sheet);
+    for (const name of ["editor", "remarks"]) {
+      const href = new URL(`../css/${name}.css`, import.meta.url).href;
+      document.head.append(element("link", { rel: "stylesheet", href }));
+    }
+    api.addEventListener("executed", showTold);
+    api.addEventListener("execution_error", forgetTold);
     api.addEventListener("executed", keepLastPicture);
     api.addEventListener("graphChanged", refreshAll);
     followZoom();

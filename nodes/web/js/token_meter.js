@@ -1,6 +1,8 @@
-// How many of the checkpoint's tokens the drawing takes, counted by the server.
+// How many of the checkpoint's tokens the drawing takes, and what else there is to know of it before
+// it runs: counted and worded by the server.
 
 import { choice, element, set } from "./dom.js";
+import { remarkElements } from "./remarks.js";
 import { UNITS } from "./units.js";
 
 const DELAY_MS = 250;
@@ -9,6 +11,7 @@ export class TokenMeter {
   constructor(editor) {
     this.editor = editor;
     this.asked = ""; // what the last answer was asked for
+    this.counted = ""; // what the last answer said
     this.timer = null;
     this.bar = element("div", { class: "reco-meter-bar" });
     this.text = element("span", { class: "reco-meter-text" });
@@ -18,16 +21,16 @@ export class TokenMeter {
       (unit) => editor.prefer({ unit }),
     );
     const line = element("div", { class: "reco-meter-line" }, this.text, this.unit);
-    this.element = element("div", { class: "reco-meter" }, this.bar, line);
+    this.remarks = element("div", { class: "reco-meter-remarks", role: "status" });
+    this.element = element("div", { class: "reco-meter" }, this.bar, line, this.remarks);
   }
 
   /** Ask again if anything that counts has changed. */
   render() {
     set(this.unit, "value", this.editor.preferences.unit);
-    const { layout, regions } = this.editor.complete;
+    const { layout, regions } = this.editor.longest;
     const checkpoint = this.editor.host.checkpoint();
-    const texts = layout.regions.map(({ text }) => text);
-    const question = JSON.stringify([checkpoint, layout.caption, texts, regions]);
+    const question = JSON.stringify([checkpoint, layout, regions]);
     if (question === this.asked) return;
     this.asked = question;
     clearTimeout(this.timer);
@@ -45,13 +48,20 @@ export class TokenMeter {
     } catch (error) {
       if (question !== this.asked) return;
       this.asked = ""; // so that it is asked again
-      set(this.text, "textContent", `Tokens not counted: ${error.message}`);
+      this.showFailure(error.message);
       return;
     }
     if (question === this.asked) this.show(answer, layout, regions);
   }
 
-  show({ limit, used, caption, regions: tokens, overflow, unknown }, layout, regions) {
+  /** Keep the figures of the last answer, as old ones. */
+  showFailure(message) {
+    this.element.classList.add("reco-old");
+    const old = this.counted ? ` Before that: ${this.counted}` : "";
+    set(this.text, "textContent", `Not counted: ${message.replace(/\.$/, "")}.${old}`);
+  }
+
+  show({ limit, used, caption, regions: tokens, overflow, remarks, size }, layout, regions) {
     const { editor } = this;
     editor.tokens = [];
     regions.forEach((index, i) => (editor.tokens[index] = String(tokens[i])));
@@ -74,11 +84,45 @@ export class TokenMeter {
       mark.style.left = `${(100 * limit) / total}%`;
       this.bar.append(mark);
     }
+    this.element.classList.remove("reco-old");
     this.element.classList.toggle("reco-unfit", limit !== null && used > limit);
-    const lines = [describe(limit, used, overflow, regions), ...strange(unknown)];
-    set(this.text, "textContent", lines.join(" "));
+    this.counted = describe(limit, used, overflow, regions);
+    set(this.text, "textContent", this.counted);
+    this.showRemarks(remarks, regions, size);
     editor.stage.render();
     editor.list.render();
+  }
+
+  /** Remarks of a region stand in its row, the others here. */
+  showRemarks(remarks, regions, size) {
+    const { editor } = this;
+    editor.remarks = [];
+    const whole = [];
+    for (const remark of remarks) {
+      if (remark.region === null) whole.push(remark);
+      else (editor.remarks[regions[remark.region]] ??= []).push(renumbered(remark, regions));
+    }
+    const parts = remarkElements(whole);
+    const at = whole.findIndex(({ kind }) => kind === "size");
+    if (at >= 0 && size) parts[at].append(this.sizeButton(size));
+    this.remarks.replaceChildren(...parts);
+  }
+
+  /** A button that gives the picture the checkpoint's size, unless the size comes in by links. */
+  sizeButton([width, height]) {
+    const { host } = this.editor;
+    if (host.sizeIsLinked()) {
+      return element("span", {}, "Here width or height comes in by a link: set it where it begins.");
+    }
+    const press = () => {
+      host.setSize(width, height);
+      this.editor.commit();
+    };
+    return element(
+      "button",
+      { type: "button", class: "reco-word", on: { click: press } },
+      `use ${width} × ${height}`,
+    );
   }
 }
 
@@ -90,5 +134,8 @@ function describe(limit, used, overflow, regions) {
   return `${used} of ${limit} tokens`;
 }
 
-const strange = (words) =>
-  words.length ? [`This checkpoint was not trained on: ${words.join(", ")}.`] : [];
+/** The server counts the regions that it is asked of; the list has hidden ones too. */
+function renumbered(remark, regions) {
+  const message = remark.message.replace(/^region \d+/, `region ${regions[remark.region] + 1}`);
+  return { ...remark, message };
+}

@@ -1,0 +1,204 @@
+"""Words on nodes: what a run found stays there, as text, in both renderers."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from comfy_page import ComfyPage
+from editor_page import EditorPage
+from playwright.sync_api import Locator, expect
+
+from comfy_server import ROOT, Failure
+
+MARKUP = [
+    "<img src=x onerror=window.ran=1>",
+    "<svg onload=window.ran=1><circle r=9></svg>",
+    "</span><script>window.ran=1</script>",
+    "<iframe srcdoc='<script>parent.ran=1</script>'>",
+    "&lt;b&gt; a <b>bold</b> dog",
+    "[link](javascript:window.ran=1) **bold** `code`",
+    "{{window.ran=1}} ${window.ran=1}",
+]
+HTML_SINKS = (
+    r"innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|DOMParser|srcdoc|setHTML|"
+    r"document\.write|javascript:|\beval\(|new Function"
+)
+CONTRAST = """element => {
+    const parse = color => color.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b]
+        .map(c => c / 255).map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    let ground = element;
+    while (parse(getComputedStyle(ground).backgroundColor)[3] === 0) ground = ground.parentElement;
+    const colors = [getComputedStyle(element).color, getComputedStyle(ground).backgroundColor];
+    const [a, b] = colors.map(color => light(parse(color)));
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+}"""
+
+
+@pytest.fixture
+def comfy(shared: ComfyPage) -> ComfyPage:
+    return shared
+
+
+class Encoding:
+    """A text, read as a layout and encoded for the embedded checkpoint."""
+
+    def __init__(self, comfy: ComfyPage) -> None:
+        self.comfy = comfy
+        self.text = comfy.add_node("ReCoLayoutFromText", at=(0, 0))
+        for side in ("width", "height"):
+            comfy.set_value(self.text, side, 128)
+        loader = comfy.add_node("ReCoLoadCheckpoint", at=(0, 400))
+        comfy.set_value(loader, "ckpt_name", "reco-shapes.safetensors")
+        self.node = comfy.add_node("ReCoTextEncode", at=(500, 0))
+        self.taker = comfy.add_node("PreviewAny", at=(900, 0))
+        comfy.connect(self.text, "layout", self.node, "layout")
+        comfy.connect(loader, "clip", self.node, "clip")
+        comfy.connect(self.node, "report", self.taker, 0)
+        comfy.show(self.text, loader, self.node, self.taker)
+
+    def run(self, text: str) -> None:
+        self.comfy.set_value(self.text, "text", text)
+        self.comfy.queue()
+
+    @property
+    def has_words(self) -> bool:
+        return "reco_remarks" in self.comfy.widgets(self.node)
+
+    @property
+    def words(self) -> Locator:
+        return self.comfy.element(self.node, "reco_remarks")
+
+
+@pytest.fixture
+def encoding(comfy: ComfyPage) -> Encoding:
+    return Encoding(comfy)
+
+
+def saved(comfy: ComfyPage) -> list[dict]:
+    """The nodes of the workflow as it would be saved."""
+    return sorted(comfy.workflow()["nodes"], key=lambda node: node["id"])
+
+
+def history(comfy: ComfyPage) -> dict:
+    return comfy.page.evaluate("() => { harness.commit(); return harness.history(); }")
+
+
+def test_what_a_run_found_stays_until_a_run_finds_nothing(comfy, encoding):
+    comfy.set_value(encoding.text, "text", "a dog")
+    before, prompt, steps = saved(comfy), comfy.prompt(), history(comfy)
+    height = comfy.rect(encoding.node)["height"]
+    comfy.queue()
+    words = encoding.words
+    expect(words.locator(".reco-remark")).to_have_text(re.compile("not trained on: dog"))
+    expect(words.locator(".reco-report")).to_have_text(re.compile("4 of 96 tokens used"))
+    rect, box = comfy.rect(encoding.node), words.bounding_box()
+    assert box and rect["height"] > height
+    assert rect["x"] < box["x"] and box["x"] + box["width"] < rect["x"] + rect["width"]
+    assert rect["y"] < box["y"] and box["y"] + box["height"] <= rect["y"] + rect["height"]
+
+    # They are nothing of the workflow's.
+    assert (comfy.prompt(), history(comfy)) == (prompt, steps)
+    assert [node.get("widgets_values") for node in saved(comfy)] == [
+        node.get("widgets_values") for node in before
+    ]
+    assert [node["size"] for node in saved(comfy)] == [node["size"] for node in before]
+
+    # They stay when undo makes new nodes.
+    comfy.set_value(encoding.node, "overflow", "drop regions that do not fit")
+    comfy.undo()
+    expect(encoding.words).to_contain_text("dog")
+
+    # A run that fails, or that finds nothing, takes them away.
+    with pytest.raises(Failure):
+        encoding.run("a dog <0> <0> <500> <500> " + "very " * 90)
+    comfy.page.wait_for_function(
+        "id => !harness.node(id).widgets.some(({ name }) => name === 'reco_remarks')",
+        arg=encoding.node,
+    )
+    encoding.run("a red circle")
+    expect(encoding.words).to_have_text(re.compile("^5 of 96 tokens used[^⚠]*$"))
+    comfy.load_workflow(comfy.workflow())
+    assert not encoding.has_words
+    assert comfy.rect(encoding.node)["height"] == pytest.approx(height, abs=1)
+
+
+def test_the_words_can_be_read_and_copied_in_every_theme_and_renderer(comfy, encoding):
+    encoding.run("a dog")
+    for theme in ("light", "dark"):
+        comfy.set_theme(theme)
+        comfy.screenshot(f"words-{theme}", *comfy.nodes())
+        for part in (".reco-remark", ".reco-report"):
+            assert encoding.words.locator(part).evaluate(CONTRAST) >= 4.5, (theme, part)
+    encoding.words.locator(".reco-remark span").last.click(click_count=3)
+    comfy.page.keyboard.press("ControlOrMeta+c")
+    copied = comfy.page.evaluate("() => navigator.clipboard.readText()")
+    assert "not trained on: dog" in copied
+
+    renderer = comfy.renderer
+    for other in ({"vue": "classic", "classic": "vue"}[renderer], renderer):
+        comfy.set_renderer(other)
+        expect(encoding.words).to_contain_text("dog")
+        expect(encoding.words).to_be_visible()
+
+
+def test_words_of_files_and_workflows_are_shown_letter_by_letter(comfy, encoding):
+    filler = {"text": "many words " * 39, "box": [0, 0, 0.5, 0.5]}
+    regions = [filler, *({"text": text, "box": [0.2, 0.2, 0.9, 0.9]} for text in MARKUP)]
+    layout = json.dumps({"version": 1, "caption": "x", "regions": regions})
+    comfy.set_value(encoding.node, "overflow", "drop regions that do not fit")
+    height = comfy.rect(encoding.node)["height"]
+    encoding.run(layout)
+    words = encoding.words
+    expect(words).to_contain_text("left out")
+    shown = words.inner_text()
+    assert [text for text in MARKUP if text not in shown] == []
+    assert set(tags_in(words)) <= {"DIV", "SPAN"}
+    # What is long scrolls.
+    assert words.evaluate("element => element.scrollHeight > element.clientHeight")
+    assert comfy.rect(encoding.node)["height"] < height + 220
+    comfy.screenshot("words-hostile", *comfy.nodes())
+
+    editor = EditorPage(comfy, comfy.add_node("ReCoLayoutEditor", at=(0, 800)))
+    comfy.set_value(editor.node, "editor", layout)
+    comfy.connect(editor.node, "layout", encoding.node, "layout")
+    comfy.show(editor.node)
+    expect(editor.meter).to_contain_text("will not fit")
+    editor.root.get_by_label("Copy or paste the layout as text").first.click()
+    expect(editor.root.get_by_label("Form of the text").locator("option").first).to_be_attached()
+    assert "SCRIPT" not in tags_in(editor.root) and "IFRAME" not in tags_in(editor.root)
+    assert tags_in(editor.root).count("IMG") == 1  # the picture behind the boxes
+    comfy.page.wait_for_timeout(100)  # what loads a picture to fail runs later
+    assert comfy.page.evaluate("() => window.ran") is None
+
+
+def tags_in(root: Locator) -> list[str]:
+    return root.evaluate("root => [...root.querySelectorAll('*')].map(({ tagName }) => tagName)")
+
+
+def test_a_node_in_a_subgraph_has_its_words(comfy, encoding):
+    subgraph = comfy.to_subgraph(encoding.node)
+    encoding.run("a dog")
+    comfy.enter_subgraph(subgraph)
+    [node] = [node for node in comfy.nodes() if "overflow" in comfy.widgets(node)]
+    expect(comfy.element(node, "reco_remarks")).to_contain_text("dog")
+    comfy.leave_subgraph()
+
+
+# Old front ends read progress text as HTML.
+SOURCES = sorted((ROOT / "nodes").glob("*.py")) + sorted((ROOT / "nodes" / "web").rglob("*.js"))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.name)
+def test_no_text_is_given_to_what_reads_html(file):
+    source = file.read_text("utf-8")
+    sinks = "send_progress_text" if file.suffix == ".py" else HTML_SINKS
+    assert not re.search(sinks, source)
+
+
+@pytest.mark.parametrize("sink", ["innerHTML = x", 'insertAdjacentHTML("x")', "outerHTML += x"])
+def test_a_sink_would_be_noticed(sink):
+    assert re.search(HTML_SINKS, f"element.{sink}")

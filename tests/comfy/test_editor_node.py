@@ -181,7 +181,7 @@ def test_a_form_that_cannot_hold_a_text_says_so(server):
             {"layout": layout(CIRCLE), "checkpoint": "plain-sd1.safetensors"},
             "plain Stable",
         ),
-        ("count", {"layout": [1]}, "not a layout"),
+        ("count", {"layout": {"a": 1}}, "not a layout"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_answered_by_a_message(server, path, body, message):

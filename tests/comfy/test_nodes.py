@@ -2,34 +2,16 @@
 
 import copy
 import json
+import urllib.error
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from comfy_server import PACK
+
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "nodes" / "web" / "docs"
-NODE_IDS = [
-    "ReCoLoadCheckpoint",
-    "ReCoLoadAdapter",
-    "ReCoLayoutEditor",
-    "ReCoLayoutFromText",
-    "ReCoAddRegion",
-    "ReCoLayoutFromBoxes",
-    "ReCoLayoutFromElements",
-    "ReCoLayoutFromMasks",
-    "ReCoLayoutFromCoco",
-    "ReCoMergeLayouts",
-    "ReCoReorderRegions",
-    "ReCoScaleLayout",
-    "ReCoFlipLayout",
-    "ReCoConditioning",
-    "ReCoTextEncode",
-    "ReCoDrawLayout",
-    "ReCoLayoutToText",
-    "ReCoLayoutToBoxes",
-    "ReCoLayoutToMasks",
-]
 
 
 @pytest.fixture
@@ -37,23 +19,71 @@ def workflow() -> dict:
     return json.loads((HERE / "data" / "reco_api.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("node_id", NODE_IDS)
-def test_every_node_input_and_output_is_explained(server, node_id):
-    info = json.loads(server.get(f"/object_info/{node_id}"))[node_id]
-    assert info["category"] == "ReCo"
-    assert info["description"]
-    visible = [info["input"].get(group, {}) for group in ("required", "optional")]
-    assert all(options["tooltip"] for inputs in visible for _, options in inputs.values())
-    assert all(info["output_tooltips"])
+def inputs_of(info: dict) -> dict[str, list]:
+    """name -> [type, options] of all that a node takes from its widgets and sockets."""
+    return {**info["input"].get("required", {}), **info["input"].get("optional", {})}
 
 
-@pytest.mark.parametrize("node_id", NODE_IDS)
-def test_every_node_has_a_help_page_that_names_its_inputs_and_outputs(server, node_id):
-    info = json.loads(server.get(f"/object_info/{node_id}"))[node_id]
-    page = server.get(f"/extensions/comfyui-reco/docs/{node_id}.md").decode()
-    inputs = [name for group in ("required", "optional") for name in info["input"].get(group, {})]
-    for name in (*inputs, *info["output_name"]):
-        assert f"`{name}`" in page
+def unexplained(info: dict, page: str) -> list[str]:
+    """What a user would not be told of a node. page: its help page."""
+    names = [*inputs_of(info), *info["output_name"]]
+    tooltips = dict(enumerate(info["output_tooltips"] or ()))
+    return [
+        *(["its description"] if not info["description"] else []),
+        *(f"tooltip of {name}" for name, (_, o) in inputs_of(info).items() if not o.get("tooltip")),
+        *(f"tooltip of {n}" for i, n in enumerate(info["output_name"]) if not tooltips.get(i)),
+        *(f"{name} on the help page" for name in names if f"`{name}`" not in page),
+    ]
+
+
+@pytest.fixture(scope="module")
+def nodes(server) -> dict[str, dict]:
+    """All nodes of this pack that ComfyUI lists, by id."""
+    listed = json.loads(server.get("/object_info"))
+    return {
+        name: info
+        for name, info in listed.items()
+        if info.get("python_module", "").endswith(PACK) or info["category"].startswith("ReCo")
+    }
+
+
+def help_page(server, node_id: str) -> str:
+    try:
+        return server.get(f"/extensions/{PACK}/docs/{node_id}.md").decode()
+    except urllib.error.HTTPError:
+        return ""
+
+
+def test_every_node_its_inputs_and_its_outputs_are_explained(server, nodes):
+    assert len(nodes) > 15
+    missing = {name: unexplained(info, help_page(server, name)) for name, info in nodes.items()}
+    assert not {name: what for name, what in missing.items() if what}
+
+
+def test_every_node_stands_in_one_menu_under_a_name_of_its_own(nodes):
+    assert {info["category"] for info in nodes.values()} == {"ReCo"}
+    assert all(name.startswith("ReCo") for name in nodes)
+    titles = [info["display_name"] for info in nodes.values()]
+    assert len(set(titles)) == len(titles) and all(title.startswith("ReCo ") for title in titles)
+
+
+def test_what_is_not_explained_is_found(server, nodes):
+    page = help_page(server, "ReCoTextEncode")
+    info = nodes["ReCoTextEncode"]
+    assert unexplained(info, page) == []
+    bare = copy.deepcopy(info) | {"description": "", "output_tooltips": [None]}
+    del bare["input"]["required"]["clip"][1]["tooltip"]
+    assert unexplained(bare, page.replace("`report`", "report")) == [
+        "its description",
+        "tooltip of clip",
+        "tooltip of conditioning",
+        "tooltip of report",
+        "report on the help page",
+    ]
+
+
+def test_every_help_page_is_of_a_node(nodes):
+    assert {page.stem for page in DOCS.glob("*.md")} == set(nodes)
 
 
 def test_the_loader_lists_comfyuis_checkpoints_and_its_own(server):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -76,7 +76,7 @@ class _Reading:
 
     def run(self) -> Any:
         start = self.file.tell()
-        for opcode, argument, position in pickletools.genops(self.file):
+        for opcode, argument, position in _instructions(self.file):
             if (position or 0) - start > MAX_PROGRAM:
                 raise ValueError(f"its pickle takes more than {MAX_PROGRAM >> 20} MB")
             if opcode.name == "STOP":
@@ -163,6 +163,13 @@ class _Reading:
     def extend(self, items: list[Any]) -> None:
         if isinstance(self.stack[-1], _Some):
             self.stack[-1].size += len(items)
+
+
+def _instructions(file: BinaryIO) -> Iterator[tuple[Any, Any, int | None]]:
+    try:
+        yield from pickletools.genops(file)
+    except Exception as error:  # of bytes that are none, anything
+        raise ValueError("it holds no pickle") from error
 
 
 def _plain(value: Any) -> Any:

@@ -153,7 +153,7 @@ def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> C
     num_bins = _position_tokens(rows, max_length, metadata)
     _check_unet_context(state_dict, width)
     check_weights(state_dict)
-    channels = state_dict[_FIRST_CONVOLUTION].shape[0]
+    heads = {**standard_heads(state_dict), **metadata}
     return CheckpointInfo(
         is_reco=num_bins > 0,
         num_bins=num_bins,
@@ -161,10 +161,8 @@ def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> C
         text_width=width,
         text_layers=text_layers(state_dict),
         text_intermediate=state_dict[_TEXT_MLP].shape[0],
-        text_heads=_heads(metadata, "text_heads", _TEXT_HEADS.get(width), [width]),
-        unet_heads=_heads(
-            metadata, "unet_heads", _UNET_HEADS.get(channels), attention_widths(state_dict)
-        ),
+        text_heads=_heads(heads, "text_heads", [width]),
+        unet_heads=_heads(heads, "unet_heads", attention_widths(state_dict)),
         words=read_words(metadata),
         metadata=dict(metadata),
         image_size=read_image_size(metadata),
@@ -376,11 +374,17 @@ def _position_tokens(rows: int, max_length: int, metadata: Mapping[str, str]) ->
     return extra
 
 
-def _heads(
-    metadata: Mapping[str, str], key: str, standard: int | None, widths: Iterable[int]
-) -> int:
-    """Attention heads as the metadata say, else the standard ones where there are such."""
-    heads = read_number(metadata, key) or standard
+def standard_heads(state_dict: StateDict) -> dict[str, str]:
+    """The heads of Stable Diffusion 1.x as metadata, for parts of its size."""
+    sizes = {
+        "text_heads": _TEXT_HEADS.get(state_dict[TOKEN_EMBEDDING].shape[1]),
+        "unet_heads": _UNET_HEADS.get(state_dict[_FIRST_CONVOLUTION].shape[0]),
+    }
+    return {key: str(heads) for key, heads in sizes.items() if heads}
+
+
+def _heads(metadata: Mapping[str, str], key: str, widths: Iterable[int]) -> int:
+    heads = read_number(metadata, key)
     if heads is None:
         raise ValueError(
             f"nothing in this file says how many attention heads it has ({key}), and its size is "

@@ -1,5 +1,6 @@
 """Draw a layout on an image."""
 
+import comfy.model_management
 import numpy as np
 import torch
 from comfy_api.latest import io
@@ -23,8 +24,12 @@ def draw_on_batch(images: torch.Tensor, layout: Layout) -> torch.Tensor:
 
 def _draw(pixels: torch.Tensor, layout: Layout) -> torch.Tensor:
     """pixels: (H, W, 3) of bytes, and so is what returns."""
-    image = draw_layout(Image.fromarray(pixels.numpy()), layout)
+    image = draw_layout(Image.fromarray(pixels.numpy()), layout, _end_if_interrupted)
     return torch.from_numpy(np.array(image.convert("RGB")))
+
+
+def _end_if_interrupted(_: int) -> None:
+    comfy.model_management.throw_exception_if_processing_interrupted()
 
 
 class ReCoDrawLayout(io.ComfyNode):

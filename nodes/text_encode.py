@@ -14,6 +14,7 @@ from .account import Account, overflow_error, overflow_remarks, read_prompt
 from .layout import CATEGORY, RecoLayout
 from .remarks import told, weighted_spans
 from .report import describe_sequence
+from .tables import check_tables
 from .tokenizer import ReCoTokenizer
 
 OVERFLOW_ERROR = "error"
@@ -65,7 +66,11 @@ def empty_latent(layout: Layout, batch_size: int) -> dict:
 
 
 def reco_tokenizer(clip) -> ReCoTokenizer:
-    """The tokenizer of a ReCo CLIP. Raises ValueError when the CLIP is another's."""
+    """The tokenizer of a ReCo CLIP.
+
+    Raises:
+        ValueError: the CLIP is another's, or a merge has spoiled it.
+    """
     if clip is None:
         raise ValueError(f"There is no CLIP. {_CONNECT}")
     if not isinstance(clip.tokenizer, ReCoTokenizer):
@@ -73,6 +78,7 @@ def reco_tokenizer(clip) -> ReCoTokenizer:
             f"This CLIP cannot read boxes (its tokenizer is {type(clip.tokenizer).__name__}). "
             f"{_CONNECT}"
         )
+    check_tables(clip)
     return clip.tokenizer
 
 

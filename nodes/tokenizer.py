@@ -17,6 +17,7 @@ from ..reco_core import (
     normalize_text,
 )
 from ..reco_core.checks import quote
+from ..reco_core.facts import FACTS, Facts
 from .account import Tokenized, overflow_remarks, read_prompt
 
 UNBOUNDED = 1 << 30  # one chunk, whatever its length: the sequence is cut as a whole, not by text
@@ -119,19 +120,25 @@ class ReCoTokenizer(SD1Tokenizer):
     """Layouts and prompts -> one chunk of exactly the checkpoint's length, in ComfyUI's token form.
 
     It is reached through `clip.tokenizer`, which clones of a CLIP share; `info` describes the
-    checkpoint.
+    checkpoint, and `facts` are what ComfyUI saves of it with the text encoder.
     """
 
     info: CheckpointInfo
+    facts: Facts | None
     vocabulary: PositionVocabulary
 
     def __init__(self, embedding_directory=None, tokenizer_data=None):
         self.info = tokenizer_data["reco_info"]
+        self.facts = tokenizer_data.get("reco_facts")
         self.vocabulary = PositionVocabulary(self.info.num_bins)
         text_tokenizer = partial(TextTokenizer, self.info.text_width)
         super().__init__(embedding_directory, tokenizer=text_tokenizer)
         offset, bins = self.vocabulary.offset, range(self.info.num_bins)
         self.clip_l.inv_vocab.update({offset + number: f"<bin{number:03d}>" for number in bins})
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What ComfyUI saves of a tokenizer beside the weights of its text encoder."""
+        return {f"{self.clip}.{FACTS}": self.facts.tensor()} if self.facts else {}
 
     def tokenize_with_weights(self, text: Layout | str, return_word_ids=False, **kwargs):
         """{"l": [[(token id or vector, weight), ...]]} of one chunk.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .layout import Layout
@@ -34,6 +35,7 @@ PALETTE = (
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _SMALLEST_FONT = 10  # pixels; less cannot be read
 _MAX_LINES = 3
+_WRAPPED = _MAX_LINES + 3  # lines after which nothing of a text can show any more
 _LABEL_SHARE = 0.4  # of the image's width, that a label may take even if its box is narrower
 
 
@@ -43,26 +45,74 @@ class _Label:
     rect: Rect
 
 
-def draw_layout(image: Image.Image, layout: Layout) -> Image.Image:
+@dataclass(frozen=True)
+class _Type:
+    """A font, and what is measured of it once. All in pixels."""
+
+    font: Font
+
+    @cached_property
+    def line_height(self) -> int:
+        x0, top, x1, bottom = self.font.getbbox("Ag")
+        return round(bottom) + max(1, round(top / 2))
+
+    @cached_property
+    def padding(self) -> int:
+        return max(2, self.line_height // 6)
+
+    def width(self, line: str) -> float:
+        return self.font.getlength(line)
+
+
+class _Ground:
+    """How many labels cover each pixel of an image. All labels are asked in one step, so a layout
+    of thousands takes a time linear in their number."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        import numpy as np
+
+        self._count = np.zeros((size[1], size[0]), np.int16)
+
+    def put(self, rect: Rect, labels: int = 1) -> None:
+        x0, y0, x1, y1 = rect
+        self._count[y0:y1, x0:x1] += labels
+
+    def covered(self, rect: Rect) -> int:
+        """The area that other labels would share with one here, counted once for each of them."""
+        x0, y0, x1, y1 = rect
+        return int(self._count[y0:y1, x0:x1].sum())
+
+    def is_free(self, rect: Rect) -> bool:
+        x0, y0, x1, y1 = rect
+        return not self._count[y0:y1, x0:x1].any()
+
+
+def draw_layout(
+    image: Image.Image, layout: Layout, on_region: Callable[[int], object] = lambda index: None
+) -> Image.Image:
     """A copy of the image, RGB and of the same size, with the layout's boxes on it.
 
     Boxes are fractions of this image, whatever the layout's own size. Every region gets its
     number, counted from 1, and as much of its text as finds room without covering other labels.
+
+    on_region: is called with each region's index, from 0, while its place is sought; what it raises
+        ends the drawing.
     """
     from PIL import ImageDraw, ImageFont
 
     drawn = image.convert("RGB").copy()
     draw = ImageDraw.Draw(drawn)
     short_side = min(drawn.size)
-    font = ImageFont.load_default(max(_SMALLEST_FONT, round(short_side / 40)))
+    kind = _Type(ImageFont.load_default(max(_SMALLEST_FONT, round(short_side / 40))))
     line_width = max(1, round(short_side / 200))
     rects = [region.box.covered_pixels(*drawn.size) for region in layout.regions]
     colours = [_rgb(region.color or region_color(i)) for i, region in enumerate(layout.regions)]
     for rect, colour in zip(rects, colours, strict=True):
         _draw_outline(draw, rect, colour, line_width)
-    labels = _place_labels([region.text for region in layout.regions], rects, drawn.size, font)
+    texts = [region.text for region in layout.regions]
+    labels = _place_labels(texts, rects, drawn.size, kind, on_region)
     for label, colour in zip(labels, colours, strict=True):
-        _draw_label(draw, label, colour, font)
+        _draw_label(draw, label, colour, kind)
     return drawn
 
 
@@ -86,52 +136,63 @@ def _draw_outline(
 
 
 def _draw_label(
-    draw: ImageDraw.ImageDraw, label: _Label, colour: tuple[int, int, int], font: Font
+    draw: ImageDraw.ImageDraw, label: _Label, colour: tuple[int, int, int], kind: _Type
 ) -> None:
     x0, y0, x1, y1 = label.rect
     draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=colour)
     red, green, blue = colour
     ink = _BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else _WHITE
     for line_number, line in enumerate(label.lines):
-        y = y0 + line_number * _line_height(font)
-        draw.text((x0 + _padding(font), y), line, fill=ink, font=font)
+        y = y0 + line_number * kind.line_height
+        draw.text((x0 + kind.padding, y), line, fill=ink, font=kind.font)
 
 
 def _place_labels(
-    texts: Sequence[str], rects: Sequence[Rect], size: tuple[int, int], font: Font
+    texts: Sequence[str],
+    rects: Sequence[Rect],
+    size: tuple[int, int],
+    kind: _Type,
+    on_region: Callable[[int], object] = lambda index: None,
 ) -> list[_Label]:
     """One label for each box. Numbers are placed first, so that none is lost to a long text."""
+    ground = _Ground(size)
     labels: list[_Label] = []
     for index, rect in enumerate(rects):
-        labels.append(_place_number(index + 1, rect, labels, size, font))
+        labels.append(_place_number(index + 1, rect, ground, size, kind))
+        ground.put(labels[index].rect)
     for index, (text, rect) in enumerate(zip(texts, rects, strict=True)):
-        others = labels[:index] + labels[index + 1 :]
-        wording = f"{index + 1} {' '.join(text.split())}"
-        labels[index] = _place_text(wording, rect, others, size, font) or labels[index]
+        on_region(index)
+        number = labels[index]
+        ground.put(number.rect, -1)
+        # Where a number has no room, a text around it has none: it need not be measured.
+        if any(map(ground.is_free, _spots(rect, number.lines, size, kind))):
+            wording = f"{index + 1} {' '.join(text.split())}"
+            labels[index] = _place_text(wording, rect, ground, size, kind) or number
+        ground.put(labels[index].rect)
     return labels
 
 
 def _place_number(
-    number: int, rect: Rect, others: Sequence[_Label], size: tuple[int, int], font: Font
+    number: int, rect: Rect, ground: _Ground, size: tuple[int, int], kind: _Type
 ) -> _Label:
     """The number where it covers least of other labels and, that settled, not its own box."""
 
     def cost(spot: Rect) -> tuple[int, bool]:
-        return sum(_overlap(spot, other.rect) for other in others), _hides(spot, rect)
+        return ground.covered(spot), _hides(spot, rect)
 
     lines = (str(number),)
-    return _Label(lines, min(_spots(rect, lines, size, font), key=cost))
+    return _Label(lines, min(_spots(rect, lines, size, kind), key=cost))
 
 
 def _place_text(
-    text: str, rect: Rect, others: Sequence[_Label], size: tuple[int, int], font: Font
+    text: str, rect: Rect, ground: _Ground, size: tuple[int, int], kind: _Type
 ) -> _Label | None:
     """The first free place that leaves half of the box to be seen, else the first free one."""
     room = max(rect[2] - rect[0], round(_LABEL_SHARE * size[0]))
     fallback = None
-    for lines in _wordings(text, room, font):
-        for spot in _spots(rect, lines, size, font):
-            if any(_overlap(spot, other.rect) for other in others):
+    for lines in _wordings(text, room, kind):
+        for spot in _spots(rect, lines, size, kind):
+            if not ground.is_free(spot):
                 continue
             if not _hides(spot, rect):
                 return _Label(lines, spot)
@@ -139,40 +200,48 @@ def _place_text(
     return fallback
 
 
-def _wordings(text: str, room: int, font: Font) -> Iterator[tuple[str, ...]]:
+def _wordings(text: str, room: int, kind: _Type) -> Iterator[tuple[str, ...]]:
     """Ways to write a label, the most telling first: whole, then cut to fewer lines."""
-    width = room - 2 * _padding(font)
-    lines = _wrap(text, width, font)
+    width = room - 2 * kind.padding
+    lines = _wrap(text, width, kind)
     for count in range(min(len(lines), _MAX_LINES), 0, -1):
         if count == len(lines):
             yield tuple(lines)
         else:
-            yield (*lines[: count - 1], _ellipsis(" ".join(lines[count - 1 :]), width, font))
+            yield (*lines[: count - 1], _ellipsis(" ".join(lines[count - 1 :]), width, kind))
 
 
-def _wrap(text: str, width: float, font: Font) -> list[str]:
+def _wrap(text: str, width: float, kind: _Type) -> list[str]:
+    """The text in lines, up to the last that a label could show."""
     lines: list[str] = []
     for word in text.split(" "):
-        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+        if lines and kind.width(f"{lines[-1]} {word}") <= width:
             lines[-1] += f" {word}"
+        elif len(lines) == _WRAPPED:
+            break
         else:
             lines.append(word)
-    return [_ellipsis(line, width, font) for line in lines]
+    return [_ellipsis(line, width, kind) for line in lines]
 
 
-def _ellipsis(line: str, width: float, font: Font) -> str:
+def _ellipsis(line: str, width: float, kind: _Type) -> str:
     """The line, or as much of its start as fits with three dots."""
-    if font.getlength(line) <= width:
+    if kind.width(line) <= width:
         return line
-    while line and font.getlength(line + "...") > width:
-        line = line[:-1]
-    return line.rstrip() + "..."
+    fits, too_long = 0, len(line)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if kind.width(line[:middle] + "...") <= width:
+            fits = middle
+        else:
+            too_long = middle
+    return line[:fits].rstrip() + "..."
 
 
-def _spots(rect: Rect, lines: Sequence[str], size: tuple[int, int], font: Font) -> Iterator[Rect]:
+def _spots(rect: Rect, lines: Sequence[str], size: tuple[int, int], kind: _Type) -> Iterator[Rect]:
     """Places for a label: in the corners of its box, then above and below it, all in the image."""
-    width = 2 * _padding(font) + round(max(font.getlength(line) for line in lines))
-    height = len(lines) * _line_height(font)
+    width = 2 * kind.padding + round(max(kind.width(line) for line in lines))
+    height = len(lines) * kind.line_height
     x0, y0, x1, y1 = rect
     right, bottom = x1 - width, y1 - height
     for x, y in (
@@ -199,12 +268,3 @@ def _overlap(a: Rect, b: Rect) -> int:
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     return max(0, width) * max(0, height)
-
-
-def _line_height(font: Font) -> int:
-    x0, top, x1, bottom = font.getbbox("Ag")
-    return round(bottom) + max(1, round(top / 2))
-
-
-def _padding(font: Font) -> int:
-    return max(2, _line_height(font) // 6)

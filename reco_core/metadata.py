@@ -27,8 +27,8 @@ def read_text(metadata: Mapping[str, Any], key: str) -> str:
     return text
 
 
-def read_heads(metadata: Mapping[str, Any], key: str) -> int | None:
-    """A number of attention heads; None when it is not said."""
+def read_number(metadata: Mapping[str, Any], key: str) -> int | None:
+    """A number above 0; None when it is not said."""
     text = read_text(metadata, key)
     if not text:
         return None

@@ -88,14 +88,22 @@ def find_by_boxes(layout: Layout, detected: Sequence[tuple[Box, str]]) -> list[F
     detected: boxes with labels. When any box has a label, only those count that fit the region's
     text: every word of the label is one of the text's (a plural s aside).
     """
-    labelled = any(label for _, label in detected)
+    import numpy as np
+
+    by_label: dict[str, list[Box]] = {}
+    for box, label in detected:
+        by_label.setdefault(label, []).append(box)
+    labelled = any(by_label)
+    groups = [
+        (_words(label), np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes]))
+        for label, boxes in by_label.items()
+    ]
     findings: list[Finding | None] = []
     for region in layout.regions:
-        fitting = [
-            box for box, label in detected if not labelled or _label_fits(label, region.text)
-        ]
-        iou = max((box_iou(region.box, box) for box in fitting), default=0.0)
-        count = f"{len(fitting)} of {len(detected)} detected boxes"
+        words = _words(region.text)
+        fitting = [boxes for label, boxes in groups if not labelled or (label and label <= words)]
+        iou = max((_best_iou(region.box, boxes) for boxes in fitting), default=0.0)
+        count = f"{sum(map(len, fitting))} of {len(detected)} detected boxes"
         said = f"IoU {iou:.2f} with the best of {count}{' fit its text' if labelled else ''}"
         findings.append(Finding(iou, said if fitting else f"none of {count} fits its text"))
     return findings
@@ -114,7 +122,14 @@ def find_by_colors(layout: Layout, pixels: np.ndarray) -> list[Finding | None]:
     if not any(named):
         return [None] * len(named)
     nearest = basic_colors(pixels)
-    return [_find_color(layout, named, index, nearest) for index in range(len(named))]
+    findings: list[Finding | None] = [None] * len(named)
+    for colors in dict.fromkeys(filter(None, named)):
+        has_color, elsewhere = _color_map(layout, named, colors, nearest)
+        for index, others in enumerate(named):
+            if others == colors:
+                box = layout.regions[index].box
+                findings[index] = _find_color(box, colors, has_color, elsewhere)
+    return findings
 
 
 def compared_texts(layout: Layout) -> list[str]:
@@ -202,25 +217,43 @@ def scores_to_json(pictures: Sequence[Sequence[RegionScore]], best: int) -> str:
     return json.dumps({"best": best, "pictures": listed}, ensure_ascii=False)
 
 
-def _find_color(
-    layout: Layout, named: Sequence[frozenset[str]], index: int, nearest: np.ndarray
-) -> Finding | None:
-    """nearest: (H, W) places in BASIC_COLORS."""
+def _best_iou(box: Box, others: np.ndarray) -> float:
+    """The greatest `box_iou` of a box with others, (N, 4) xyxy."""
     import numpy as np
 
-    colors = named[index]
-    if not colors:
-        return None
+    x0, y0, x1, y1 = others.T
+    width = np.minimum(box.x1, x1) - np.maximum(box.x0, x0)
+    height = np.minimum(box.y1, y1) - np.maximum(box.y0, y0)
+    both = width.clip(0) * height.clip(0)
+    either = box.area + (x1 - x0) * (y1 - y0) - both
+    return float(
+        np.divide(both, either, out=np.zeros_like(both), where=either > 0).clip(max=1).max()
+    )
+
+
+def _color_map(
+    layout: Layout, named: Sequence[frozenset[str]], colors: frozenset[str], nearest: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Where a picture has any of some colours, (H, W) bool, and how many of these pixels lie in no
+    box whose text names one of them. nearest: (H, W) places in BASIC_COLORS."""
+    import numpy as np
+
     has_color = np.isin(nearest, [list(BASIC_COLORS).index(color) for color in colors])
     height, width = nearest.shape
-    x0, y0, x1, y1 = layout.regions[index].box.covered_pixels(width, height)
-    inside = has_color[y0:y1, x0:x1]
     elsewhere = has_color.copy()
     for region, others in zip(layout.regions, named, strict=True):
         if colors & others:
             left, top, right, bottom = region.box.covered_pixels(width, height)
             elsewhere[top:bottom, left:right] = False
-    kept = inside.sum() / max(inside.sum() + elsewhere.sum(), 1)
+    return has_color, int(elsewhere.sum())
+
+
+def _find_color(box: Box, colors: frozenset[str], has_color: np.ndarray, elsewhere: int) -> Finding:
+    """has_color, elsewhere: of _color_map."""
+    height, width = has_color.shape
+    x0, y0, x1, y1 = box.covered_pixels(width, height)
+    inside = has_color[y0:y1, x0:x1]
+    kept = inside.sum() / max(inside.sum() + elsewhere, 1)
     share = inside.mean()
     name = " and ".join(sorted(colors))
     said = f"{share:.0%} of the box is {name}, and {kept:.0%} of what is {name} is in it"
@@ -241,11 +274,6 @@ def _find_similar(text: str, cosines: Mapping[str, float]) -> Finding:
     if rival is not None:
         said += f"; next is {others[rival]:.3f}, {repr(rival) if rival else 'the empty text'}"
     return Finding(1 / (1 + sum(odds)), said)
-
-
-def _label_fits(label: str, text: str) -> bool:
-    words = _words(label)
-    return bool(words) and words <= _words(text)
 
 
 def _words(text: str) -> set[str]:

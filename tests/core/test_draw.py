@@ -1,5 +1,7 @@
 """Layouts on images: boxes where they belong, every number to be seen."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reco_core import Box, Layout, Region, draw_layout
-from reco_core.draw import PALETTE, _overlap, _place_labels
+from reco_core.draw import PALETTE, _overlap, _place_labels, _Type
 
 GREY = (128, 128, 128)
 
@@ -16,8 +18,8 @@ def grey(width: int, height: int) -> Image.Image:
     return Image.new("RGB", (width, height), GREY)
 
 
-def one_box(box: Box) -> Layout:
-    return Layout("", (Region("brown horse", box),))
+def one_box(box: Box, text: str = "brown horse") -> Layout:
+    return Layout("", (Region(text, box),))
 
 
 def rgb(color: str) -> tuple[int, ...]:
@@ -93,8 +95,63 @@ def test_any_layout_can_be_drawn_on_any_image(layout, width, height):
     assert draw_layout(grey(width, height), layout).size == (width, height)
 
 
+def crowd(count: int, text: str, seed: int = 0) -> Layout:
+    """Boxes of all sizes anywhere."""
+    corners = np.sort(np.random.default_rng(seed).random((count, 2, 2)), axis=1)
+    boxes = [Box(x0, y0, x1, y1) for (x0, y0), (x1, y1) in corners.tolist()]
+    return Layout("", tuple(Region(text, box) for box in boxes))
+
+
+MUCH = {
+    "2,000 boxes": crowd(2000, "a brown horse in a wide field of grass by the sea"),
+    "2,000 small boxes": Layout(
+        "",
+        tuple(
+            Region(
+                f"thing {i}", Box(i % 45 / 45, i // 45 / 45, (i % 45 + 1) / 45, (i // 45 + 1) / 45)
+            )
+            for i in range(2000)
+        ),
+    ),
+    "one word of 10,000 letters": one_box(Box(0.1, 0.1, 0.5, 0.5), "x" * 10_000),
+    "10,000 letters in words": one_box(Box(0, 0, 1, 1), "ab " * 3_333),
+    "20,000 Chinese characters": one_box(Box(0.9, 0.9, 1, 1), "字" * 20_000),
+    "long labels one upon the other": Layout("", (Region("x" * 9_000, Box(0, 0, 1, 1)),) * 10),
+}
+
+
+@pytest.mark.parametrize("case", MUCH)
+def test_thousands_of_boxes_or_letters_are_drawn_in_a_second(case):
+    started = time.process_time()
+    drawn = draw_layout(grey(512, 512), MUCH[case])
+    assert time.process_time() - started < 2  # twice what it may take, for a slow machine
+    assert drawn.tobytes() != grey(512, 512).tobytes()
+
+
+def test_a_long_label_shows_the_longest_beginning_that_has_room(font):
+    text = "x" * 10_000
+    [label] = _place_labels([text], [(0, 0, 200, 200)], (512, 512), font)
+    [number, shown] = label.lines
+    assert number == "1" and shown.endswith("x...")
+    room = max(200, round(0.4 * 512)) - 2 * font.padding
+    assert font.width(shown) <= room < font.width(f"x{shown}")
+
+
+def test_drawing_ends_when_it_is_told_to():
+    seen = []
+
+    def stop(index):
+        seen.append(index)
+        if index == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        draw_layout(grey(64, 64), crowd(2000, "a"), on_region=stop)
+    assert seen == [0, 1, 2, 3]
+
+
 @pytest.fixture(scope="module")
 def font():
     from PIL import ImageFont
 
-    return ImageFont.load_default(10)
+    return _Type(ImageFont.load_default(10))

@@ -69,6 +69,13 @@ class Words {
       if (this.grown) data.size = [data.size[0], data.size[1] - this.grown];
     };
     this.restore = () => (node.onSerialize = onSerialize);
+    requestAnimationFrame(() => this.takePlace());
+  }
+
+  /** The first front ends with Nodes 2.0 leave the element of the node before an undo in its place. */
+  takePlace() {
+    const old = document.querySelector(`[data-node-id="${this.node.id}"] .reco-remarks`);
+    if (old && !this.element.isConnected) old.replaceWith(this.element);
   }
 
   addWidget() {

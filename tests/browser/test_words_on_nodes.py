@@ -89,7 +89,7 @@ def history(comfy: ComfyPage) -> dict:
 
 def test_what_a_run_found_stays_until_a_run_finds_nothing(comfy, encoding):
     comfy.set_value(encoding.text, "text", "a dog")
-    before, prompt, steps = saved(comfy), comfy.prompt(), history(comfy)
+    before, queued, steps = saved(comfy), comfy.prompt()[encoding.node], history(comfy)
     height = comfy.rect(encoding.node)["height"]
     comfy.queue()
     words = encoding.words
@@ -101,7 +101,7 @@ def test_what_a_run_found_stays_until_a_run_finds_nothing(comfy, encoding):
     assert rect["y"] < box["y"] and box["y"] + box["height"] <= rect["y"] + rect["height"]
 
     # They are nothing of the workflow's.
-    assert (comfy.prompt(), history(comfy)) == (prompt, steps)
+    assert (comfy.prompt()[encoding.node], history(comfy)) == (queued, steps)
     assert [node.get("widgets_values") for node in saved(comfy)] == [
         node.get("widgets_values") for node in before
     ]

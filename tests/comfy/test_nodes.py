@@ -12,6 +12,8 @@ DOCS = HERE.parents[1] / "nodes" / "web" / "docs"
 NODE_IDS = [
     "ReCoLoadCheckpoint",
     "ReCoLoadAdapter",
+    "ReCoLoadParts",
+    "ReCoSaveCheckpoint",
     "ReCoLayoutEditor",
     "ReCoLayoutFromText",
     "ReCoAddRegion",

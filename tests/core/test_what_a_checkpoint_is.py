@@ -134,7 +134,7 @@ WRONG = {
     "a norm that is too long": {NORM: torch.ones(17)},
     "complex numbers": {NORM: torch.ones(16, dtype=torch.complex64)},
     "attention of one dimension that is more": {
-        f"{UNET_PREFIX}input_blocks.9.1.transformer_blocks.0.attn1.to_q.weight": torch.tensor(1.0)
+        f"{UNET_PREFIX}more.attn1.to_q.weight": torch.tensor(1.0)
     },
     "keys of one dimension": {TO_Q.replace("attn1.to_q", "attn2.to_k"): torch.zeros(64)},
     "no tensor": {NORM: "ones"},

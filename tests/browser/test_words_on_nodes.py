@@ -124,6 +124,8 @@ def test_what_a_run_found_stays_until_a_run_finds_nothing(comfy, encoding):
     comfy.load_workflow(comfy.workflow())
     assert not encoding.has_words
     assert comfy.rect(encoding.node)["height"] == pytest.approx(height, abs=1)
+    comfy.queue()  # nothing is computed anew
+    expect(encoding.words).to_have_text(re.compile("^5 of 96 tokens used"))
 
 
 def test_the_words_can_be_read_and_copied_in_every_theme_and_renderer(comfy, encoding):

@@ -6,12 +6,12 @@ import re
 
 from .checks import quote
 
-NUMBER = r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,4})?"
+NUMBER = r"[-+]?(?:[0-9]{1,999}(?:\.[0-9]{0,999})?|\.[0-9]{1,999})(?:[eE][-+]?[0-9]{1,4})?"
 """A number as people and models write it. Its length is limited, as is every repetition here, so
 that searching takes time in proportion to the text."""
 
 # Digits of any script, with a decimal point or comma.
-_COUNT = r"[-+]?(?:\d{1,20}(?:[.,]\d{1,20})?|\.\d{1,20})(?:\s?(?:px|%))?"
+_COUNT = r"[-+]?(?:\d{1,999}(?:[.,]\d{1,999})?|\.\d{1,999})(?:\s?(?:px|%))?"
 _FRACTION = r"(?:0?\.\d{1,20}|[01](?:\.0{0,20})?)"
 _SPACE = r"\s{0,9}"
 _NEXT = r"(?:\s{0,9}[,;，、；]\s{0,9}|\s{1,9})"

@@ -6,8 +6,9 @@ import json
 import re
 from typing import Any
 
-from ..checks import quote, read_json
-from ..limits import MAX_DOCUMENT
+from ..checks import check_length, quote, read_json
+from ..layout import check_count
+from ..limits import MAX_DOCUMENT, MAX_PROMPT
 from ..near_misses import place
 from ..position_tokens import PositionVocabulary
 from ..remarks import Remark
@@ -44,6 +45,7 @@ def open_text(text: Any, width: int, height: int, vocabulary: PositionVocabulary
     if data is not None:
         words = f"{before}\n{around}\n{after}"
     else:
+        check_length("the text", inner, MAX_PROMPT)
         words = f"{before}\n{after}"
     said = convention_said(words)
     return Source(inner, data, said, _remarks(words), width, height, vocabulary)
@@ -52,11 +54,7 @@ def open_text(text: Any, width: int, height: int, vocabulary: PositionVocabulary
 def _check(text: Any) -> None:
     if not isinstance(text, str):
         raise ValueError(f"{quote(text)} is not a text")
-    if len(text) > MAX_DOCUMENT:
-        raise ValueError(
-            f"the text has {len(text):,} characters, more than the {MAX_DOCUMENT:,} that are read: "
-            "shorten it"
-        )
+    check_length("the text", text, MAX_DOCUMENT)
     half = _SURROGATE.search(text)
     if half:
         raise ValueError(
@@ -92,6 +90,7 @@ def _find_json(text: str) -> tuple[Any, str]:
     while start is not None:
         value, end = read_loose_json(text, start)
         values.append(value)
+        check_count(len(values))
         start = _json_start(text, end)
         words.append(text[end:start])
     if len(values) == 1:

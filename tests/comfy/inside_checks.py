@@ -420,3 +420,29 @@ def _clip(path: str):
         state_dict=weights,
         model_options={"clip_l_model_config": config},
     )
+
+
+def loaded_without(path: str, changes: dict, dynamic: bool) -> str:
+    """Why the networks of a checkpoint are refused when some weights are missing (None) or of
+    another shape; dynamic: with layers that hold no weights before they are loaded, as ComfyUI's
+    dynamic VRAM makes them. Empty when they load."""
+    import comfy.memory_management
+
+    state_dict, info = loaders.read_reco_checkpoint(Path(path))
+    for key, shape in changes.items():
+        whole = state_dict.pop(key)
+        if shape is not None:
+            state_dict[key] = torch.zeros(shape, dtype=whole.dtype)
+    try:
+        comfy.memory_management.aimdo_enabled = dynamic
+        model = loaders.build_model(state_dict, info)
+        clip = loaders.build_clip(state_dict, info)
+        loaders.build_vae(state_dict)
+    except ValueError as error:
+        return str(error)
+    finally:
+        comfy.memory_management.aimdo_enabled = False
+    lazy = any(hasattr(module, "comfy_need_lazy_init_bias") for module in model.model.modules())
+    assert lazy == dynamic, "this ComfyUI makes no such layers"
+    assert encode(clip, "a red circle").isfinite().all()
+    return ""

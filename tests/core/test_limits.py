@@ -17,7 +17,7 @@ from reco_core import (
     reorder_regions,
 )
 from reco_core.checks import quote
-from reco_core.limits import MAX_DOCUMENT, MAX_REGIONS, MAX_SIDE, MAX_TEXT, MAX_WORDS
+from reco_core.limits import MAX_DOCUMENT, MAX_PROMPT, MAX_REGIONS, MAX_SIDE, MAX_TEXT, MAX_WORDS
 
 BOX = Box(0, 0, 1, 1)
 MILLION = 1_000_000
@@ -29,10 +29,10 @@ def regions(count: int, text: str = "a") -> tuple[Region, ...]:
 
 def refusal(call, *arguments) -> str:
     """The message of the ValueError, which must come soon and be short, whatever the arguments."""
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ValueError) as error:
         call(*arguments)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert len(str(error.value)) < 500
     return str(error.value)
 
@@ -52,7 +52,7 @@ TOO_MUCH = {
         lambda: read_layout(json.dumps({"regions": [None] * 100_000}), 512, 512),
         "100,000 regions",
     ),
-    "boxes in a prompt": (lambda: parse_prompt("<1> <2> <3> <4> a" * 100_000), "100,000 regions"),
+    "boxes in a prompt": (lambda: parse_prompt("<1> <2> <3> <4> a" * 10_000), "10,000 regions"),
     "a prompt": (lambda: parse_prompt("<1> " * MILLION + "a"), "at most|more than"),
     "a document": (lambda: read_layout("x" * (MAX_DOCUMENT + 1), 512, 512), "4,000,001 characters"),
     "JSON": (lambda: read_layout("{" + " " * MAX_DOCUMENT, 512, 512), "4,000,001 characters"),
@@ -120,12 +120,12 @@ def test_a_dash_without_a_number_on_either_side_is_refused(order):
 @pytest.mark.parametrize(
     "prompt",
     [
-        "<" * MAX_DOCUMENT,
-        "a <1>" + " " * (MAX_DOCUMENT - 10) + "<2>",
-        "<" + "9" * (MAX_DOCUMENT - 2) + ">",
-        "<1>" * MILLION,
-        "<bin" * MILLION,
-        "\n" * (MAX_DOCUMENT - 1),
+        "<" * MAX_PROMPT,
+        "a <1>" + " " * (MAX_PROMPT - 10) + "<2>",
+        "<" + "9" * (MAX_PROMPT - 2) + ">",
+        "<1>" * (MAX_PROMPT // 4),
+        "<bin" * (MAX_PROMPT // 4),
+        "\n" * (MAX_PROMPT - 1),
     ],
 )
 def test_a_prompt_is_read_in_a_time_linear_in_its_length(prompt):
@@ -146,9 +146,9 @@ def test_a_prompt_is_read_in_a_time_linear_in_its_length(prompt):
     ids=lambda value: type(value).__name__,
 )
 def test_a_quotation_is_short_and_made_at_once(value):
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(quote(value)) <= 80
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 @pytest.mark.parametrize("value", ["a dog", "", None, 3, -0.5, [1, 2], {"a": [1]}, "é\n", b"a"])

@@ -322,7 +322,6 @@ function followZoom() {
 app.registerExtension({
   name: "comfyui.reco",
   getCustomWidgets: () => ({ [WIDGET_TYPE]: addEditor }),
-  afterConfigureGraph: showAllTold,
   onNodeOutputsUpdated: showAllTold,
   setup() {
     for (const name of ["editor", "remarks"]) {

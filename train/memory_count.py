@@ -107,15 +107,15 @@ def empty_model(config: FitConfig) -> tuple[TextToImage, str]:
     return model, origin
 
 
-def give_fake_weights(model: TextToImage) -> None:
-    """Replace weights on the meta device by fake ones; call under a FakeTensorMode."""
+def give_fake_weights(model: TextToImage, device: str = "cpu") -> None:
+    """Replace weights on the meta device by fake ones of another; call under a FakeTensorMode."""
     for part in (model.unet, model.text_encoder, model.codec.autoencoder):
         for module in part.modules():
             for name, weight in module.named_parameters(recurse=False):
-                fake = nn.Parameter(torch.empty_like(weight, device="cpu"), weight.requires_grad)
+                fake = nn.Parameter(torch.empty_like(weight, device=device), weight.requires_grad)
                 setattr(module, name, fake)
             for name, buffer in module.named_buffers(recurse=False):
-                setattr(module, name, torch.empty_like(buffer, device="cpu"))
+                setattr(module, name, torch.empty_like(buffer, device=device))
 
 
 def optimizer_bytes(parameters: Iterable[nn.Parameter], options: OptimizerConfig) -> int:

@@ -38,9 +38,11 @@ TEXT_ATTENTION = ["q_proj", "k_proj", "v_proj", "out_proj"]
 _NAME = "default"  # peft's, of the one adapter of a module
 
 
-def add_lora(model: TextToImage, config: LoraConfig) -> None:
+def add_lora(model: TextToImage, config: LoraConfig, seed: int = 0) -> None:
     """Put LoRA beside the attention of UNet and text encoder; nothing but it and the new rows
     learns from then on. The model computes what it did: LoRA starts at zero.
+
+    seed: of the matrices that do not start at zero.
 
     Raises:
         ValueError: both ranks are 0, one is negative, or the model has no position tokens.
@@ -53,6 +55,7 @@ def add_lora(model: TextToImage, config: LoraConfig) -> None:
             f"{ranks}, but the model has no position tokens for an adapter to carry: set "
             "model.num_bins = 1000, or train the whole model with both ranks 0"
         )
+    torch.manual_seed(seed)  # whatever was drawn before, by some processes and not by others
     for module, rank, names in (
         (model.unet, config.rank, UNET_ATTENTION),
         (model.text_encoder, config.text_rank, TEXT_ATTENTION),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -18,11 +18,40 @@ from torch import Tensor, nn
 from train.model import TextToImage
 
 
+@contextmanager
+def together(accelerator: Accelerator) -> Iterator[None]:
+    """What fails in one process within the block ends all of them, rather than leaving the others
+    waiting for it.
+
+    Raises:
+        ValueError: what went wrong here, or that it did in another process.
+    """
+    failure: Exception | None = None
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        failure = error
+    if any_process(failure is not None, accelerator):
+        raise failure or ValueError("another process failed, and says why")
+
+
+def any_process(flag: bool, accelerator: Accelerator) -> bool:
+    """Whether any process says so; all get the same answer."""
+    if accelerator.num_processes == 1:
+        return flag
+    return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device)) > 0)
+
+
 @torch.no_grad()
 def share_weights(model: TextToImage, accelerator: Accelerator) -> None:
-    """Give every process the main one's weights: parameters and buffers, frozen ones too."""
+    """Give every process the main one's weights: parameters and buffers, frozen ones too.
+
+    Raises:
+        ValueError: another process has a model of other names or sizes.
+    """
     if accelerator.num_processes == 1:
         return
+    check_agreement({}, {"the shapes of weights": _shapes(model)}, accelerator, "At the start")
     for tensor in model_tensors(model).values():
         whole = tensor.detach().contiguous()
         broadcast(_bytes(whole))
@@ -32,15 +61,16 @@ def share_weights(model: TextToImage, accelerator: Accelerator) -> None:
 def check_agreement(
     tensors: Mapping[str, Tensor], facts: Mapping[str, object], accelerator: Accelerator, when: str
 ) -> None:
-    """Raise ValueError on all processes when one has other values; names what differs.
+    """Compare digests of values that processes must have in common.
 
-    facts: what must be equal beside tensors, by name; when: for the message, as "at the start".
+    tensors, facts: by the names that an error says; when: "At the start", for instance.
+
+    Raises:
+        ValueError: on all processes, when one has other values; names what differs.
     """
-    if accelerator.num_processes == 1:
-        return
-    shapes = {name: (str(x.dtype), *x.shape) for name, x in tensors.items()}
-    _compare({**facts, "the names and shapes of weights": shapes}, accelerator, when)
-    _compare(tensors, accelerator, when)
+    if accelerator.num_processes > 1:
+        _compare(facts, accelerator, when)  # first: how many tensors there are hangs on them
+        _compare(tensors, accelerator, when)
 
 
 def model_tensors(model: TextToImage) -> dict[str, Tensor]:
@@ -67,20 +97,24 @@ def digest(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
-def _compare(values: Mapping[str, Any], accelerator: Accelerator, when: str) -> None:
-    """All processes get the same answer, since all compare with the main one's digests."""
-    words = [int(digest(value)[:15], 16) for value in values.values()]
-    mine = torch.tensor([words], dtype=torch.int64, device=accelerator.device)
-    same = (all_ := accelerator.gather(mine)) == all_[:1]  # (processes, values)
+def _compare(values: Mapping[str, object], accelerator: Accelerator, when: str) -> None:
+    numbers = [int(digest(value)[:15], 16) for value in values.values()]
+    mine = torch.tensor([numbers], dtype=torch.int64, device=accelerator.device)
+    found = accelerator.gather(mine)  # (processes, values)
+    same = found == found[:1]
     if bool(same.all()):
         return
-    names = [name for name, is_same in zip(values, same.all(dim=0).tolist(), strict=True) if not is_same]
-    others = [str(i) for i, is_same in enumerate(same.all(dim=1).tolist()) if not is_same]
+    names = [name for name, is_same in zip(values, same.all(0).tolist(), strict=True) if not is_same]
+    others = [str(place) for place, is_same in enumerate(same.all(1).tolist()) if not is_same]
     raise ValueError(
-        f"{when}, {len(names)} of {len(values)} values of process {', '.join(others)} are not those "
-        f"of process 0, for instance {names[0]}: give all processes the same configuration, the "
-        "same files and, where they are on several machines, a folder that all of them share"
+        f"{when} process {', '.join(others)} differs from process 0 in {len(names)} of "
+        f"{len(values)} values, first in {names[0]}: all processes need the same configuration and "
+        "files, and on several machines a run's folder that they share"
     )
+
+
+def _shapes(model: TextToImage) -> list[tuple[object, ...]]:
+    return [(name, x.dtype, *x.shape) for name, x in model_tensors(model).items()]
 
 
 def _named(name: str, module: nn.Module) -> Iterator[tuple[str, Tensor]]:

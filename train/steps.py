@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from train.agreement import any_process
 from train.compute import is_out_of_memory
 from train.config import FitConfig
 from train.data.batch import Batch
@@ -131,10 +132,3 @@ def finish_gradients(
                 parameter.grad = torch.zeros_like(parameter)
             parameter.grad = accelerator.reduce(parameter.grad, "mean")
     return accelerator.clip_grad_norm_(parameters, max_norm or float("inf"))
-
-
-def any_process(flag: bool, accelerator: Accelerator) -> bool:
-    """Whether any process says so; all get the same answer."""
-    if accelerator.num_processes == 1:
-        return flag
-    return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device)) > 0)

@@ -14,10 +14,11 @@ from .interop import (
     ReCoLayoutToBoxes,
 )
 from .layout import ReCoAddRegion, ReCoLayoutFromText
-from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint
+from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint, ReCoLoadParts
 from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
 from .preview import ReCoDrawLayout
 from .routes import add_routes
+from .save import ReCoSaveCheckpoint
 from .score import ReCoScoreLayout
 from .text_encode import ReCoConditioning, ReCoTextEncode
 
@@ -28,6 +29,8 @@ class ReCoExtension(ComfyExtension):
         return [
             ReCoLoadCheckpoint,
             ReCoLoadAdapter,
+            ReCoLoadParts,
+            ReCoSaveCheckpoint,
             ReCoLayoutEditor,
             ReCoLayoutFromText,
             ReCoAddRegion,

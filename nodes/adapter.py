@@ -1,6 +1,5 @@
 """Load ReCo adapters: LoRA and position tokens for a plain Stable Diffusion 1 checkpoint."""
 
-import logging
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import comfy.sd
 import comfy.utils
 import folder_paths
 from comfy_api.latest import io
-from server import PromptServer
 
 from ..reco_core import CheckpointInfo, describe_checkpoint, read_checkpoint
 from ..reco_core.adapter import (
@@ -19,8 +17,10 @@ from ..reco_core.adapter import (
     merged_metadata,
     read_adapter,
 )
+from ..reco_core.remarks import Remark
 from .layout import CATEGORY
-from .loaders import build_parts, checkpoint_names, checkpoint_path, part_outputs
+from .loaders import build_parts, checkpoint_names, checkpoint_path, part_outputs, start_size
+from .remarks import told
 
 
 def read_extended(base: Path, adapter_path: Path) -> tuple[dict, CheckpointInfo]:
@@ -116,7 +116,6 @@ class ReCoLoadAdapter(io.ComfyNode):
                 ),
             ],
             outputs=part_outputs(),
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -134,7 +133,6 @@ class ReCoLoadAdapter(io.ComfyNode):
         base, adapter = checkpoint_path(ckpt_name), adapter_path(adapter_name)
         embeddings = folder_paths.get_folder_paths("embeddings")
         parts = load_with_adapter(base, adapter, strength_model, strength_clip, embeddings)
-        if warning := warning_of(base, adapter):
-            logging.warning(f"ReCo: {warning}")
-            PromptServer.instance.send_progress_text(f"Warning: {warning}", cls.hidden.unique_id)
-        return io.NodeOutput(*parts)
+        warning = warning_of(base, adapter)
+        shown = told([Remark("file", warning)] if warning else [])
+        return io.NodeOutput(*parts, *start_size(parts[1]), ui=shown)

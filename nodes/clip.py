@@ -2,6 +2,7 @@
 and CLIP's text model with the longer token and position tables."""
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 
 import comfy.sd
@@ -23,6 +24,8 @@ from ..reco_core import (
     normalize_text,
     parse_prompt,
 )
+from ..reco_core.checkpoint import reco_metadata
+from ..reco_core.facts import FACTS, Facts, facts_of
 from .report import name_regions
 
 UNBOUNDED = 1 << 30  # one chunk, whatever its length: the sequence is cut as a whole, not by text
@@ -62,19 +65,25 @@ class ReCoTokenizer(SD1Tokenizer):
     """Layouts and prompts -> one chunk of exactly the checkpoint's length, in ComfyUI's token form.
 
     It is reached through `clip.tokenizer`, which clones of a CLIP share; `info` describes the
-    checkpoint.
+    checkpoint, and `facts` are what ComfyUI saves of it with the text encoder.
     """
 
     info: CheckpointInfo
+    facts: Facts | None
     vocabulary: PositionVocabulary
 
     def __init__(self, embedding_directory=None, tokenizer_data=None):
         self.info = tokenizer_data["reco_info"]
+        self.facts = tokenizer_data.get("reco_facts")
         self.vocabulary = PositionVocabulary(self.info.num_bins)
         text_tokenizer = partial(TextTokenizer, self.info.text_width)
         super().__init__(embedding_directory, tokenizer=text_tokenizer)
         offset, bins = self.vocabulary.offset, range(self.info.num_bins)
         self.clip_l.inv_vocab.update({offset + number: f"<bin{number:03d}>" for number in bins})
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What ComfyUI saves of a tokenizer beside the weights of its text encoder."""
+        return {f"{self.clip}.{FACTS}": self.facts.tensor()} if self.facts else {}
 
     def tokenize_with_weights(self, text: Layout | str, return_word_ids=False, **kwargs):
         """{"l": [[(token id or vector, weight), ...]]} of one chunk.
@@ -189,28 +198,57 @@ def build_clip(
     Takes its weights out of state_dict, whose keys are those of a single-file checkpoint.
     """
     prefixes = {"cond_stage_model.": "clip_l."}
+    facts = facts_of(state_dict, info.metadata | reco_metadata(info))
     weights = state_dict_prefix_replace(state_dict, prefixes, filter_keys=True)
+    found = {key: weight.shape for key, weight in weights.items()}
     target = ClipTarget(ReCoTokenizer, ReCoClipModel)
     target.params = {"info": info}
     clip = comfy.sd.CLIP(
         target,
         embedding_directory=embedding_directory,
-        tokenizer_data={"reco_info": info},
+        tokenizer_data={"reco_info": info, "reco_facts": facts},
         parameters=calculate_parameters(weights),
         state_dict=weights,
         model_options=model_options or {},
         disable_dynamic=disable_dynamic,
     )
     text_model = clip.cond_stage_model.clip_l.transformer.text_model
-    check_complete("text encoder", text_model, "clip_l.transformer.text_model.", weights)
+    check_complete("text encoder", text_model, "clip_l.transformer.text_model.", found)
     return clip
 
 
-def check_complete(part: str, module: torch.nn.Module, prefix: str, weights: dict) -> None:
-    """Raise ValueError when a checkpoint lacks weights of a module, which ComfyUI only logs."""
-    missing = [name for name in module.state_dict() if prefix + name not in weights]
+def check_complete(
+    part: str, module: torch.nn.Module, prefix: str, found: Mapping[str, torch.Size]
+) -> None:
+    """Raise ValueError when a file lacked weights of a module, or had others than it takes.
+
+    Call it once the module is loaded: before that ComfyUI may hold no weights (comfy/ops.py), and
+    in loading it replaces missing ones by zeros and takes any shape.
+
+    found: shapes of the file's weights, from before they were loaded.
+    """
+    wanted = _loaded_shapes(module)
+    missing = [name for name in wanted if prefix + name not in found]
     if missing:
         raise ValueError(
-            f"The checkpoint is incomplete: its {part} lacks {len(missing)} weights, "
-            f"{missing[0]!r} among them. Fetch or convert it again."
+            f"The checkpoint is incomplete: its {part} lacks {len(missing)} of its weights, for "
+            f"instance {missing[0]!r}. Fetch or convert it again."
         )
+    for name, shape in wanted.items():
+        if found[prefix + name] != shape:
+            raise ValueError(
+                f"The checkpoint's {part} has a weight {name!r} of shape "
+                f"{tuple(found[prefix + name])}, and ComfyUI needs {tuple(shape)}. Fetch or "
+                "convert it again."
+            )
+
+
+def _loaded_shapes(module: torch.nn.Module) -> dict[str, torch.Size]:
+    """Shapes by name of a loaded module's weights, of layers that take any shape the right one."""
+    shapes = {name: weight.shape for name, weight in module.state_dict().items()}
+    for name, layer in module.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            shapes[f"{name}.weight"] = torch.Size((layer.out_features, layer.in_features))
+        elif isinstance(layer, torch.nn.Embedding):
+            shapes[f"{name}.weight"] = torch.Size((layer.num_embeddings, layer.embedding_dim))
+    return shapes

@@ -39,6 +39,7 @@ from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabul
 from .positional_words import in_words, positional_words
 from .prompt import format_prompt, normalize_text, parse_prompt
 from .sequence import TokenSequence, build_sequence, fit_layout
+from .trainable import check_trainable
 
 __all__ = [
     "BOS_ID",
@@ -56,6 +57,7 @@ __all__ = [
     "Region",
     "TokenSequence",
     "build_sequence",
+    "check_trainable",
     "describe_checkpoint",
     "draw_layout",
     "extend_checkpoint",

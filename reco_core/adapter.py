@@ -19,11 +19,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .architecture import shape_of
 from .checkpoint import (
     POSITION_EMBEDDING,
     TOKEN_EMBEDDING,
     UNET_PREFIX,
-    describe_checkpoint,
+    check_keys,
     extend_checkpoint,
     select_weights,
 )
@@ -152,22 +153,24 @@ def extend_with_adapter_rows(state_dict: StateDict, adapter: Adapter) -> dict[st
     """
     import torch
 
-    info, base = adapter.info, describe_checkpoint(state_dict, {})
+    check_keys(state_dict)
+    extended = select_weights(state_dict)
+    info = adapter.info
+    base_rows, base_width = shape_of(extended, TOKEN_EMBEDDING, 2)
+    base_is_reco = base_rows > CLIP_VOCABULARY_SIZE
     wanted = f", such as {info.base!r}, which it was trained on" if info.base else ""
-    if base.text_width != info.text_width:
+    if base_width != info.text_width:
         raise ValueError(
             f"the adapter is for a text encoder {info.text_width} wide and this checkpoint's is "
-            f"{base.text_width} wide: choose a base of that size{wanted}"
+            f"{base_width} wide: choose a base of that size{wanted}"
         )
-    if base.is_reco and not info.base_is_reco:
+    if base_is_reco and not info.base_is_reco:
         raise ValueError(
             "this checkpoint has position tokens already and the adapter brings its own: choose a "
             f"plain Stable Diffusion 1 checkpoint{wanted}"
         )
-    if not base.is_reco:
-        extended = extend_checkpoint(state_dict, info.num_bins, info.max_length)
-    else:
-        extended = select_weights(state_dict)
+    if not base_is_reco:
+        extended = extend_checkpoint(extended, info.num_bins, info.max_length)
     for key, name, count in (
         (TOKEN_EMBEDDING, TOKEN_ROWS, CLIP_VOCABULARY_SIZE),
         (POSITION_EMBEDDING, POSITION_ROWS, _CLIP_LENGTH),
@@ -226,7 +229,8 @@ def merge_adapter(
 
 def merged_metadata(base: Mapping[str, str], adapter: AdapterInfo) -> dict[str, str]:
     """Metadata of the ReCo checkpoint that a base and an adapter make."""
-    theirs = {key: text for key, text in base.items() if key != "words"}  # it has learned others
+    learned = ("words", "buckets")  # by the adapter, where it says so
+    theirs = {key: text for key, text in base.items() if key not in learned}
     own = {key: text for key, text in adapter.metadata.items() if key not in _ADAPTER_ONLY}
     sizes = {"num_bins": str(adapter.num_bins), "max_length": str(adapter.max_length)}
     return {**theirs, **own, **sizes, "format": "reco"}

@@ -5,37 +5,63 @@ off its weights: the token embedding has CLIP's 49408 rows and one more for each
 the position embedding one row for each token of the sequence.
 
 Metadata, all strings: format ("reco"), num_bins, max_length, steps, data, licence, unet_heads,
-text_heads, words (a JSON list of the lower-case words the model knows), image_size.
+text_heads, words (a JSON list of the lower-case words the model knows), image_size (side in pixels
+of the square pictures it was trained on), buckets (a JSON list of their [width, height], where they
+kept their shapes).
 """
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from .architecture import attention_widths, check_weights, shape_of, text_layers
+from .keys import (
+    FACTS,
+    POSITION_EMBEDDING,
+    TEXT_ENCODER_PREFIX,
+    TEXT_PREFIX,
+    TOKEN_EMBEDDING,
+    UNET_PREFIX,
+    VAE_PREFIX,
+)
+from .metadata import (
+    Size,
+    read_buckets,
+    read_image_size,
+    read_number,
+    read_text,
+    read_words,
+)
 from .position_rows import ordered_rows, random_rows
 from .position_tokens import CLIP_VOCABULARY_SIZE
+from .remarks import Remark
 
 if TYPE_CHECKING:
     import torch
 
     StateDict = Mapping[str, torch.Tensor]
 
-UNET_PREFIX = "model.diffusion_model."
-VAE_PREFIX = "first_stage_model."
 _EMA_PREFIX = "model_ema."
-TEXT_PREFIX = "cond_stage_model.transformer.text_model."
-TOKEN_EMBEDDING = TEXT_PREFIX + "embeddings.token_embedding.weight"
-POSITION_EMBEDDING = TEXT_PREFIX + "embeddings.position_embedding.weight"
-
-_CLIP_HEAD_WIDTH = 64
-_SD1_UNET_HEADS = 8
-_TEXT_LAYER = re.compile(re.escape(TEXT_PREFIX) + r"encoder\.layers\.(\d+)\.")
+_FIRST_CONVOLUTION = UNET_PREFIX + "input_blocks.0.0.weight"  # (channels, in, 3, 3)
 _TEXT_MLP = TEXT_PREFIX + "encoder.layers.0.mlp.fc1.weight"  # (intermediate, width)
+# Of a text encoder alone, as programs save it.
+_TEXT_PART_PREFIXES = (
+    "text_model.",
+    "transformer.text_model.",
+    "clip_l.transformer.text_model.",
+    "",
+)
 _UNET_CONTEXT = re.compile(re.escape(UNET_PREFIX) + r".*\.attn2\.to_k\.weight")  # (inner, width)
+
+_CLIP_LENGTH = 77
+_FEWEST_BINS = 32  # fewer extra rows, of a file that does not call itself ReCo, are added words
+# Heads of Stable Diffusion 1.x, for its width (text encoder) and its channels (UNet).
+_TEXT_HEADS = {768: 12}
+_UNET_HEADS = {320: 8}
 
 _ROWS = {"ordered": ordered_rows, "random": random_rows}
 
@@ -65,8 +91,10 @@ class CheckpointInfo:
     num_bins: position tokens, 0 for a plain checkpoint.
     max_length: tokens of the text sequence (77 in CLIP).
     text_width, text_layers, text_intermediate: sizes of the text encoder.
-    text_heads, unet_heads: from the metadata, else width / 64 and 8: weights do not tell.
+    text_heads, unet_heads: from the metadata; weights do not tell.
     words: lower-case words the model knows; empty when the file does not say.
+    image_size: side in pixels of the pictures it was trained on; None when the file does not say.
+    buckets: (width, height) of those pictures where they were not all square.
     metadata: the file's own, as read.
     """
 
@@ -80,6 +108,35 @@ class CheckpointInfo:
     unet_heads: int
     words: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    image_size: int | None = None
+    buckets: tuple[Size, ...] = ()
+
+    def trained_size(self) -> Size | None:
+        """Width and height in pixels to start from; None when the file does not say."""
+        return None if self.image_size is None else (self.image_size, self.image_size)
+
+    def size_remark(self, width: int, height: int) -> Remark | None:
+        """What to know of a picture of width x height pixels; None when it is fit or none can tell.
+
+        Fit is what lies within the areas and aspects of the pictures it was trained on.
+        """
+        square = self.trained_size()
+        if square is None:
+            return None
+        sizes = self.buckets or (square,)
+        areas, aspects = [w * h for w, h in sizes], [w / h for w, h in sizes]
+        if min(areas) <= width * height <= max(areas) and min(aspects) <= width / height <= max(
+            aspects
+        ):
+            return None
+        nearest = min(sizes, key=lambda size: _distance(size, (width, height)))
+        shapes = f", from {_pixels(sizes[0])} to {_pixels(sizes[-1])}" if len(sizes) > 1 else ""
+        return Remark(
+            "size",
+            f"this checkpoint was trained on pictures of {_pixels(square)} pixels{shapes}, and the "
+            f"layout is {_pixels((width, height))}: boxes may stay empty or colours run; make it "
+            f"{_pixels(nearest)}",
+        )
 
 
 def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> CheckpointInfo:
@@ -91,26 +148,27 @@ def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> C
     """
     check_keys(state_dict)
     state_dict = select_weights(state_dict)
-    rows, width = state_dict[TOKEN_EMBEDDING].shape
-    if rows < CLIP_VOCABULARY_SIZE or rows == CLIP_VOCABULARY_SIZE + 1:
-        raise ValueError(
-            f"the token embedding has {rows} rows: expected CLIP's {CLIP_VOCABULARY_SIZE} and "
-            "one more for each of at least 2 position tokens"
-        )
+    rows, width = shape_of(state_dict, TOKEN_EMBEDDING, 2)
+    max_length = shape_of(state_dict, POSITION_EMBEDDING, 2)[0]
+    num_bins = _position_tokens(rows, max_length, metadata)
     _check_unet_context(state_dict, width)
-    num_bins = rows - CLIP_VOCABULARY_SIZE
-    layers = {int(m[1]) for m in map(_TEXT_LAYER.match, state_dict) if m}
+    check_weights(state_dict)
+    channels = state_dict[_FIRST_CONVOLUTION].shape[0]
     return CheckpointInfo(
         is_reco=num_bins > 0,
         num_bins=num_bins,
-        max_length=state_dict[POSITION_EMBEDDING].shape[0],
+        max_length=max_length,
         text_width=width,
-        text_layers=len(layers),
-        text_intermediate=state_dict[_TEXT_MLP].shape[0] if _TEXT_MLP in state_dict else 0,
-        text_heads=_heads(metadata, "text_heads", max(1, width // _CLIP_HEAD_WIDTH)),
-        unet_heads=_heads(metadata, "unet_heads", _SD1_UNET_HEADS),
-        words=_words(metadata),
+        text_layers=text_layers(state_dict),
+        text_intermediate=state_dict[_TEXT_MLP].shape[0],
+        text_heads=_heads(metadata, "text_heads", _TEXT_HEADS.get(width), [width]),
+        unet_heads=_heads(
+            metadata, "unet_heads", _UNET_HEADS.get(channels), attention_widths(state_dict)
+        ),
+        words=read_words(metadata),
         metadata=dict(metadata),
+        image_size=read_image_size(metadata),
+        buckets=read_buckets(metadata),
     )
 
 
@@ -173,7 +231,13 @@ def reco_metadata(info: CheckpointInfo) -> dict[str, str]:
     """What a ReCo checkpoint's metadata say of its weights; empty for a plain checkpoint."""
     if not info.is_reco:
         return {}
-    return {"format": "reco", "num_bins": str(info.num_bins), "max_length": str(info.max_length)}
+    numbers = {
+        "num_bins": info.num_bins,
+        "max_length": info.max_length,
+        "unet_heads": info.unet_heads,
+        "text_heads": info.text_heads,
+    }
+    return {"format": "reco"} | {key: str(number) for key, number in numbers.items()}
 
 
 def select_weights(state_dict: StateDict, ema: bool = False) -> dict[str, torch.Tensor]:
@@ -207,13 +271,57 @@ def check_keys(keys: Iterable[str]) -> None:
     has_unet = any(key.startswith(UNET_PREFIX) for key in found)
     if has_unet and {TOKEN_EMBEDDING, POSITION_EMBEDDING} <= found:
         return
-    kind = next(
+    raise ValueError(
+        f"this is not a Stable Diffusion 1.x checkpoint but looks like {_kind(keys)}: use a ReCo "
+        "or SD1 single file that holds UNet, VAE and CLIP text encoder"
+    )
+
+
+def unet_part(state_dict: StateDict) -> dict[str, torch.Tensor]:
+    """The UNet of a file that may hold nothing else, under the keys of a single file.
+
+    Raises:
+        ValueError: there is none of the SD1 type; says what it looks like.
+    """
+    key = _FIRST_CONVOLUTION.removeprefix(UNET_PREFIX)
+    for prefix in (UNET_PREFIX, ""):
+        if prefix + key in state_dict:
+            return _part(state_dict, prefix, UNET_PREFIX, UNET_PREFIX + FACTS)
+    raise ValueError(
+        f"this holds no UNet of Stable Diffusion 1.x but looks like {_kind(state_dict)}: use a "
+        "file that ComfyUI's ModelSave wrote"
+    )
+
+
+def text_part(state_dict: StateDict) -> dict[str, torch.Tensor]:
+    """The text encoder of a file that may hold nothing else, as unet_part."""
+    key = TOKEN_EMBEDDING.removeprefix(TEXT_PREFIX)
+    for prefix in (TEXT_PREFIX, *_TEXT_PART_PREFIXES):
+        if prefix + key in state_dict:
+            return _part(state_dict, prefix, TEXT_PREFIX, TEXT_ENCODER_PREFIX + FACTS)
+    raise ValueError(
+        f"this holds no text encoder of Stable Diffusion 1.x but looks like {_kind(state_dict)}: "
+        "use a file that ComfyUI's CLIPSave wrote"
+    )
+
+
+def _part(state_dict: StateDict, prefix: str, new: str, facts: str) -> dict[str, torch.Tensor]:
+    """Keys that begin with prefix, which becomes another, and the facts beside them."""
+    kept = {
+        new + key.removeprefix(prefix): tensor
+        for key, tensor in state_dict.items()
+        if key.startswith(prefix) and key != prefix + FACTS
+    }
+    place = next((key for key in (facts, prefix + FACTS, FACTS) if key in state_dict), None)
+    return kept if place is None else {**kept, facts: state_dict[place]}
+
+
+def _kind(keys: Iterable[str]) -> str:
+    """What a foreign file looks like."""
+    keys = list(keys)
+    return next(
         (kind for kind, pattern in _FOREIGN if any(pattern.search(key) for key in keys)),
         f"something else, with keys like {sorted(keys)[:3]!r}" if keys else "an empty file",
-    )
-    raise ValueError(
-        f"this is not a Stable Diffusion 1.x checkpoint but looks like {kind}: use a ReCo or SD1 "
-        "single file that holds UNet, VAE and CLIP text encoder"
     )
 
 
@@ -241,6 +349,53 @@ def _text_key(key: str) -> str:
     return key
 
 
+def _position_tokens(rows: int, max_length: int, metadata: Mapping[str, str]) -> int:
+    """How many of the token table's rows are position tokens, by all that makes a file ReCo: it
+    says so, or it has many more rows than CLIP and a sequence of another length."""
+    extra = rows - CLIP_VOCABULARY_SIZE
+    if extra < 0 or extra == 1:
+        raise ValueError(
+            f"the token embedding has {rows} rows: expected CLIP's {CLIP_VOCABULARY_SIZE} and "
+            "one more for each of at least 2 position tokens"
+        )
+    said = read_text(metadata, "format") == "reco"
+    if extra and not said and (max_length == _CLIP_LENGTH or extra < _FEWEST_BINS):
+        raise ValueError(
+            f"the token table has {extra} extra rows and the sequence {max_length} tokens, and "
+            "nothing says that this is a ReCo checkpoint: a checkpoint with added words? Use one "
+            "with position tokens; if these are such, say so: `python -m train convert IN "
+            "OUT.safetensors --metadata format=reco`"
+        )
+    for key, found in (("num_bins", extra), ("max_length", max_length)):
+        number = read_number(metadata, key)
+        if number not in (None, found):
+            raise ValueError(
+                f"metadata {key} = {number}, but the weights have {found}: another program changed "
+                "the text encoder's tables; use the file it was made from"
+            )
+    return extra
+
+
+def _heads(
+    metadata: Mapping[str, str], key: str, standard: int | None, widths: Iterable[int]
+) -> int:
+    """Attention heads as the metadata say, else the standard ones where there are such."""
+    heads = read_number(metadata, key) or standard
+    if heads is None:
+        raise ValueError(
+            f"nothing in this file says how many attention heads it has ({key}), and its size is "
+            "not Stable Diffusion 1's: use the file it was made from, or add them if you know: "
+            f"`python -m train convert IN OUT.safetensors --metadata {key}=NUMBER`"
+        )
+    for width in widths:
+        if width % heads:
+            raise ValueError(
+                f"metadata {key} = {heads} does not divide the {width} channels that they share: "
+                "use the file that this one was made from"
+            )
+    return heads
+
+
 def _check_unet_context(state_dict: StateDict, text_width: int) -> None:
     key = next((key for key in state_dict if _UNET_CONTEXT.match(key)), None)
     if key and state_dict[key].shape[1] != text_width:
@@ -250,19 +405,10 @@ def _check_unet_context(state_dict: StateDict, text_width: int) -> None:
         )
 
 
-def _heads(metadata: Mapping[str, str], key: str, default: int) -> int:
-    text = metadata.get(key, str(default))
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"metadata {key} = {text!r} is not a positive whole number")
-    return int(text)
+def _distance(size: Size, other: Size) -> float:
+    """Between the shapes of two pictures, as a ratio of aspects in log scale."""
+    return abs(math.log(size[0] / size[1]) - math.log(other[0] / other[1]))
 
 
-def _words(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    text = metadata.get("words", "[]")
-    try:
-        words = json.loads(text)
-    except json.JSONDecodeError:
-        words = None
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise ValueError(f"metadata words = {text[:80]!r} is not a JSON list of words")
-    return tuple(word.lower() for word in words)
+def _pixels(size: Size) -> str:
+    return f"{size[0]} x {size[1]}"

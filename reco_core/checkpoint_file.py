@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .atomic import require_space, write_atomically
-from .checkpoint import check_keys, select_weights
+from .checkpoint import check_keys, select_weights, text_part, unet_part
+from .facts import take_facts
 from .tensor_file import tensor_file_size, write_tensors
 
 if TYPE_CHECKING:
     import torch
 
+PREDICTION_KEY = "modelspec.predict_key"
+"""Metadata in which ComfyUI and others write what the UNet predicts."""
+
+_V_PREDICTION = "v_pred"  # an empty tensor by which ComfyUI marks a file
 _REMEDY = "the file is truncated, damaged or not what its name says: fetch it again"
 
 
@@ -60,7 +65,8 @@ def read_checkpoint(
 
     Returns:
         (state_dict, metadata): latent-diffusion keys to CPU tensors as stored; the safetensors
-        header's metadata, or {"steps": ...} of a Lightning checkpoint.
+        header's metadata, or {"steps": ...} of a Lightning checkpoint, and what facts among the
+        weights say, which are no longer there.
 
     Raises:
         ValueError: another kind of file, a truncated one, a pickle with code, a model that is
@@ -71,10 +77,31 @@ def read_checkpoint(
     path = Path(path)
     weights, metadata = read_tensors(path)
     try:
+        weights, facts = take_facts(weights)
         check_keys(weights)
-        return select_weights(weights, ema), metadata
+        prediction = {PREDICTION_KEY: "v"} if _V_PREDICTION in weights else {}
+        return select_weights(weights, ema), metadata | prediction | facts
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
+
+
+def read_parts(unet: Path, text_encoder: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """UNet and text encoder from files of their own, such as ComfyUI's ModelSave and CLIPSave
+    write, under the keys of a single file; without an autoencoder. Otherwise as read_checkpoint."""
+    weights: dict[str, torch.Tensor] = {}
+    metadata: dict[str, str] = {}
+    for path, select in ((unet, unet_part), (text_encoder, text_part)):
+        tensors, said = read_tensors(path)
+        try:
+            weights |= select(tensors)
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from None
+        metadata |= said
+    try:
+        weights, facts = take_facts(weights)
+    except ValueError as error:
+        raise ValueError(f"{text_encoder.name} with {unet.name}: {error}") from None
+    return select_weights(weights), metadata | facts
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

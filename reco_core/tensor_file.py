@@ -66,8 +66,9 @@ def write_tensors(
     with path.open("wb") as file:
         file.write(_header(tensors, metadata, dtype))
         for key in _order(tensors, dtype):
-            tensor = tensors[key].detach()
-            flat = tensor.to(stored_dtype(tensor, dtype)).cpu().contiguous().reshape(-1)
+            # First to the CPU, where ComfyUI's patched weights come into being, one by one.
+            tensor = tensors[key].to("cpu").detach()
+            flat = tensor.to(stored_dtype(tensor, dtype)).contiguous().reshape(-1)
             written = file.write(flat.view(torch.uint8).numpy())
             if on_written:
                 on_written(written)

@@ -10,6 +10,8 @@ import torch
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 CLIP_VOCABULARY = 49408
+HEADS = {"unet_heads": "8", "text_heads": "1"}
+"""Metadata of any of these sizes, which are not Stable Diffusion 1's."""
 
 
 @dataclass(frozen=True)

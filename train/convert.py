@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
-from reco_core import CheckpointInfo, describe_checkpoint, extend_checkpoint, read_checkpoint
+from reco_core import (
+    CheckpointInfo,
+    check_trainable,
+    describe_checkpoint,
+    extend_checkpoint,
+    read_checkpoint,
+)
 from reco_core.checkpoint import reco_metadata
 from reco_core.checkpoint_file import read_tensors, write_checkpoint
 from reco_core.tensor_file import stored_dtype
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
     import torch
 
     StateDict = Mapping[str, torch.Tensor]
+
+RECO = {"format": "reco"}
+"""Metadata by which a plain checkpoint that was extended is known."""
 
 PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "keep": ""}
 _BAR_DELAY = 2.0  # seconds
@@ -89,17 +98,20 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
     """Write the checkpoint at `source` in the form that `target` names; returns what it is.
 
     Raises:
-        ValueError: `source` is no Stable Diffusion 1.x checkpoint or damaged, `target` has another
-            suffix or is something else already, the options do not fit, or the disk is too full.
+        ValueError: `source` is no Stable Diffusion 1.x checkpoint for text to image, or damaged,
+            `target` has another suffix or is something else already, the options do not fit, or
+            the disk is too full.
         FileNotFoundError: there is no `source`.
     """
     import torch
 
     options = options or ConvertOptions()
     form = output_form(target)
-    state, metadata = read_any(source, options.ema)
-    state = extended(state, metadata, options)
-    info = describe_checkpoint(state, metadata)
+    read, metadata = read_any(source, options.ema)
+    metadata = metadata | options.metadata
+    check_trainable(read, metadata)
+    state = extended(read, metadata, options)
+    info = describe_checkpoint(state, metadata if state is read else metadata | RECO)
     metadata = metadata | reco_metadata(info) | options.metadata
     dtype = getattr(torch, PRECISIONS[options.dtype], None)
     with _bar(state, dtype, target) as bar:

@@ -10,7 +10,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from reco_core import CheckpointInfo, describe_checkpoint
+from reco_core import describe_checkpoint
+from reco_core.checkpoint_file import PREDICTION_KEY
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.diffusers_folder import (
     DIFFUSERS_WEIGHTS,
@@ -27,6 +28,8 @@ from train.diffusers_folder import (
 from train.folder_weights import read_json, read_weights
 from train.keys import text_keys, unet_keys
 
+_DEFAULT_HEADS = 8  # diffusers', where a configuration does not say
+
 
 def read_diffusers_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The folder's weights under the keys of a single file, mapped from their files.
@@ -34,8 +37,7 @@ def read_diffusers_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, str]
     Weights are .safetensors or .bin, whole or in shards, of the current or the older names.
 
     Returns:
-        (state_dict, metadata): metadata are reco.json's, and the numbers of heads where they are
-        not Stable Diffusion 1's.
+        (state_dict, metadata): metadata are reco.json's, and the numbers of heads.
 
     Raises:
         ValueError: not a diffusers folder, not Stable Diffusion 1.x, incomplete or damaged, or
@@ -51,7 +53,7 @@ def read_diffusers_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, str]
         for key, scalar in notes.get("scalars", {}).items():
             state[key] = torch.tensor(scalar["value"], dtype=getattr(torch, scalar["dtype"]))
         metadata = {str(key): str(value) for key, value in notes.get("metadata", {}).items()}
-        metadata = _with_heads(path, describe_checkpoint(state, metadata))
+        metadata |= _heads(path) | _prediction(path)
         _check_added_tokens(path, describe_checkpoint(state, metadata).num_bins)
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -132,21 +134,23 @@ def _renamed(
     return {ldm: tensors[key] for key, ldm in keys.items()}
 
 
-def _with_heads(path: Path, info: CheckpointInfo) -> dict[str, str]:
-    """The metadata, with the configurations' numbers of heads where these are not as it says."""
+def _heads(path: Path) -> dict[str, str]:
+    """The configurations' numbers of heads, as metadata."""
     unet = read_json(path / UNET / "config.json")
-    heads = unet.get("num_attention_heads") or unet.get("attention_head_dim", info.unet_heads)
+    heads = unet.get("num_attention_heads") or unet.get("attention_head_dim", _DEFAULT_HEADS)
     if not isinstance(heads, int):
         raise ValueError(
             f"unet/ has {heads!r} heads per level: Stable Diffusion 1.x has one number"
         )
     text_heads = CLIPTextConfig.from_pretrained(path / TEXT_ENCODER).num_attention_heads
-    metadata = dict(info.metadata)
-    if heads != info.unet_heads:
-        metadata["unet_heads"] = str(heads)
-    if text_heads != info.text_heads:
-        metadata["text_heads"] = str(text_heads)
-    return metadata
+    return {"unet_heads": str(heads), "text_heads": str(text_heads)}
+
+
+def _prediction(path: Path) -> dict[str, str]:
+    """What the UNet predicts, as metadata, where that is not the noise."""
+    scheduler = path / "scheduler" / "scheduler_config.json"
+    kind = read_json(scheduler).get("prediction_type", "epsilon") if scheduler.exists() else ""
+    return {PREDICTION_KEY: str(kind)} if kind not in ("", "epsilon") else {}
 
 
 def _check_added_tokens(path: Path, num_bins: int) -> None:

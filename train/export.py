@@ -9,6 +9,7 @@ from reco_core import VAE_PREFIX, write_checkpoint
 from train.compute import DTYPES
 from train.config import FitConfig, SetConfig, to_dict
 from train.convert import output_form
+from train.data.mixture import PictureSizes
 from train.data.shapeskills import known_words
 from train.model import REGIONS_IN_WORDS, TextToImage, single_file
 
@@ -63,6 +64,9 @@ def output_metadata(
         "image_size": str(config.image_size),
         "config": json.dumps(to_dict(config)),
     }
+    metadata.pop("buckets", None)  # a base's
+    if config.data.buckets:
+        metadata["buckets"] = json.dumps(PictureSizes(config.data, config.image_size).sizes)
     if model.num_bins:
         metadata |= {"format": "reco", "num_bins": str(model.num_bins)}
         metadata |= {"max_length": str(model.max_length)}

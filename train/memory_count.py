@@ -18,7 +18,7 @@ from train.architecture import empty_text_encoder
 from train.autoencoder import build_autoencoder
 from train.compute import DTYPES, prepare_model
 from train.config import FitConfig, ModelConfig, OptimizerConfig
-from train.convert import read_any
+from train.convert import RECO, read_any
 from train.embeddings import CLIP_LENGTH
 from train.keys import TAESD_ENCODER, kl_keys, text_keys, unet_keys
 from train.latents import TinyCodec, load_codec
@@ -147,8 +147,10 @@ def _without_memory(
         codec = load_codec(state if is_tiny else on_meta)
     codec.autoencoder.to("meta")
     with torch.device("meta"):
-        on_meta = _extended(on_meta, config)
-        networks = load_networks(on_meta, describe_checkpoint(on_meta, metadata))
+        extended = _extended(on_meta, config)
+        if extended is not on_meta:
+            metadata = metadata | RECO
+        networks = load_networks(extended, describe_checkpoint(extended, metadata))
     return TextToImage(*networks, codec)
 
 
@@ -180,7 +182,7 @@ def _named(tensors: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, 
 
 def _extended(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """With tables as long as extend_checkpoint would make them, which looks at their content."""
-    if describe_checkpoint(state, {}).is_reco or not config.num_bins:
+    if len(state[TOKEN_EMBEDDING]) > CLIP_VOCABULARY_SIZE or not config.num_bins:
         return state
     width = state[TOKEN_EMBEDDING].shape[1]
     tokens = torch.empty(CLIP_VOCABULARY_SIZE + config.num_bins, width)

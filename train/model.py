@@ -23,7 +23,7 @@ from reco_core import (
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.architecture import text_config, unet_config
 from train.config import ModelConfig
-from train.convert import starting_rows
+from train.convert import RECO, starting_rows
 from train.data.words import Words
 from train.embeddings import split_tables
 from train.keys import pick, text_keys, unet_keys
@@ -107,7 +107,7 @@ def load_model(
     if not info.is_reco and config.num_bins:
         rows = starting_rows(config.rows)
         state = extend_checkpoint(state, config.num_bins, config.max_length, rows)
-        info = describe_checkpoint(state, metadata)
+        info = describe_checkpoint(state, metadata | RECO)
     in_words = config.positional_words or REGIONS_IN_WORDS in metadata
     if in_words and info.num_bins:
         raise ValueError(

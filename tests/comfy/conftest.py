@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE))
 
 from inside import Inside  # noqa: E402
-from random_checkpoint import CLIP_VOCABULARY, Size, random_state_dict  # noqa: E402
+from random_checkpoint import CLIP_VOCABULARY, HEADS, Size, random_state_dict  # noqa: E402
 from workflows import layout_node, node  # noqa: E402
 
 from comfy_server import FETCHED_COMFYUI, ComfyServer, Failure, given_comfyui  # noqa: E402
@@ -72,11 +72,11 @@ def base_dir(tmp_path_factory) -> Path:
     whole = (checkpoints / TINY).read_bytes()
     (checkpoints / "truncated.safetensors").write_bytes(whole[: len(whole) // 2])
     plain = {**weights, TOKEN_TABLE: weights[TOKEN_TABLE][:CLIP_VOCABULARY]}
-    write_checkpoint(checkpoints / "plain-sd1.safetensors", plain, {})
+    write_checkpoint(checkpoints / "plain-sd1.safetensors", plain, HEADS)
     parts = {"unet": "model.diffusion_model.out.", "text": f"{TEXT}final_layer_norm."}
     for name, part in parts.items():
         some = {key: weight for key, weight in weights.items() if not key.startswith(part)}
-        write_checkpoint(checkpoints / f"incomplete-{name}.safetensors", some, {})
+        write_checkpoint(checkpoints / f"incomplete-{name}.safetensors", some, TINY_METADATA)
     (folder / "models" / "loras").mkdir()
     save_file(lora(), folder / "models" / "loras" / "lora.safetensors")
     sdxl = {"conditioner.embedders.0.transformer.text_model.final_layer_norm.bias": torch.zeros(4)}

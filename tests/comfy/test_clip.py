@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import HEADS, Size, random_state_dict
 
 from reco_core import Box, Layout, PositionVocabulary, Region, write_checkpoint
 
@@ -182,13 +182,13 @@ def test_a_step_is_one_unet_call_of_two_rows_for_any_number_of_regions(inside, t
 
 def test_a_kl_autoencoder_of_another_width_loads(inside, tmp_path):
     path = tmp_path / "kl.safetensors"
-    write_checkpoint(path, random_state_dict(Size(vae="kl", vae_channels=32)), {})
+    write_checkpoint(path, random_state_dict(Size(vae="kl", vae_channels=32)), HEADS)
     assert inside("vae_round_trip", path=str(path)) == [1, 64, 64, 3]
 
 
 def test_another_number_of_bins_and_length_are_read_off_the_weights(inside, tmp_path):
     path = tmp_path / "small.safetensors"
-    write_checkpoint(path, random_state_dict(Size(num_bins=64, max_length=40)), {})
+    write_checkpoint(path, random_state_dict(Size(num_bins=64, max_length=40)), HEADS)
     ids = inside("tokens", path=str(path), text="a <0> <500> <1000> <1000> b")["ids"]
     assert len(ids) == 40
     assert ids[3:7] == [49408, 49408 + 32, 49408 + 63, 49408 + 63]
@@ -198,7 +198,7 @@ def test_text_states_of_a_full_size_encoder_agree_with_transformers(inside, tmp_
     """ViT-L's text encoder, 616 tokens, through the real loader, in fp32."""
     path = tmp_path / "full-text.safetensors"
     size = Size(text_width=768, text_layers=12, max_length=616)
-    write_checkpoint(path, random_state_dict(size), {})
+    write_checkpoint(path, random_state_dict(size), {"unet_heads": "8"})
     prompt = "a horse on grass <546> <621> <885> <861> brown horse <0> <0> <999> <500> blue sky"
     compared = inside("text_states_difference", path=str(path), prompt=prompt)
     assert compared["shape"] == [1, 616, 768]

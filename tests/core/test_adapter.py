@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
 from reco_core import (
@@ -91,7 +91,7 @@ def test_rows_are_laid_behind_those_of_the_base_and_nothing_else_changes(base):
     boxes = adapter()
     before = {key: tensor.clone() for key, tensor in base.items()}
     extended = extend_with_adapter_rows(base, boxes)
-    info = describe_checkpoint(extended, {})
+    info = describe_checkpoint(extended, HEADS)
     assert (info.is_reco, info.num_bins, info.max_length) == (True, BINS, LENGTH)
     for key, name, count in (
         (TOKEN_EMBEDDING, TOKEN_ROWS, 49408),

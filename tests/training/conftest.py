@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
 from train.config import load_config
@@ -51,7 +51,7 @@ def config_file():
 def base(tmp_path_factory):
     """A small plain SD1-type file of random weights."""
     path = tmp_path_factory.mktemp("base") / "plain.safetensors"
-    save_file(random_state_dict(Size(max_length=77, num_bins=0), torch.float32), path)
+    save_file(random_state_dict(Size(max_length=77, num_bins=0), torch.float32), path, HEADS)
     return path
 
 

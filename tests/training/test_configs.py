@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from set_files import write_json, write_picture
 
@@ -31,7 +31,7 @@ every_config = pytest.mark.parametrize("config_path", FILES, ids=lambda path: pa
 def base(tmp_path_factory):
     """A small file of Stable Diffusion 1's architecture."""
     path = tmp_path_factory.mktemp("base") / "sd1.safetensors"
-    save_file(random_state_dict(PLAIN), path)
+    save_file(random_state_dict(PLAIN), path, HEADS)
     return path
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_checkpoint import FULL_SIZE, Size, checkpoint_shapes, random_state_dict
+from random_checkpoint import FULL_SIZE, HEADS, Size, checkpoint_shapes, random_state_dict
 from safetensors.torch import load_file, save_file
 
 from reco_core import (
@@ -76,7 +76,7 @@ def folder(single):
 def plain(tmp_path_factory):
     """A plain SD 1.x file, small but for its vocabulary."""
     path = tmp_path_factory.mktemp("plain") / "plain.safetensors"
-    write_checkpoint(path, random_state_dict(replace(SIZES["kl"], num_bins=0, max_length=77)), {})
+    write_checkpoint(path, random_state_dict(replace(SIZES["kl"], num_bins=0, max_length=77)), HEADS)
     return path
 
 
@@ -257,7 +257,7 @@ def test_an_older_folder_is_replaced_only_when_the_new_one_is_whole(plain, folde
     key = UNET_PREFIX + "input_blocks.1.0.in_layers.2.weight"
     broken = copied.parent / "broken.safetensors"
     save_file({k: t for k, t in state.items() if k != key}, broken)
-    with pytest.raises(ValueError, match="lacks 1 tensors"):
+    with pytest.raises(ValueError, match="UNet lacks 1 of its weights"):
         convert(broken, copied)
     assert_same(weights(copied), weights(folder))
     convert(plain, copied)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers.training_utils import EMAModel
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -40,7 +40,7 @@ CHECKPOINTING = "compute.gradient_checkpointing=true"
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     path = tmp_path_factory.mktemp("base") / "sd1.safetensors"
-    save_file(random_state_dict(PLAIN), path)
+    save_file(random_state_dict(PLAIN), path, HEADS)
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
 from reco_core import describe_checkpoint, read_checkpoint
@@ -29,7 +29,7 @@ def plain():
 
 def test_every_tensor_survives_the_modules(plain):
     extended = ModelConfig(num_bins=64, max_length=100)
-    ours = single_file(load_model(plain, {}, extended))
+    ours = single_file(load_model(plain, HEADS, extended))
     tables = {key for key in plain if key.endswith("_embedding.weight")}
     assert ours.keys() == plain.keys()
     for key, tensor in plain.items():
@@ -38,7 +38,7 @@ def test_every_tensor_survives_the_modules(plain):
 
 
 def test_the_kl_autoencoder_gives_the_scaled_posterior(plain):
-    codec = load_model(plain, {}, ModelConfig()).codec
+    codec = load_model(plain, HEADS, ModelConfig()).codec
     images = torch.rand(1, 3, 32, 32) * 2 - 1
     mean, spread = codec.posterior(images)
     theirs = codec.autoencoder.encode(images).latent_dist
@@ -49,7 +49,7 @@ def test_the_kl_autoencoder_gives_the_scaled_posterior(plain):
 
 def test_a_plain_file_learns_position_tokens(plain, config_file, overrides, tmp_path):
     base = tmp_path / "sd15.safetensors"
-    save_file({key: tensor.half() for key, tensor in plain.items()}, base)
+    save_file({key: tensor.half() for key, tensor in plain.items()}, base, HEADS)
     words = [*overrides, f'model.base="{base.as_posix()}"', "image_size=64", "optimizer.steps=1"]
     config = load_config(config_file, words)
     tensors, metadata = read_checkpoint(fit(config))

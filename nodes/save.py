@@ -1,0 +1,93 @@
+"""Save a ReCo checkpoint as one file, with all that is known of it."""
+
+import json
+from pathlib import Path
+
+import comfy.model_management
+import comfy.sd
+import comfy.utils
+import folder_paths
+from comfy.cli_args import args
+from comfy_api.latest import io
+
+from ..reco_core import write_checkpoint
+from ..reco_core.checkpoint import reco_metadata
+from ..reco_core.checkpoint_file import PREDICTION_KEY
+from ..reco_core.tensor_file import tensor_file_size
+from .layout import CATEGORY
+from .remarks import told
+from .tables import check_tables
+from .text_encode import reco_tokenizer
+
+WORKFLOW_KEYS = ("prompt", "workflow")
+"""Metadata in which ComfyUI keeps how a file was made."""
+
+
+def checkpoint_tensors(model, clip: comfy.sd.CLIP, vae: comfy.sd.VAE) -> dict:
+    """All weights of a checkpoint under the keys of a single file, with patches applied as they are
+    written; as of ComfyUI's own Save Checkpoint."""
+    comfy.model_management.load_models_gpu([model, clip.load_model()])
+    text_encoder = getattr(clip, "state_dict_for_saving", clip.get_sd)()  # get_sd: before 0.18
+    return model.state_dict_for_saving(text_encoder, vae.get_sd())
+
+
+def checkpoint_metadata(clip: comfy.sd.CLIP, workflow: dict) -> dict[str, str]:
+    """What is known of the checkpoint; workflow: how it was made, as of this run's."""
+    info = clip.tokenizer.info
+    known = {key: text for key, text in info.metadata.items() if key not in WORKFLOW_KEYS}
+    made = {key: json.dumps(value) for key, value in workflow.items() if value is not None}
+    return {
+        **known,
+        **reco_metadata(info),
+        PREDICTION_KEY: "epsilon",
+        **({} if args.disable_metadata else made),
+    }
+
+
+def save_checkpoint(model, clip: comfy.sd.CLIP, vae: comfy.sd.VAE, path: Path, workflow: dict):
+    """Write MODEL, CLIP and VAE as one .safetensors file, which appears whole or not at all.
+
+    Raises ValueError when the CLIP is no ReCo checkpoint's or a merge has spoiled it, and when the
+    disk is too full.
+    """
+    reco_tokenizer(clip)
+    check_tables(clip)
+    tensors = checkpoint_tensors(model, clip, vae)
+    metadata = checkpoint_metadata(clip, workflow)
+    progress = comfy.utils.ProgressBar(tensor_file_size(tensors, metadata))
+    write_checkpoint(path, tensors, metadata, on_written=progress.update)
+
+
+class ReCoSaveCheckpoint(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ReCoSaveCheckpoint",
+            display_name="ReCo Save Checkpoint",
+            category=CATEGORY,
+            description="Save model, clip and vae as one ReCo checkpoint, LoRAs and merges "
+            "included, for ReCo Load Checkpoint and for training.",
+            inputs=[
+                io.Model.Input("model"),
+                io.Clip.Input("clip", tooltip="Of a ReCo checkpoint."),
+                io.Vae.Input("vae"),
+                io.String.Input(
+                    "filename_prefix",
+                    default="checkpoints/ReCo",
+                    tooltip="Where in ComfyUI's output folder. Files in its checkpoints/ are "
+                    "listed by ReCo Load Checkpoint.",
+                ),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, model, clip, vae, filename_prefix: str) -> io.NodeOutput:
+        folder, name, counter, *_ = folder_paths.get_save_image_path(
+            filename_prefix, folder_paths.get_output_directory()
+        )
+        path = Path(folder) / f"{name}_{counter:05}_.safetensors"
+        workflow = {"prompt": cls.hidden.prompt, **(cls.hidden.extra_pnginfo or {})}
+        save_checkpoint(model, clip, vae, path, workflow)
+        return io.NodeOutput(ui=told([], f"saved {path.name}"))

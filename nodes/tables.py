@@ -1,0 +1,61 @@
+"""Whether a CLIP still has the two tables of its ReCo checkpoint, whatever was merged into it."""
+
+import comfy.sd
+
+from ..reco_core.position_tokens import CLIP_VOCABULARY_SIZE
+
+EMBEDDINGS = "clip_l.transformer.text_model.embeddings."
+TOLERANCE = 0.001
+"""Of the sum of shares that a merge gives its tables: 1 is an average."""
+
+
+def check_tables(clip: comfy.sd.CLIP) -> None:
+    """Raise ValueError when a merge spoils the token or position table of a ReCo CLIP.
+
+    ComfyUI multiplies a table and then, with a line in its log, leaves out one of another shape
+    (comfy/lora.py, calculate_weight).
+    """
+    info = clip.tokenizer.info
+    for name, rows in (
+        ("token_embedding", CLIP_VOCABULARY_SIZE + info.num_bins),
+        ("position_embedding", info.max_length),
+    ):
+        patches = clip.patcher.patches.get(f"{EMBEDDINGS}{name}.weight", [])
+        others = _other_shapes(patches, (rows, info.text_width))
+        if others:
+            raise ValueError(
+                f"This CLIP was merged with one whose {name} is of another shape "
+                f"({others[0][0]} x {others[0][1]} instead of {rows} x {info.text_width}), so its "
+                "words and boxes are lost. Merge CLIPs of ReCo checkpoints of the same size only; "
+                "for a plain checkpoint, merge the models and take the ReCo checkpoint's own CLIP, "
+                "or make an adapter and open it with ReCo Load Adapter."
+            )
+        share = _share(patches)
+        if abs(share - 1) > TOLERANCE:
+            raise ValueError(
+                f"The merge behind this CLIP multiplies its {name} by {share:.4g}, so its words "
+                "and boxes are lost. Merge CLIPs by CLIPMergeSimple, or so that their shares sum "
+                "to 1."
+            )
+
+
+def _other_shapes(patches: list, shape: tuple[int, int]) -> list[tuple[int, ...]]:
+    """Shapes, unlike a table's, of tables that are merged into it. patches: as of a ModelPatcher:
+    (strength, what, strength of the table, place in it, function)."""
+    others = []
+    for _, what, _, place, _ in patches:
+        if not isinstance(what, list):  # a LoRA
+            continue
+        wanted = shape if place is None else (place[2], shape[1])
+        found = tuple(what[0][0].shape)
+        others += [found] if found != wanted else _other_shapes(what[1:], wanted)
+    return others
+
+
+def _share(patches: list) -> float:
+    """What tables sum to in a merge, each being 1."""
+    share = 1.0
+    for strength, what, kept, place, _ in patches:
+        if isinstance(what, list) and place is None:
+            share = share * kept + strength * _share(what[1:])
+    return share

@@ -1,0 +1,210 @@
+"""The weights that a checkpoint of Stable Diffusion 1's architecture must hold, with their shapes.
+
+Sizes are read off the weights themselves: channels of each block, blocks of each level, which of
+them attend to the text, width and depth of the text encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX
+
+if TYPE_CHECKING:
+    import torch
+
+    StateDict = Mapping[str, torch.Tensor]
+
+Shape = tuple[int, ...]
+Shapes = Iterator[tuple[str, Shape]]
+
+_TIME_FACTOR = 4  # width of the timestep's embedding over the first channels
+_ADVICE = "fetch or convert it again"
+
+
+def check_weights(state_dict: StateDict) -> None:
+    """Raise a ValueError that names the first weight of UNet or text encoder that is missing, not a
+    matrix of numbers, or of another shape than the others ask for.
+
+    Weights beyond those of the architecture are not looked at.
+    """
+    for part, shapes in (("text encoder", _text(state_dict)), ("UNet", _unet(state_dict))):
+        missing = []
+        for key, wanted in shapes:
+            if key not in state_dict:
+                missing.append(key)
+            elif shape_of(state_dict, key, len(wanted)) != wanted:
+                raise ValueError(
+                    f"the weight {key!r} of the {part} is of shape "
+                    f"{tuple(state_dict[key].shape)}, and the others ask for {wanted}: {_ADVICE}"
+                )
+        if missing:
+            raise _incomplete(part, missing)
+
+
+def shape_of(state_dict: StateDict, key: str, rank: int) -> Shape:
+    """The shape of a weight. Raises ValueError unless it is a floating-point tensor of that rank
+    with something in it, and when it is missing."""
+    import torch
+
+    tensor = state_dict.get(key)
+    if tensor is None:
+        raise _incomplete("UNet" if key.startswith(UNET_PREFIX) else "text encoder", [key])
+    if not isinstance(tensor, torch.Tensor):
+        raise ValueError(f"{key!r} is not a tensor but {type(tensor).__name__}: {_ADVICE}")
+    if not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise ValueError(f"the weight {key!r} is of type {kind}, not floating-point: {_ADVICE}")
+    if tensor.ndim != rank or not all(tensor.shape):
+        raise ValueError(
+            f"the weight {key!r} is of shape {tuple(tensor.shape)}, but it must have {rank} "
+            f"dimensions, each at least 1: {_ADVICE}"
+        )
+    return tuple(tensor.shape)
+
+
+def attention_widths(state_dict: StateDict) -> list[int]:
+    """Of the UNet's attention, which its heads divide."""
+    return [
+        tensor.shape[0]
+        for key, tensor in state_dict.items()
+        if key.startswith(UNET_PREFIX)
+        and key.endswith((".attn1.to_q.weight", ".attn2.to_q.weight"))
+    ]
+
+
+def text_layers(state_dict: StateDict) -> int:
+    """Layers of the text encoder, counted from 0 up to the first that is missing."""
+    layers = 0
+    while f"{TEXT_PREFIX}encoder.layers.{layers}.mlp.fc1.weight" in state_dict:
+        layers += 1
+    return layers
+
+
+def _incomplete(part: str, missing: list[str]) -> ValueError:
+    return ValueError(
+        f"the checkpoint is incomplete: its {part} lacks {len(missing)} of its weights, for "
+        f"instance {missing[0]!r}: {_ADVICE}"
+    )
+
+
+def _text(state_dict: StateDict) -> Shapes:
+    rows, width = shape_of(state_dict, TOKEN_EMBEDDING, 2)
+    yield TOKEN_EMBEDDING, (rows, width)
+    yield POSITION_EMBEDDING, (shape_of(state_dict, POSITION_EMBEDDING, 2)[0], width)
+    inner = shape_of(state_dict, f"{TEXT_PREFIX}encoder.layers.0.mlp.fc1.weight", 2)[0]
+    for number in range(text_layers(state_dict)):
+        layer = f"{TEXT_PREFIX}encoder.layers.{number}"
+        for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            yield from _linear(f"{layer}.self_attn.{projection}", width, width)
+        yield from _linear(f"{layer}.mlp.fc1", inner, width)
+        yield from _linear(f"{layer}.mlp.fc2", width, inner)
+        yield from _norm(f"{layer}.layer_norm1", width)
+        yield from _norm(f"{layer}.layer_norm2", width)
+    yield from _norm(f"{TEXT_PREFIX}final_layer_norm", width)
+
+
+@dataclass(frozen=True)
+class _Skip:
+    """What an input block hands to its output block."""
+
+    channels: int
+    starts_level: bool  # all but the first: its output block enlarges
+    attends: bool
+
+
+def _unet(state_dict: StateDict) -> Shapes:
+    names = {key.removeprefix(UNET_PREFIX) for key in state_dict if key.startswith(UNET_PREFIX)}
+    context = shape_of(state_dict, TOKEN_EMBEDDING, 2)[1]
+    channels, inputs, *_ = shape_of(state_dict, f"{UNET_PREFIX}input_blocks.0.0.weight", 4)
+    time = _TIME_FACTOR * channels
+
+    def attends(block: str) -> bool:
+        return any(f"{block}.1.{part}.weight" in names for part in ("norm", "proj_in", "proj_out"))
+
+    def attention(name: str, width: int) -> Shapes:
+        key = f"{UNET_PREFIX}{name}.proj_in.weight"
+        linear = key in state_dict and state_dict[key].ndim == 2
+        return _transformer(UNET_PREFIX + name, width, context, linear)
+
+    def out_channels(block: str) -> int:
+        return shape_of(state_dict, f"{UNET_PREFIX}{block}.0.in_layers.2.weight", 4)[0]
+
+    yield from _linear(f"{UNET_PREFIX}time_embed.0", time, channels)
+    yield from _linear(f"{UNET_PREFIX}time_embed.2", time, time)
+    yield from _conv(f"{UNET_PREFIX}input_blocks.0.0", channels, inputs)
+    skips, current = [_Skip(channels, False, attends("input_blocks.1"))], channels
+    blocks = {name.split(".")[1] for name in names if name.startswith("input_blocks.")}
+    for number in range(1, len(blocks)):
+        block = f"input_blocks.{number}"
+        if f"{block}.0.op.weight" in names:
+            yield from _conv(f"{UNET_PREFIX}{block}.0.op", current, current)
+            skips.append(_Skip(current, True, attends(f"input_blocks.{number + 1}")))
+            continue
+        inside, current = current, out_channels(block)
+        yield from _res_block(f"{UNET_PREFIX}{block}.0", current, inside, time)
+        if attends(block):
+            yield from attention(f"{block}.1", current)
+        skips.append(_Skip(current, False, attends(block)))
+    yield from _res_block(f"{UNET_PREFIX}middle_block.0", current, current, time)
+    yield from attention("middle_block.1", current)
+    yield from _res_block(f"{UNET_PREFIX}middle_block.2", current, current, time)
+    for number, skip in enumerate(reversed(skips)):
+        block = f"output_blocks.{number}"
+        inside, current = current + skip.channels, out_channels(block)
+        yield from _res_block(f"{UNET_PREFIX}{block}.0", current, inside, time)
+        if skip.attends:
+            yield from attention(f"{block}.1", current)
+        if skip.starts_level:
+            part = 2 if skip.attends else 1
+            yield from _conv(f"{UNET_PREFIX}{block}.{part}.conv", current, current)
+    yield from _norm(f"{UNET_PREFIX}out.0", current)
+    outputs = shape_of(state_dict, f"{UNET_PREFIX}out.2.weight", 4)[0]
+    yield from _conv(f"{UNET_PREFIX}out.2", outputs, current)
+
+
+def _res_block(name: str, out: int, inside: int, time: int) -> Shapes:
+    yield from _norm(f"{name}.in_layers.0", inside)
+    yield from _conv(f"{name}.in_layers.2", out, inside)
+    yield from _linear(f"{name}.emb_layers.1", out, time)
+    yield from _norm(f"{name}.out_layers.0", out)
+    yield from _conv(f"{name}.out_layers.3", out, out)
+    if out != inside:
+        yield from _conv(f"{name}.skip_connection", out, inside, kernel=1)
+
+
+def _transformer(name: str, width: int, context: int, linear: bool) -> Shapes:
+    """linear: projections are matrices instead of 1x1 convolutions, as in later models."""
+    yield from _norm(f"{name}.norm", width)
+    for projection in (f"{name}.proj_in", f"{name}.proj_out"):
+        if linear:
+            yield from _linear(projection, width, width)
+        else:
+            yield from _conv(projection, width, width, kernel=1)
+    block = f"{name}.transformer_blocks.0"
+    for attention, source in (("attn1", width), ("attn2", context)):
+        yield f"{block}.{attention}.to_q.weight", (width, width)
+        yield f"{block}.{attention}.to_k.weight", (width, source)
+        yield f"{block}.{attention}.to_v.weight", (width, source)
+        yield from _linear(f"{block}.{attention}.to_out.0", width, width)
+    yield from _linear(f"{block}.ff.net.0.proj", 8 * width, width)
+    yield from _linear(f"{block}.ff.net.2", width, 4 * width)
+    for number in (1, 2, 3):
+        yield from _norm(f"{block}.norm{number}", width)
+
+
+def _linear(name: str, rows: int, columns: int) -> Shapes:
+    yield f"{name}.weight", (rows, columns)
+    yield f"{name}.bias", (rows,)
+
+
+def _conv(name: str, out: int, inside: int, kernel: int = 3) -> Shapes:
+    yield f"{name}.weight", (out, inside, kernel, kernel)
+    yield f"{name}.bias", (out,)
+
+
+def _norm(name: str, width: int) -> Shapes:
+    yield f"{name}.weight", (width,)
+    yield f"{name}.bias", (width,)

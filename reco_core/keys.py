@@ -1,0 +1,10 @@
+"""Keys of a single Stable Diffusion 1.x file, as the latent-diffusion code names them."""
+
+UNET_PREFIX = "model.diffusion_model."
+VAE_PREFIX = "first_stage_model."
+TEXT_ENCODER_PREFIX = "cond_stage_model."
+TEXT_PREFIX = TEXT_ENCODER_PREFIX + "transformer.text_model."
+TOKEN_EMBEDDING = TEXT_PREFIX + "embeddings.token_embedding.weight"
+POSITION_EMBEDDING = TEXT_PREFIX + "embeddings.position_embedding.weight"
+FACTS = "reco_facts"
+"""Of the tensor that says what a checkpoint is, in the UNet as in the text encoder."""

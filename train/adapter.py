@@ -31,6 +31,8 @@ from train.compute import DTYPES
 from train.config import FitConfig, LoraConfig
 from train.convert import read_any
 from train.embeddings import ExtendedEmbedding
+from train.export import precision_advice
+from train.health import check_finite
 from train.model import TextToImage
 
 UNET_ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -90,7 +92,8 @@ def write_adapter(
     metadata: that of a checkpoint of this run; what the adapter and its base are is added.
 
     Raises:
-        ValueError: there is no base, or the name does not end in .safetensors.
+        ValueError: there is no base, the name does not end in .safetensors, or a number would not
+            be finite in the file.
     """
     check_adapter_output(config, path)
     precision = DTYPES[config.output_precision]
@@ -99,6 +102,7 @@ def write_adapter(
         for key, tensor in adapter_tensors(model).items()
     }
     tensors = {key: tensor.cpu().contiguous() for key, tensor in tensors.items()}
+    check_finite(tensors, f"{path} is not written", precision_advice(config))
     described = metadata | {
         "format": ADAPTER_FORMAT,
         "num_bins": str(model.num_bins),

@@ -79,15 +79,15 @@ def model_tensors(model: TextToImage) -> dict[str, Tensor]:
     return dict(chain(*(_named(*part) for part in (*parts, ("codec", model.codec.autoencoder)))))
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimiser remembers of each parameter, by the parameter's place."""
-    states = optimizer.state_dict()["state"]
-    return {
+def trained_tensors(model: TextToImage, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All of a model, and what an optimiser remembers of each parameter, by its place."""
+    moments = {
         f"optimizer.{place}.{name}": value
-        for place, state in states.items()
+        for place, state in optimizer.state_dict()["state"].items()
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
+    return model_tensors(model) | moments
 
 
 def digest(value: object) -> str:
@@ -104,8 +104,8 @@ def _compare(values: Mapping[str, object], accelerator: Accelerator, when: str) 
     same = found == found[:1]
     if bool(same.all()):
         return
-    names = [name for name, is_same in zip(values, same.all(0).tolist(), strict=True) if not is_same]
-    others = [str(place) for place, is_same in enumerate(same.all(1).tolist()) if not is_same]
+    names = [name for name, equal in zip(values, same.all(0).tolist(), strict=True) if not equal]
+    others = [str(place) for place, equal in enumerate(same.all(1).tolist()) if not equal]
     raise ValueError(
         f"{when} process {', '.join(others)} differs from process 0 in {len(names)} of "
         f"{len(values)} values, first in {names[0]}: all processes need the same configuration and "
@@ -118,8 +118,7 @@ def _shapes(model: TextToImage) -> list[tuple[object, ...]]:
 
 
 def _named(name: str, module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for key, tensor in chain(module.named_parameters(name), module.named_buffers(name)):
-        yield key, tensor
+    yield from chain(module.named_parameters(name), module.named_buffers(name))
 
 
 def _bytes(tensor: Tensor) -> Tensor:

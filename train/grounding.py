@@ -98,10 +98,12 @@ def _grounding_loss(
         attention = recorder.probabilities.float()  # (B, N, L)
         position = torch.arange(attention.shape[-1], device=spans.device)
         member = (position >= spans[..., :1]) & (position < spans[..., 1:])  # (B, R, L)
-        shares = [(attention @ x.float().transpose(1, 2)).transpose(1, 2) for x in (member, ~member)]
+        share, rest = (
+            (attention @ part.float().transpose(1, 2)).transpose(1, 2) for part in (member, ~member)
+        )  # (B, R, N)
         rows = round((attention.shape[1] * aspect) ** 0.5)
         inside = box_coverage(boxes, rows, attention.shape[1] // rows).flatten(2)  # (B, R, N)
-        error = _cross_entropy(*shares, inside).mean(dim=-1)
+        error = _cross_entropy(share, rest, inside).mean(dim=-1)
         losses.append((error * present).sum(dim=1) / present.sum(dim=1).clamp(min=1))
     return torch.stack(losses).mean(dim=0)
 

@@ -66,6 +66,12 @@ class Stepper:
                 return losses
             self._halve()
 
+    @torch.no_grad()
+    def loss_of(self, chunk: Batch, step: int) -> float:
+        """The mean loss that weights as they are give the first samples of a step's chunk."""
+        part = chunk.split(2**self.halvings)[0]
+        return self._losses(part, step, self.share.places(step)[0])["total"].mean().item()
+
     def _try(self, chunks: Sequence[Batch], step: int) -> dict[str, Tensor] | None:
         """As accumulate; None when memory ran out."""
         try:

@@ -76,7 +76,9 @@ def folder(single):
 def plain(tmp_path_factory):
     """A plain SD 1.x file, small but for its vocabulary."""
     path = tmp_path_factory.mktemp("plain") / "plain.safetensors"
-    write_checkpoint(path, random_state_dict(replace(SIZES["kl"], num_bins=0, max_length=77)), HEADS)
+    write_checkpoint(
+        path, random_state_dict(replace(SIZES["kl"], num_bins=0, max_length=77)), HEADS
+    )
     return path
 
 

@@ -7,7 +7,7 @@ device they say they are on.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +37,9 @@ every_config = pytest.mark.parametrize(
 ARITHMETIC = {(c.compute, c.lora): path for path in FILES for c in [load_config(path)]}
 every_arithmetic = pytest.mark.parametrize("path", ARITHMETIC.values(), ids=lambda path: path.stem)
 CUDA = torch.device("cuda", 0)
-BASE = Size(channel_mult=(1,), attention_levels=1, text_layers=1, max_length=77, num_bins=0, vae="kl")
+BASE = Size(
+    channel_mult=(1,), attention_levels=1, text_layers=1, max_length=77, num_bins=0, vae="kl"
+)
 LAYOUT = Layout("a dog", (Region("a dog", Box(0.1, 0.1, 0.6, 0.6)),), 64, 64)
 
 

@@ -14,6 +14,7 @@ from .interop import (
     ReCoLayoutToBoxes,
 )
 from .layout import ReCoAddRegion, ReCoLayoutFromText
+from .layout_text import ReCoLayoutToText
 from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint, ReCoLoadParts
 from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
 from .preview import ReCoDrawLayout
@@ -46,6 +47,7 @@ class ReCoExtension(ComfyExtension):
             ReCoTextEncode,
             ReCoDrawLayout,
             ReCoScoreLayout,
+            ReCoLayoutToText,
             ReCoLayoutToBoxes,
             ReCoLayoutToMasks,
         ]

@@ -118,8 +118,7 @@ def _reading(tokenizer, prompt: Layout | str, size: tuple[int, int] | None) -> R
     if isinstance(prompt, Layout):
         return Reading(prompt)
     width, height = size or (512, 512)
-    reading = read_layout(prompt, width, height, tokenizer.vocabulary)
-    return reading if isinstance(reading, Reading) else Reading(reading)
+    return read_layout(prompt, width, height, tokenizer.vocabulary)
 
 
 def _caption_tokens(account: Account) -> int:

@@ -1,7 +1,5 @@
 """Layouts from and to what other nodes and files have: bounding boxes, elements, COCO."""
 
-import logging
-
 from comfy_api.latest import io
 
 from ..reco_core import (
@@ -21,19 +19,12 @@ from .layout import (
     texts_input,
     why_refused,
 )
-from .report import name_regions
+from .remarks import read_out
 
 # By name: the oldest ComfyUI that this pack runs in has no class for ARRAY, and newer ones give
 # BOUNDING_BOX inputs a widget.
 BoundingBoxes = io.Custom("BOUNDING_BOX")
 Elements = io.Custom("ARRAY")
-
-
-def _warn(outside: dict[int, str]) -> None:
-    """Name the boxes that a layout was made without."""
-    if outside:
-        names = name_regions(outside, "box")
-        logging.warning(f"ReCo: left out, as no pixel of them is in the picture: {names}.")
 
 
 class ReCoLayoutFromBoxes(io.ComfyNode):
@@ -77,11 +68,9 @@ class ReCoLayoutFromBoxes(io.ComfyNode):
     def execute(cls, bboxes, texts, caption, width, height, frame=0, image=None) -> io.NodeOutput:
         if image is not None:
             height, width = image.shape[1:3]
-        layout, outside = layout_from_boxes(
-            bboxes, split_lines(texts), caption, width, height, frame
+        return read_out(
+            layout_from_boxes(bboxes, split_lines(texts), caption, width, height, frame)
         )
-        _warn(outside)
-        return io.NodeOutput(layout)
 
 
 class ReCoLayoutFromElements(io.ComfyNode):
@@ -107,7 +96,7 @@ class ReCoLayoutFromElements(io.ComfyNode):
 
     @classmethod
     def execute(cls, elements, caption, width, height) -> io.NodeOutput:
-        return io.NodeOutput(layout_from_elements(elements, caption, width, height))
+        return read_out(layout_from_elements(elements, caption, width, height))
 
 
 class ReCoLayoutFromCoco(io.ComfyNode):
@@ -159,9 +148,7 @@ class ReCoLayoutFromCoco(io.ComfyNode):
 
     @classmethod
     def execute(cls, instances, image, caption, captions="", caption_index=0) -> io.NodeOutput:
-        layout, outside = _read_coco(instances, image, captions, caption_index, caption)
-        _warn(outside)
-        return io.NodeOutput(layout)
+        return read_out(_read_coco(instances, image, captions, caption_index, caption))
 
 
 def _read_coco(instances, image, captions, *more):

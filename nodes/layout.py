@@ -80,7 +80,8 @@ class ReCoLayoutFromText(io.ComfyNode):
             node_id="ReCoLayoutFromText",
             display_name="ReCo Layout From Text",
             category=CATEGORY,
-            description="Make a layout from a plain caption, a ReCo prompt or JSON.",
+            description="Make a layout from text: a caption, a ReCo prompt, JSON, or what language "
+            "models write.",
             inputs=[
                 io.String.Input(
                     "text",
@@ -88,22 +89,23 @@ class ReCoLayoutFromText(io.ComfyNode):
                     default="",
                     placeholder="a dog on a lawn <100> <300> <600> <900> a brown dog",
                     tooltip="A caption, to which ReCo Add Region adds boxes; or a whole ReCo "
-                    "prompt, with <546> <621> <885> <861> in thousandths or <bin514> ...; or the "
-                    "JSON of a layout or of ComfyUI's elements.",
+                    "prompt, with <546> <621> <885> <861> in thousandths or <bin514> ...; or JSON; "
+                    "or lines such as - a dog: [0.1, 0.3, 0.6, 0.9]. What cannot be read for sure "
+                    "is refused; the help page lists all forms.",
                 ),
-                side_input("width", "JSON of a layout brings its own."),
-                side_input("height", "JSON of a layout brings its own."),
+                side_input("width", "Boxes in pixels count in it; JSON may bring its own."),
+                side_input("height", "Boxes in pixels count in it; JSON may bring its own."),
             ],
             outputs=[layout_output()],
         )
 
     @classmethod
-    def validate_inputs(cls, text) -> bool | str:
-        return why_refused(read_layout, text, 512, 512)
+    def validate_inputs(cls, text, width, height) -> bool | str:
+        return why_refused(read_layout, text, width, height)
 
     @classmethod
     def execute(cls, text: str, width: int, height: int) -> io.NodeOutput:
-        return io.NodeOutput(read_layout(text, width, height))
+        return read_out(read_layout(text, width, height))
 
 
 class ReCoAddRegion(io.ComfyNode):

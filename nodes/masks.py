@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ..reco_core import Layout, layout_from_boxes, select_regions
 from ..reco_core.layout import SIZE_STEP
 from ..reco_core.limits import MAX_REGIONS
-from ..reco_core.remarks import Remark
+from ..reco_core.remarks import Reading, Remark
 from .layout import (
     CATEGORY,
     MAX_SIDE,
@@ -20,7 +20,7 @@ from .layout import (
     split_lines,
     texts_input,
 )
-from .remarks import told
+from .remarks import read_out, told
 
 LATENT_CELLS = "whole latent cells"
 EXACT_PIXELS = "exact pixels"
@@ -34,7 +34,7 @@ NO_TEXTS = "There are no texts: write what the masks show, one line for each, or
 
 def layout_from_masks(
     masks: torch.Tensor, texts: Sequence[str], caption: str = "", threshold: float = 0.5
-) -> Layout:
+) -> Reading:
     """A region for every mask: the smallest box around its pixels above the threshold.
 
     masks: (B, H, W) in [0, 1]. texts: one for each mask, or one for all. The layout's size is the
@@ -50,8 +50,7 @@ def layout_from_masks(
                 f"Mask {number} of {len(masks)} is empty: no pixel is above the threshold "
                 f"{threshold:g}. Lower the threshold or take the mask out."
             )
-    layout, _ = layout_from_boxes([_mask_box(m) for m in masks], texts, caption, width, height)
-    return layout
+    return layout_from_boxes([_mask_box(m) for m in masks], texts, caption, width, height)
 
 
 def layout_masks(layout: Layout, feather: int = 0, edges: str = LATENT_CELLS) -> torch.Tensor:
@@ -159,7 +158,7 @@ class ReCoLayoutFromMasks(io.ComfyNode):
 
     @classmethod
     def execute(cls, masks, texts, caption, threshold=0.5) -> io.NodeOutput:
-        return io.NodeOutput(layout_from_masks(masks, split_lines(texts), caption, threshold))
+        return read_out(layout_from_masks(masks, split_lines(texts), caption, threshold))
 
 
 class ReCoLayoutToMasks(io.ComfyNode):

@@ -26,12 +26,12 @@ from .checkpoint import (
 from .checkpoint_file import read_checkpoint, write_checkpoint
 from .coco import layout_from_coco
 from .draw import draw_layout
+from .forms import FORMS, Written, read_layout, write_layout
 from .interop import (
     layout_from_boxes,
     layout_from_elements,
     layout_to_boxes,
     layout_to_elements,
-    read_layout,
 )
 from .layout import Box, Layout, Region
 from .position_rows import ordered_rows, random_rows
@@ -46,6 +46,7 @@ __all__ = [
     "BOS_ID",
     "DEFAULT_VOCABULARY",
     "EOS_ID",
+    "FORMS",
     "POSITION_EMBEDDING",
     "TEXT_PREFIX",
     "TOKEN_EMBEDDING",
@@ -59,6 +60,7 @@ __all__ = [
     "Region",
     "Remark",
     "TokenSequence",
+    "Written",
     "build_sequence",
     "check_trainable",
     "describe_checkpoint",
@@ -88,4 +90,5 @@ __all__ = [
     "select_regions",
     "swap_left_right",
     "write_checkpoint",
+    "write_layout",
 ]

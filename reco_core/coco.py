@@ -7,8 +7,8 @@ from typing import Any
 
 from .checks import quote, read_json, shorten
 from .interop import layout_from_boxes
-from .layout import Layout
 from .limits import MAX_ANNOTATIONS
+from .remarks import Reading
 
 _NAMED = 5  # images that an error names
 
@@ -19,8 +19,8 @@ def layout_from_coco(
     captions: str | Mapping[str, Any] | None = None,
     caption_index: int = 0,
     caption: str = "",
-) -> tuple[Layout, dict[int, str]]:
-    """The layout of one image, and what has no pixel in it: {index among its annotations: text}.
+) -> Reading:
+    """The layout of one image. Boxes without area in it are left out, with remarks.
 
     instances: JSON text of an instances file, or what it parses to. A region's text is the
         annotation's "caption", "text" or "description" if it has one, else its category's name.

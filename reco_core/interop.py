@@ -1,4 +1,4 @@
-"""Layouts from and to what other tools write: prompts, ComfyUI's elements and bounding boxes.
+"""Layouts from and to what other nodes hand on: ComfyUI's elements and bounding boxes.
 
 Elements are ComfyUI's (Create Bounding Boxes): a list of
     {"type": "obj", "bbox": [ymin, xmin, ymax, xmax], "desc": "...", "color_palette": ["#rrggbb"]}
@@ -8,58 +8,48 @@ Bounding boxes are what detectors find: {"x", "y", "width", "height"} in pixels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .checks import finite, is_color, pixel_side, quote, read_json
+from .boxes import FoundBox, box_inside, regions_inside
+from .checks import finite, is_color, pixel_side, quote
 from .layout import Box, Layout, Region, nearest_side
-from .position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
-from .prompt import parse_prompt
+from .remarks import Reading, Remark
 
 _GRID = 1000  # of the elements' boxes
-
-
-def read_layout(
-    text: str,
-    width: int,
-    height: int,
-    vocabulary: PositionVocabulary = DEFAULT_VOCABULARY,
-) -> Layout:
-    """Read any written form of a layout, told apart by its looks.
-
-    The forms: a layout's JSON, ComfyUI's elements as JSON (the list, or {"elements": the list} with
-    a "caption" if you like), the authors' prompt, the diffusers port's prompt, a plain caption.
-    width, height: pixels, multiples of 8; a layout's JSON brings its own.
-
-    Raises:
-        ValueError: the text is in none of the forms; the message is one line that says why.
-    """
-    if not _is_json(text):
-        return parse_prompt(text, vocabulary, width, height)
-    data = read_json(text)
-    if isinstance(data, list):
-        return layout_from_elements(data, "", width, height)
-    if "elements" in data and "regions" not in data:
-        return layout_from_elements(data["elements"], data.get("caption", ""), width, height)
-    return Layout.from_json(text)
+_ELEMENT = '{"type": "obj", "bbox": [ymin, xmin, ymax, xmax], "desc": "..."}'
+_PLACE = ("x", "y", "width", "height")
+_STOPS = (".", "!", "?", ":", ";", ",")
 
 
 def layout_from_elements(
     elements: Sequence[Any], caption: str = "", width: int = 512, height: int = 512
-) -> Layout:
-    """The layout of ComfyUI's elements. What lies outside the image is cut off.
+) -> Reading:
+    """The layout of ComfyUI's elements. What sticks out of the picture is cut off.
 
     A region's text is the element's "desc"; type "text" adds its words in quotation marks:
     a shop sign "OPEN". Its color is the first of the palette; what is not #rrggbb is passed over.
+    An element without a "bbox", which ComfyUI's own prompt has too, says something of the whole
+    picture: its words follow the caption.
 
     Raises:
-        ValueError: an element has no box, lies outside the image, or says nothing.
+        ValueError: not a list of elements, or an element that says nothing.
     """
     if not isinstance(elements, list | tuple):
         raise ValueError(f"elements must be a list, got {quote(elements)}")
-    regions = tuple(_element_region(index, element) for index, element in enumerate(elements))
-    return Layout(caption, regions, width, height)
+    found, indices, unplaced = [], [], {}
+    for index, element in enumerate(elements):
+        text = _element_text(index, element)
+        if element.get("bbox") is None:
+            unplaced[index] = text
+        else:
+            found.append(_element_box(index, element, text))
+            indices.append(index)
+    regions, outside = regions_inside(found, "element", indices)
+    remarks = [*(_unplaced(*item) for item in unplaced.items()), *outside]
+    remarks.sort(key=lambda remark: remark.region or 0)
+    layout = Layout(sentences(caption, *unplaced.values()), regions, width, height)
+    return Reading(layout, tuple(remarks))
 
 
 def layout_to_elements(layout: Layout) -> list[dict[str, Any]]:
@@ -77,8 +67,8 @@ def layout_from_boxes(
     width: int = 512,
     height: int = 512,
     frame: int = 0,
-) -> tuple[Layout, dict[int, str]]:
-    """The layout of bounding boxes, and the boxes without a pixel in the image: {index: text}.
+) -> Reading:
+    """The layout of bounding boxes. Those without area in the picture are left out, with remarks.
 
     boxes: one box, a list of them, or a list for each frame of a video, of which `frame` (from 0)
         is taken. xywh in pixels; they may stick out of the image (they are cut off), and be drawn
@@ -93,15 +83,18 @@ def layout_from_boxes(
             or do not match the boxes in number.
     """
     width, height = pixel_side("image width", width), pixel_side("image height", height)
-    found = _frame(boxes, frame)
-    regions, outside = [], {}
-    for index, (data, text) in enumerate(zip(found, _box_texts(found, texts), strict=True)):
-        box = _pixel_box(index, data, width, height)
-        if box is None:
-            outside[index] = text
-        else:
-            regions.append(Region(text, box, color=_first_color(_metadata(data).get("palette"))))
-    return Layout(caption, tuple(regions), nearest_side(width), nearest_side(height)), outside
+    boxes = _frame(boxes, frame)
+    regions, remarks = regions_inside(
+        FoundBox(
+            text,
+            _corners(index, data, width, height),
+            [data[key] for key in _PLACE],
+            color=_first_color(_metadata(data).get("palette")),
+        )
+        for index, (data, text) in enumerate(zip(boxes, _box_texts(boxes, texts), strict=True))
+    )
+    layout = Layout(caption, regions, nearest_side(width), nearest_side(height))
+    return Reading(layout, remarks)
 
 
 def detected_boxes(boxes: Any, width: int, height: int) -> list[tuple[Box, str]]:
@@ -111,7 +104,7 @@ def detected_boxes(boxes: Any, width: int, height: int) -> list[tuple[Box, str]]
     ValueError when these are not boxes.
     """
     found = [
-        (_pixel_box(index, data, width, height), _label(data))
+        (box_inside(*_corners(index, data, width, height)), _label(data))
         for index, data in enumerate(_frame(boxes, 0))
     ]
     return [(box, label) for box, label in found if box is not None]
@@ -125,39 +118,48 @@ def layout_to_boxes(layout: Layout) -> list[dict[str, Any]]:
     return [_bounding_box(region, layout) for region in layout.regions]
 
 
-def _is_json(text: str) -> bool:
-    """Whether text is meant as JSON: every object, and lists only when they are whole JSON,
-    since a caption may begin with a bracket."""
-    start = text.lstrip()[:1]
-    if start != "[":
-        return start == "{"
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
+def sentences(*pieces: str) -> str:
+    """One text of several, each ended by a full stop where it has no stop and another follows."""
+    said = [piece for piece in pieces if piece.strip()]
+    if len(said) < 2:
+        return said[0] if said else pieces[0]
+    stripped = [piece.strip() for piece in said]
+    ended = [piece if piece.endswith(_STOPS) else f"{piece}." for piece in stripped[:-1]]
+    return " ".join([*ended, stripped[-1]])
 
 
-def _element_region(index: int, element: Any) -> Region:
-    corners = element.get("bbox") if isinstance(element, Mapping) else None
-    if not isinstance(corners, list | tuple) or len(corners) != 4:
+def _unplaced(index: int, text: str) -> Remark:
+    message = f"element {index + 1} ({quote(text)}) has no bbox, so its words are in the caption"
+    return Remark("left out", f"{message}. Give it one to make it a region.", index)
+
+
+def _element_text(index: int, element: Any) -> str:
+    name = f"element {index + 1}"
+    if not isinstance(element, Mapping):
         raise ValueError(
-            f"element {index + 1} is not a layout element: expected an object like "
-            '{"type": "obj", "bbox": [ymin, xmin, ymax, xmax], "desc": "..."}, '
+            f"{name} is not a layout element: expected an object like {_ELEMENT}, "
             f"got {quote(element)}"
-        )
-    y0, x0, y1, x1 = (finite(f"element {index + 1}: bbox number", v) / _GRID for v in corners)
-    columns, rows = _inside(x0, x1), _inside(y0, y1)
-    if columns is None or rows is None:
-        raise ValueError(
-            f"element {index + 1} lies outside the image: bbox {quote(corners)}, "
-            f"[ymin, xmin, ymax, xmax], goes from 0 to {_GRID}"
         )
     text = _said(element)
     if not text:
-        raise ValueError(f'element {index + 1} has no text: give it a "desc"; got {quote(element)}')
-    box = Box(columns[0], rows[0], columns[1], rows[1])
-    return Region(text, box, color=_first_color(element.get("color_palette")))
+        raise ValueError(f'{name} has no text: give it a "desc"; got {quote(element)}')
+    return text
+
+
+def _element_box(index: int, element: Mapping[str, Any], text: str) -> FoundBox:
+    name, corners = f"element {index + 1}", element["bbox"]
+    if not isinstance(corners, list | tuple) or len(corners) != 4:
+        raise ValueError(
+            f"{name}: bbox must be four numbers as in {_ELEMENT}, got {quote(element)}"
+        )
+    y0, x0, y1, x1 = (finite(f"{name}: bbox number", v) for v in corners)
+    if max(map(abs, (x0, y0, x1, y1))) <= 1 and any(v % 1 for v in (x0, y0, x1, y1)):
+        raise ValueError(
+            f"{name}: bbox {quote(corners)} seems to hold fractions, but it is counted on a grid "
+            f"of 0 to {_GRID}: multiply by {_GRID}"
+        )
+    place = (x0 / _GRID, y0 / _GRID, x1 / _GRID, y1 / _GRID)
+    return FoundBox(text, place, corners, color=_first_color(element.get("color_palette")))
 
 
 def _element(region: Region) -> dict[str, Any]:
@@ -177,26 +179,6 @@ def _said(data: Mapping[str, Any]) -> str:
 def _first_color(palette: Any) -> str | None:
     colors = palette if isinstance(palette, list | tuple) else ()
     return next((color for color in colors if is_color(color)), None)
-
-
-def box_inside(x0: float, y0: float, x1: float, y1: float) -> Box | None:
-    """The part of a box inside the picture, corners in any order; None if that has no area.
-
-    All are fractions of the picture. Raises ValueError when a number is not finite.
-    """
-    corners = zip(("x0", "y0", "x1", "y1"), (x0, y0, x1, y1), strict=True)
-    x0, y0, x1, y1 = (finite(f"box {name}", value) for name, value in corners)
-    columns, rows = _inside(x0, x1), _inside(y0, y1)
-    if columns is None or rows is None:
-        return None
-    box = Box(columns[0], rows[0], columns[1], rows[1])
-    return None if box.is_empty else box
-
-
-def _inside(low: float, high: float) -> tuple[float, float] | None:
-    """The part of an interval, its ends in any order, within [0, 1]; None if there is none."""
-    low, high = min(low, high), max(low, high)
-    return None if high < 0 or low > 1 else (max(low, 0.0), min(high, 1.0))
 
 
 def _frame(boxes: Any, frame: int) -> Sequence[Any]:
@@ -243,15 +225,15 @@ def _metadata(box: Any) -> Mapping[str, Any]:
     return metadata if isinstance(metadata, Mapping) else {}
 
 
-def _pixel_box(index: int, data: Any, width: int, height: int) -> Box | None:
-    """The part of a bounding box inside a width x height image; None if that has no area."""
-    if not isinstance(data, Mapping) or not {"x", "y", "width", "height"} <= data.keys():
+def _corners(index: int, data: Any, width: int, height: int) -> tuple[float, ...]:
+    """xyxy of a bounding box as fractions of a width x height image."""
+    if not isinstance(data, Mapping) or not set(_PLACE) <= data.keys():
         raise ValueError(
             f"box {index + 1} is not a bounding box: expected an object with x, y, width and "
             f"height in pixels, got {quote(data)}"
         )
-    x, y, w, h = (finite(f"box {index + 1}: {k}", data[k]) for k in ("x", "y", "width", "height"))
-    return box_inside(x / width, y / height, (x + w) / width, (y + h) / height)
+    x, y, w, h = (finite(f"box {index + 1}: {key}", data[key]) for key in _PLACE)
+    return x / width, y / height, (x + w) / width, (y + h) / height
 
 
 def _bounding_box(region: Region, layout: Layout) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Literal
 from .checks import check_length, quote, shorten
 from .layout import Box, Layout, Region, check_count
 from .limits import MAX_DOCUMENT
+from .near_misses import place, refuse_near_misses
 from .position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 
 PromptForm = Literal["authors", "diffusers"]
@@ -23,8 +24,13 @@ _START, _END = "<|startoftext|>", "<|endoftext|>"
 _NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?)"
 _POSITION = re.compile(rf"<(bin)?{_NUMBER}>")
 _THOUSANDTH, _BIN = re.compile(f"<{_NUMBER}>"), re.compile(f"<bin{_NUMBER}>")
-# With the one space on either side that separates it from the texts.
-_POSITION_RUN = re.compile(rf" ?{_POSITION.pattern}(?:\s*{_POSITION.pattern})* ?")
+# With the one space on either side that separates it from the texts. Between two there may be
+# white space, seen or unseen.
+_POSITION_RUN = re.compile(
+    rf" ?{_POSITION.pattern}(?:[\s\u200b\u2060\ufeff]*{_POSITION.pattern})* ?"
+)
+_BRACKET = re.compile(rf"\\.|[()\[\]{{}}]|{_POSITION.pattern}", re.DOTALL)
+_PARTNER = {"(": ")", "[": "]", "{": "}"}
 _RESERVED = re.compile(rf"{_POSITION.pattern}|{re.escape(_START)}|{re.escape(_END)}")
 
 
@@ -50,9 +56,12 @@ def parse_prompt(
 
     Raises:
         ValueError: not four position tokens in a row, a box without a text, a number outside
-            the image or the vocabulary, inverted corners, or the two forms mixed.
+            the image or the vocabulary, inverted corners, or the two forms mixed; brackets around
+            regions, or what looks like a position or box in a form that is not read here.
     """
     check_length("the prompt", text, MAX_DOCUMENT)
+    refuse_near_misses(_POSITION.sub(lambda token: "\0" * len(token.group()), text))
+    _refuse_brackets(text)
     runs = list(_POSITION_RUN.finditer(text))
     check_count(len(runs))
     _check_one_form(text)
@@ -77,12 +86,14 @@ def format_prompt(
 
     Raises:
         ValueError: an unknown form, a text that contains what would be read as a position token
-            or marker, or a vocabulary with more bins than the authors' form can name.
+            or marker or refused for its likeness, brackets that open in one text and close in
+            another, or a vocabulary with more bins than the authors' form can name.
     """
     if form not in ("authors", "diffusers"):
         raise ValueError(f"prompt form {quote(form)} is unknown: use 'authors' or 'diffusers'")
     for text in (layout.caption, *(region.text for region in layout.regions)):
         _check_text(text)
+    _refuse_brackets(" <0> ".join([layout.caption, *(region.text for region in layout.regions)]))
     if form == "authors":
         pieces = [f"{_thousandths(r.box, vocabulary)} {r.text}" for r in layout.regions]
         return " ".join([layout.caption, *pieces])
@@ -97,6 +108,30 @@ def _check_one_form(text: str) -> None:
             f"the prompt mixes {shorten(authors.group())} (thousandths of the image) with "
             f"{shorten(diffusers.group())} (bins): write all boxes in one form"
         )
+
+
+def _refuse_brackets(text: str) -> None:
+    """Raise ValueError for a pair of brackets around a position or more than one region.
+
+    A bracket without its partner, as in a smiley, is a character like any other.
+    """
+    pieces = 0  # texts that positions have ended so far
+    open_brackets: dict[str, list[tuple[int, int]]] = {")": [], "]": [], "}": []}
+    for token in _BRACKET.finditer(text):
+        found = token.group()
+        if found in _PARTNER:
+            open_brackets[_PARTNER[found]].append((token.start(), pieces))
+        elif found not in open_brackets:
+            pieces += found.startswith("<")
+        elif open_brackets[found]:
+            start, before = open_brackets[found].pop()
+            if before != pieces:
+                raise ValueError(
+                    f"the bracket at {place(text, start)}, {quote(text[start : start + 40])}, "
+                    f"closes at {place(text, token.start())}, after a position: put brackets into "
+                    "the text of one region, <546> <621> <885> <861> (a text:1.4), or write \\( "
+                    "and \\) for brackets as such"
+                )
 
 
 def _parse_region(run: str, text: str, vocabulary: PositionVocabulary) -> Region:
@@ -119,6 +154,11 @@ def _coordinate(token: re.Match[str], vocabulary: PositionVocabulary) -> float:
         raise ValueError(f"{written} is not a whole bin")
     if is_bin:
         return vocabulary.value(int(number))
+    if "." in token[2] and 0 <= number <= 1:
+        raise ValueError(
+            f"{token.group()} is a fraction, but positions are thousandths of the image: write "
+            f"<{round(number * _THOUSANDTHS)}>"
+        )
     if not 0 <= number <= _THOUSANDTHS:
         raise ValueError(f"{written} is outside the image: thousandths go from 0 to 1000")
     return number / _THOUSANDTHS
@@ -146,6 +186,7 @@ def _check_text(text: str) -> None:
             f"{quote(found.group())} in the text {quote(text)} would be read as a position or "
             "marker: take it out before writing a prompt"
         )
+    refuse_near_misses(text)
 
 
 def _thousandths(box: Box, vocabulary: PositionVocabulary) -> str:

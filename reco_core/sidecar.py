@@ -6,38 +6,29 @@ A bbox is [x1, y1, x2, y2], as fractions of the picture. SimpleTuner reads and w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .boxes import FoundBox, regions_inside
 from .checks import quote, read_json
-from .interop import box_inside
-from .layout import Layout, Region
+from .layout import Layout
+from .remarks import Reading
 
 SUFFIX = ".bbox"
 
 
 def layout_from_sidecar(
     text: str, caption: str = "", width: int = 512, height: int = 512
-) -> tuple[Layout, dict[int, str]]:
-    """The layout of a .bbox file, and what has no area in the picture: {index: text}.
+) -> Reading:
+    """The layout of a .bbox file. Boxes without area in the picture are left out, with remarks.
 
     width, height: pixels, multiples of 8. Boxes that stick out of the picture are cut off.
 
     Raises:
         ValueError: not such a file, a box that is not four finite numbers, or a box without text.
     """
-    regions, outside = [], {}
-    for index, entry in enumerate(sidecar_entries(read_json(text))):
-        try:
-            label, corners = label_and_corners(entry)
-            box = box_inside(*corners)
-            if box is None:
-                outside[index] = label
-            else:
-                regions.append(Region(label, box))
-        except ValueError as error:
-            raise ValueError(f".bbox entry {index + 1}: {error}") from None
-    return Layout(caption, tuple(regions), width, height), outside
+    regions, remarks = regions_inside(_found(sidecar_entries(read_json(text))), ".bbox entry")
+    return Reading(Layout(caption, regions, width, height), remarks)
 
 
 def layout_to_sidecar(layout: Layout) -> str:
@@ -68,6 +59,15 @@ def label_and_corners(entry: Any) -> tuple[Any, list[Any]]:
             f"got {quote(entry)}"
         )
     return entry["label"], corners
+
+
+def _found(entries: list[Any]) -> Iterator[FoundBox]:
+    for index, entry in enumerate(entries):
+        try:
+            label, corners = label_and_corners(entry)
+        except ValueError as error:
+            raise ValueError(f".bbox entry {index + 1}: {error}") from None
+        yield FoundBox(label, corners, corners)
 
 
 _SIDES = ("x0", "y0", "x1", "y1")

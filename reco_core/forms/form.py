@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..layout import Layout
 from ..position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
-from ..remarks import Reading
+from ..remarks import Reading, Remark
+from .numbers import Convention
 
 
 @dataclass(frozen=True)
 class Source:
-    """A text to be read as a layout.
+    """A text to be read as a layout, and what was found in it so far.
 
+    text: without a code fence and the words around it.
     data: what its JSON parses to; None when it holds none.
+    convention: what the text says its numbers count in and which come first.
+    remarks: on what lies around the text.
     width, height: pixels of the picture, for forms that bring no size.
     """
 
     text: str
     data: Any = None
+    convention: Convention = field(default_factory=Convention)
+    remarks: tuple[Remark, ...] = ()
     width: int = 512
     height: int = 512
     vocabulary: PositionVocabulary = DEFAULT_VOCABULARY
@@ -31,9 +37,9 @@ class Form:
     """One written form.
 
     label: its name in a menu.
-    read: the reading of a text that is in this form, None of one that is not; raises ValueError for
-        one that is meant to be and is broken. None for a form that only people and models read.
     write: the text of a layout; raises ValueError for one that it cannot hold.
+    read: the reading of a source that is in this form, None of one that is not; raises ValueError
+        for one that is meant to be and is broken. None for a form that only people and models read.
     keeps_size: whether the text says how large the picture is.
     """
 

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import json
-
-from ..interop import layout_to_elements
-from ..interop import read_layout as read_any
+from ..checks import quote
 from ..layout import Layout
 from ..position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
-from ..prompt import format_prompt
-from ..remarks import Reading
+from ..remarks import Reading, Remark
+from .elements import ELEMENTS, IDEOGRAM
 from .form import Form
+from .labelled_boxes import BBOX_2D, PIXELS, SIDECAR
+from .layout_json import FORM as LAYOUT_JSON
+from .layout_json import no_layout
+from .lines import LINES
+from .prompts import AUTHORS, PORT, read_prompt
+from .source import open_text
+from .tags import TAGS
+from .words import WORDS
 from .written import Written, losses
 
 FORMS = (
-    Form("json", "layout JSON", lambda layout, _: layout.to_json(), keeps_size=True),
-    Form(
-        "authors",
-        "prompt in thousandths",
-        lambda layout, vocabulary: format_prompt(layout, "authors", vocabulary),
-    ),
-    Form(
-        "diffusers",
-        "prompt in bins",
-        lambda layout, vocabulary: format_prompt(layout, "diffusers", vocabulary),
-    ),
-    Form(
-        "elements",
-        "ComfyUI elements",
-        lambda layout, _: json.dumps(layout_to_elements(layout), ensure_ascii=False),
-    ),
+    LAYOUT_JSON,
+    AUTHORS,
+    PORT,
+    ELEMENTS,
+    IDEOGRAM,
+    BBOX_2D,
+    SIDECAR,
+    PIXELS,
+    TAGS,
+    LINES,
+    WORDS,
 )
+"""In menu order."""
 
 
 def form_named(name: str) -> Form:
@@ -38,7 +39,8 @@ def form_named(name: str) -> Form:
     for form in FORMS:
         if form.name == name:
             return form
-    raise ValueError(f"form {name!r} is unknown: use one of {', '.join(f.name for f in FORMS)}")
+    names = ", ".join(form.name for form in FORMS)
+    raise ValueError(f"form {quote(name)} is unknown: use one of {names}")
 
 
 def read_layout(
@@ -47,15 +49,37 @@ def read_layout(
     height: int,
     vocabulary: PositionVocabulary = DEFAULT_VOCABULARY,
 ) -> Reading:
-    """Read any written form of a layout, told apart by its looks."""
-    return Reading(read_any(text, width, height, vocabulary))
+    """Read any written form of a layout, told apart by its looks; what is in none is a caption.
+
+    A code fence and words around the form are left out, with a remark.
+    width, height: pixels, multiples of 8; some forms bring their own.
+
+    Raises:
+        ValueError: the text is meant as a layout but cannot be read for sure: broken, nearly in
+            one of the forms, or with numbers that may mean several things. The message is one line.
+    """
+    source = open_text(text, width, height, vocabulary)
+    for form in sorted(FORMS, key=lambda form: form.read is read_prompt):  # which take any text
+        reading = form.read(source) if form.read else None
+        if reading is not None:
+            return Reading(reading.layout, (*source.remarks, *reading.remarks))
+    raise ValueError(no_layout(source))
 
 
 def write_layout(
     layout: Layout, form: str, vocabulary: PositionVocabulary = DEFAULT_VOCABULARY
 ) -> Written:
-    """Write a layout in the form of a name of the table."""
+    """Write a layout in the form of a name of the table, with a remark on all that this loses.
+
+    Raises:
+        ValueError: no such form, or one that cannot hold the layout.
+    """
     chosen = form_named(form)
     text = chosen.write(layout, vocabulary)
-    again = read_layout(text, layout.width, layout.height, vocabulary).layout
+    if chosen.read is None:
+        words = (
+            "Boxes become words in this form: it cannot be read back, nor can weights and colors."
+        )
+        return Written(text, (Remark("lost", words),))
+    again = read_layout(text, layout.width, layout.height, vocabulary)
     return Written(text, losses(layout, again, chosen.keeps_size))

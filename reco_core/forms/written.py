@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..checks import quote
 from ..layout import Layout, Region
-from ..remarks import Remark
+from ..remarks import Reading, Remark
 
 
 @dataclass(frozen=True)
@@ -18,17 +18,25 @@ class Written:
     remarks: tuple[Remark, ...] = ()
 
 
-def losses(layout: Layout, again: Layout, keeps_size: bool) -> tuple[Remark, ...]:
+def losses(layout: Layout, again: Reading, keeps_size: bool) -> tuple[Remark, ...]:
     """What differs between a layout and what its text was read as.
 
-    Raises ValueError when the text says something else: other regions, or other words in them.
+    Raises ValueError when the text says something else: more regions, or fewer without a remark.
     """
-    if len(again.regions) != len(layout.regions):
+    left_out = {
+        remark.region: remark
+        for remark in again.remarks
+        if remark.kind == "left out" and remark.region is not None
+    }
+    kept = [item for item in enumerate(layout.regions) if item[0] not in left_out]
+    if len(again.layout.regions) != len(kept):
         raise ValueError(
             f"this form cannot hold the layout: its {len(layout.regions)} regions would be read as "
-            f"{len(again.regions)}; take brackets and numbers out of its texts"
+            f"{len(again.layout.regions)}; take brackets and numbers out of its texts"
         )
-    return tuple(_losses(layout, again, keeps_size))
+    pairs = [(i, (a, b)) for (i, a), b in zip(kept, again.layout.regions, strict=True)]
+    lost = [Remark("lost", remark.message, index) for index, remark in left_out.items()]
+    return (*_losses(layout, again.layout, keeps_size), *_region_losses(pairs), *lost)
 
 
 def _losses(layout: Layout, again: Layout, keeps_size: bool) -> Iterator[Remark]:
@@ -37,7 +45,9 @@ def _losses(layout: Layout, again: Layout, keeps_size: bool) -> Iterator[Remark]
         yield Remark("lost", f"The picture's size has no place in this form: set {size} again.")
     if again.caption != layout.caption:
         yield Remark("lost", _changed("The caption", layout.caption, again.caption))
-    pairs = list(enumerate(zip(layout.regions, again.regions, strict=True)))
+
+
+def _region_losses(pairs: Sequence[tuple[int, tuple[Region, Region]]]) -> Iterator[Remark]:
     for index, (before, after) in pairs:
         if after.text != before.text:
             subject = f"The text of region {index + 1}"

@@ -58,7 +58,8 @@ def test_a_box_outside_is_left_out_and_the_log_names_it(server, boxes_of):
     found = [{**DOG_PIXELS, "label": "dog"}, {**CAT_PIXELS, "x": 500, "label": "a far away cat"}]
     _, _, texts = boxes_of(layout=from_boxes(value(found)))
     assert texts == "dog"
-    assert "no pixel of them is in the picture: box 2 (a far away cat)" in server.log.read_text()
+    log = server.log.read_text()
+    assert "box 2 ('a far away cat') is left out: [500, 16, 64, 48] lies outside" in log
 
 
 def test_boxes_and_elements_drawn_in_create_bounding_boxes_become_regions(server, boxes_of):
@@ -85,7 +86,7 @@ def test_a_coco_image_becomes_a_layout_of_the_nearest_size(server, boxes_of):
     layout = from_coco(captions=json.dumps(captions), image="7.jpg")
     boxes, _, texts = boxes_of(layout=layout)
     assert (places(boxes), texts) == ([{"x": 0, "y": 0, "width": 248, "height": 376}], "dog")
-    assert "box 2 (dog)" in server.log.read_text()
+    assert "box 2 ('dog') is left out: [9, 9, 0, 9]" in server.log.read_text()
 
 
 # To boxes

@@ -31,44 +31,47 @@ CAPTIONS = {
 
 @pytest.mark.parametrize("image", [7, "7", "000007.jpg"])
 def test_an_image_is_chosen_by_id_or_file_name(image):
-    layout, outside = layout_from_coco(INSTANCES, image, caption="a yard")
+    reading = layout_from_coco(INSTANCES, image, caption="a yard")
+    layout = reading.layout
     assert [(region.text, region.box) for region in layout.regions] == [
         ("dog", Box(0, 0.2, 0.5, 1)),
         ("mare", Box(0.5, 0, 1, 1)),
     ]
-    assert (layout.caption, outside) == ("a yard", {})
+    assert (layout.caption, reading.remarks) == ("a yard", ())
 
 
 def test_the_size_is_the_nearest_that_is_divisible_by_8():
-    layout, _ = layout_from_coco(INSTANCES, 7)
+    layout = layout_from_coco(INSTANCES, 7).layout
     assert (layout.width, layout.height) == (496, 376)
 
 
 @pytest.mark.parametrize(("index", "caption"), [(0, "a dog and a mare"), (1, "two animals")])
 def test_captions_come_from_a_file_of_their_own(index, caption):
     captions = json.dumps(CAPTIONS)
-    layout, _ = layout_from_coco(json.dumps(INSTANCES), 7, captions, index, "not this one")
+    layout = layout_from_coco(json.dumps(INSTANCES), 7, captions, index, "not this one").layout
     assert layout.caption == caption
 
 
 def test_the_only_image_needs_no_name():
     alone = {**INSTANCES, "images": INSTANCES["images"][1:]}
-    assert layout_from_coco(alone)[0].regions[0].text == "horse"
+    assert layout_from_coco(alone).layout.regions[0].text == "horse"
 
 
 @pytest.mark.parametrize("key", ["caption", "text", "description"])
 def test_an_annotations_own_words_go_before_its_category(key):
     data = copy.deepcopy(INSTANCES)
     data["annotations"][0][key] = "a wet dog"
-    assert layout_from_coco(data, 7)[0].regions[0].text == "a wet dog"
+    assert layout_from_coco(data, 7).layout.regions[0].text == "a wet dog"
 
 
 def test_a_box_without_area_is_left_out_and_named():
     data = copy.deepcopy(INSTANCES)
     data["annotations"][0]["bbox"] = [10, 10, 0, 20]
-    layout, outside = layout_from_coco(data, 7)
-    assert [region.text for region in layout.regions] == ["mare"]
-    assert outside == {0: "dog"}
+    reading = layout_from_coco(data, 7)
+    assert [region.text for region in reading.layout.regions] == ["mare"]
+    (remark,) = reading.remarks
+    assert (remark.kind, remark.region) == ("left out", 0)
+    assert "box 1 ('dog') is left out: [10, 10, 0, 20]" in remark.message
 
 
 def changed(**parts) -> dict:

@@ -86,6 +86,55 @@ def test_weights_and_embeddings_stay_as_written():
     assert layout.regions[0].text == text
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "(<547> <100> <900> <900> blue square:1.4)",
+        "(a park <547> <100> <900> <900> blue square:1.4)",
+        "a park ((<1> <2> <3> <4> a:1.2) <5> <6> <7> <8> b:1.1)",
+        "a <1> <2> <3> <4> [dog <5> <6> <7> <8> cat]",
+        "a <bin001> <bin002> (<bin003> <bin004>) dog",
+        "{a <1> <2> <3> <4> dog|b} <5> <6> <7> <8> cat",
+    ],
+)
+def test_brackets_around_regions_are_refused_with_their_place_and_the_remedy(prompt):
+    with pytest.raises(ValueError, match=r"bracket at line 1, column \d+.* text of one region"):
+        parse_prompt(prompt)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a (park:1.1) <1> <2> <3> <4> (dog:1.2) <5> <6> <7> <8> [cat]",
+        "a smiley :) <1> <2> <3> <4> dog (brown) ;)",
+        r"a \(park <1> <2> <3> <4> dog\)",
+        "a) <1> <2> <3> <4> (dog",
+    ],
+)
+def test_brackets_within_texts_and_lonely_ones_are_no_matter(prompt):
+    assert len(parse_prompt(prompt).regions) == prompt.count("<") // 4
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a <0.547> <0.1> <0.9> <0.9> dog",
+        "a <0.0> <0.0> <1.0> <1.0> dog",
+        "a <100> <200> <0.5> <900> dog",
+        "<0.25><0.25><0.75><0.75>dog",
+        "a <0.10> <0.20> <0.30> <0.40> dog <1> <2> <3> <4> cat",
+    ],
+)
+def test_fractions_where_thousandths_belong_are_refused(prompt):
+    with pytest.raises(ValueError, match=r"is a fraction, but positions are thousandths.*<\d+>"):
+        parse_prompt(prompt)
+
+
+def test_unseen_characters_between_positions_are_spaces():
+    text = "a\ufeff <0>\u200b<0>\u00a0<500>\r\n\u2060<500> dog"
+    assert parse_prompt(text).regions == (Region("dog", Box(0, 0, 0.5, 0.5)),)
+
+
 def test_equal_corners_are_legal_in_a_prompt():
     assert parse_prompt("a <5> <5> <5> <5> dot").regions[0].box.is_empty
 
@@ -93,7 +142,11 @@ def test_equal_corners_are_legal_in_a_prompt():
 @given(st.from_type(Layout), FORMS, st.sampled_from([64, 1000]).map(PositionVocabulary))
 def test_written_layout_is_read_back_with_the_same_texts_and_bins(layout, form, vocabulary):
     assume(not any(map(RESERVED.search, (layout.caption, *(r.text for r in layout.regions)))))
-    prompt = format_prompt(layout, form, vocabulary)
+    try:
+        prompt = format_prompt(layout, form, vocabulary)
+    except ValueError as error:  # brackets in two texts would be read as a pair
+        assume("bracket" not in str(error) and "looks like" not in str(error))
+        raise
     read = parse_prompt(prompt, vocabulary)
     assert read.caption == layout.caption
     assert [region.text for region in read.regions] == [region.text for region in layout.regions]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reco_core import Box, Layout, Region
+from reco_core.remarks import Reading
 from reco_core.sidecar import layout_from_sidecar, layout_to_sidecar
 
 SIDES = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted).filter(lambda s: s[0] < s[1])
@@ -17,7 +18,7 @@ REGIONS = st.builds(Region, st.text(min_size=1).filter(str.strip), BOXES)
 @given(st.lists(REGIONS, max_size=5).map(tuple))
 def test_what_is_written_is_read_again(regions):
     layout = Layout("a yard", regions)
-    assert layout_from_sidecar(layout_to_sidecar(layout), "a yard") == (layout, {})
+    assert layout_from_sidecar(layout_to_sidecar(layout), "a yard") == Reading(layout)
 
 
 def test_boxes_are_cut_at_the_edges_and_those_outside_are_named():
@@ -25,9 +26,11 @@ def test_boxes_are_cut_at_the_edges_and_those_outside_are_named():
         {"label": "dog", "bbox": [-0.5, 0, 0.5, 1.5]},
         {"label": "cat", "bbox": [1.5, 0, 2, 1]},
     ]
-    layout, outside = layout_from_sidecar(json.dumps(entries))
-    assert layout.regions == (Region("dog", Box(0, 0, 0.5, 1)),)
-    assert outside == {1: "cat"}
+    reading = layout_from_sidecar(json.dumps(entries))
+    assert reading.layout.regions == (Region("dog", Box(0, 0, 0.5, 1)),)
+    (remark,) = reading.remarks
+    assert (remark.kind, remark.region) == ("left out", 1)
+    assert ".bbox entry 2 ('cat') is left out: [1.5, 0, 2, 1]" in remark.message
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,7 @@ def test_coco_pictures_come_with_all_captions_and_regions_but_crowds(tmp_path):
 def test_coco_regions_are_those_of_the_nodes(tmp_path):
     opened = open_set(SetConfig(**write_coco(tmp_path)))
     for sample in opened:
-        layout, _ = layout_from_coco(COCO, sample.key)
-        assert sample.regions == layout.regions
+        assert sample.regions == layout_from_coco(COCO, sample.key).layout.regions
 
 
 def test_a_picture_without_caption_says_what_is_in_it(tmp_path):

@@ -1,7 +1,7 @@
 """COCO: an instances file, a captions file, a folder of pictures.
 
 Annotations are kept as arrays, some 50 bytes each, so that large sets fit and reach reading
-processes quickly. What a legal annotation is, reco_core.coco and reco_core.interop say.
+processes quickly. What a legal annotation is, reco_core.coco and reco_core.boxes say.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from reco_core import Region
+from reco_core.boxes import box_inside
 from reco_core.checks import pixel_side, quote
 from reco_core.coco import annotation_bbox, is_region, own_text
-from reco_core.interop import box_inside
 from train.data.files import Entry, FileSet, folder_of, picture_size, read_json_file
 from train.data.regions import listing, sticks_out
 from train.data.sample import Problem

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reco_core import Box, Region
+from reco_core.boxes import box_inside
 from reco_core.checks import finite, quote
-from reco_core.interop import box_inside
 from train.data.sample import Problem
 
 ROUNDING = 1e-6

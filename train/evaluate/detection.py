@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from reco_core import Box
-from reco_core.interop import box_inside
+from reco_core.boxes import box_inside
 from train.evaluate.pretrained import batches, load_pretrained
 
 

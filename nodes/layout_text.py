@@ -1,0 +1,35 @@
+"""Layouts as text, in any form that is read, for models that read boxes as words."""
+
+from comfy_api.latest import io
+
+from ..reco_core import FORMS, write_layout
+from .layout import CATEGORY, RecoLayout
+from .remarks import told
+
+_NAMES = {form.label: form.name for form in FORMS}
+
+
+class ReCoLayoutToText(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ReCoLayoutToText",
+            display_name="ReCo Layout To Text",
+            category=CATEGORY,
+            description="Write a layout as text, for language models and other tools.",
+            inputs=[
+                RecoLayout.Input("layout", tooltip="The layout to write."),
+                io.Combo.Input(
+                    "form",
+                    options=list(_NAMES),
+                    tooltip="How to write it. ReCo Layout From Text reads all but positional "
+                    "words; what a form has no place for is said on the node.",
+                ),
+            ],
+            outputs=[io.String.Output(display_name="text", tooltip="The layout in that form.")],
+        )
+
+    @classmethod
+    def execute(cls, layout, form) -> io.NodeOutput:
+        written = write_layout(layout, _NAMES[form])
+        return io.NodeOutput(written.text, ui=told(written.remarks))

@@ -1,0 +1,54 @@
+"""A layout's own JSON: {"caption", "width", "height", "regions": [{"text", "box", "weight"}]}."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..boxes import FoundBox, regions_inside
+from ..checks import quote
+from ..layout import Layout
+from ..remarks import Reading
+from .form import Form, Source
+
+
+def seen(layout: Layout) -> Reading:
+    """The layout without the regions whose boxes have no area, and remarks on those."""
+    regions, remarks = regions_inside(
+        (
+            FoundBox(region.text, corners, list(corners), region.weight, region.color)
+            for region in layout.regions
+            for corners in [(region.box.x0, region.box.y0, region.box.x1, region.box.y1)]
+        ),
+        "region",
+    )
+    return Reading(replace(layout, regions=regions), remarks) if remarks else Reading(layout)
+
+
+def _read(source: Source) -> Reading | None:
+    data = source.data
+    if not isinstance(data, Mapping) or not {"regions", "caption"} & data.keys():
+        return None
+    others = [key for key, value in data.items() if isinstance(value, list | Mapping) and value]
+    if "regions" not in data and others:
+        return None  # whatever these are, they are not to be dropped
+    sized = {"width": source.width, "height": source.height, **data}
+    return seen(Layout.from_json(json.dumps(sized)))
+
+
+def _write(layout: Layout, *_: object) -> str:
+    return layout.to_json()
+
+
+FORM = Form("json", "layout JSON", _write, _read, keeps_size=True)
+
+
+def no_layout(source: Source) -> str:
+    """Why JSON that is in no form was refused."""
+    return (
+        'this JSON is not a layout: expected {"caption": "...", "regions": [{"text": "...", '
+        '"box": [x0, y0, x1, y1]}]} with boxes as fractions of the picture, ComfyUI elements, an '
+        "Ideogram caption, or a list of boxes such as "
+        f'{{"bbox_2d": [...], "label": "..."}}; got {quote(source.data)}'
+    )

@@ -11,7 +11,7 @@ MAX_REGIONS = 4_000
 """Regions of a layout, and boxes of a list."""
 MAX_SIDE = 65_536
 """Pixels of a layout's width or height."""
-MAX_DOCUMENT = 4_000_000
+MAX_DOCUMENT = 2_000_000
 """Characters of a layout, prompt or JSON that is pasted, queued or sent to a route."""
 MAX_ANNOTATIONS = 100_000_000
 """Characters of an annotation file, which describes many pictures."""

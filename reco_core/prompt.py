@@ -13,7 +13,7 @@ from typing import Literal
 
 from .checks import check_length, quote, shorten
 from .layout import Box, Layout, Region, check_count
-from .limits import MAX_DOCUMENT
+from .limits import MAX_PROMPT
 from .near_misses import place, refuse_near_misses
 from .position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 
@@ -59,7 +59,7 @@ def parse_prompt(
             the image or the vocabulary, inverted corners, or the two forms mixed; brackets around
             regions, or what looks like a position or box in a form that is not read here.
     """
-    check_length("the prompt", text, MAX_DOCUMENT)
+    check_length("the prompt", text, MAX_PROMPT)
     refuse_near_misses(_POSITION.sub(lambda token: "\0" * len(token.group()), text))
     _refuse_brackets(text)
     runs = list(_POSITION_RUN.finditer(text))

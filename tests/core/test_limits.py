@@ -29,10 +29,10 @@ def regions(count: int, text: str = "a") -> tuple[Region, ...]:
 
 def refusal(call, *arguments) -> str:
     """The message of the ValueError, which must come soon and be short, whatever the arguments."""
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ValueError) as error:
         call(*arguments)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert len(str(error.value)) < 500
     return str(error.value)
 
@@ -52,10 +52,10 @@ TOO_MUCH = {
         lambda: read_layout(json.dumps({"regions": [None] * 100_000}), 512, 512),
         "100,000 regions",
     ),
-    "boxes in a prompt": (lambda: parse_prompt("<1> <2> <3> <4> a" * 100_000), "100,000 regions"),
+    "boxes in a prompt": (lambda: parse_prompt("<1> <2> <3> <4> a" * 20_000), "20,000 regions"),
     "a prompt": (lambda: parse_prompt("<1> " * MILLION + "a"), "at most|more than"),
-    "a document": (lambda: read_layout("x" * (MAX_DOCUMENT + 1), 512, 512), "4,000,001 characters"),
-    "JSON": (lambda: read_layout("{" + " " * MAX_DOCUMENT, 512, 512), "4,000,001 characters"),
+    "a document": (lambda: read_layout("x" * (MAX_DOCUMENT + 1), 512, 512), "2,000,001 characters"),
+    "JSON": (lambda: read_layout("{" + " " * MAX_DOCUMENT, 512, 512), "2,000,001 characters"),
     "width": (lambda: Layout(width=8 * 10**9), f"at most {MAX_SIDE:,}"),
     "width of 5,000 digits": (lambda: Layout(width=8 * 10**5000), "about 5,001 digits"),
     "a coordinate of 400 digits": (lambda: Box(0, 0, 1, 10**400), "not a finite number"),
@@ -146,9 +146,9 @@ def test_a_prompt_is_read_in_a_time_linear_in_its_length(prompt):
     ids=lambda value: type(value).__name__,
 )
 def test_a_quotation_is_short_and_made_at_once(value):
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(quote(value)) <= 80
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 @pytest.mark.parametrize("value", ["a dog", "", None, 3, -0.5, [1, 2], {"a": [1]}, "é\n", b"a"])

@@ -27,7 +27,7 @@ from .text_encode import ReCoConditioning, ReCoTextEncode
 class ReCoExtension(ComfyExtension):
     @override
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [
+        nodes: list[type[io.ComfyNode]] = [
             ReCoLoadCheckpoint,
             ReCoLoadAdapter,
             ReCoLoadParts,
@@ -51,6 +51,10 @@ class ReCoExtension(ComfyExtension):
             ReCoLayoutToBoxes,
             ReCoLayoutToMasks,
         ]
+        for node in nodes:
+            # What a node told comes again with every run that finds the node in ComfyUI's cache.
+            node.HAS_INTERMEDIATE_OUTPUT = True
+        return nodes
 
 
 async def comfy_entrypoint() -> ReCoExtension:

@@ -129,6 +129,11 @@ def build_vae(state_dict: dict) -> comfy.sd.VAE:
         ) from error
     if vae.first_stage_model is not None:
         check_complete("autoencoder", vae.first_stage_model, "", found)
+    elif shapes:
+        raise ValueError(
+            "The checkpoint's autoencoder is incomplete, or of a kind that ComfyUI does not know: "
+            f"it has weights like {min(shapes)!r}. Fetch or convert it again."
+        )
     return vae
 
 

@@ -43,8 +43,8 @@ def _other_shapes(patches: list, shape: tuple[int, int]) -> list[tuple[int, ...]
     """Shapes, unlike a table's, of tables that are merged into it. patches: as of a ModelPatcher:
     (strength, what, strength of the table, place in it, function)."""
     others = []
-    for _, what, _, place, _ in patches:
-        if not isinstance(what, list):  # a LoRA
+    for strength, what, _, place, _ in patches:
+        if strength == 0 or not isinstance(what, list):  # a LoRA
             continue
         wanted = shape if place is None else (place[2], shape[1])
         found = tuple(what[0][0].shape)

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .architecture import shape_of
+from .architecture import check_weights, shape_of
 from .checkpoint import (
     POSITION_EMBEDDING,
     TOKEN_EMBEDDING,
@@ -29,6 +29,7 @@ from .checkpoint import (
     select_weights,
 )
 from .checkpoint_file import read_safetensors
+from .checks import quote
 from .lora import (
     DOWN,
     TEXT_LORA,
@@ -38,6 +39,7 @@ from .lora import (
     lora_keys,
     lora_matrices,
 )
+from .metadata import read_buckets, read_image_size, read_number, read_text, read_words
 from .position_tokens import CLIP_VOCABULARY_SIZE
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ TOKEN_ROWS = "reco.token_rows"
 POSITION_ROWS = "reco.position_rows"
 
 _CLIP_LENGTH = 77
+_FEWEST_ROWS = 2
 _READ_BYTES = 16 << 20
 _ADAPTER_ONLY = ("base_num_bins", "rank", "text_rank", "alpha")
 
@@ -125,20 +128,32 @@ def describe_adapter(tensors: StateDict, metadata: Mapping[str, str]) -> Adapter
     if TOKEN_ROWS not in tensors or POSITION_ROWS not in tensors:
         raise ValueError(f"this is not a ReCo adapter but looks like {_foreign_kind(tensors)}")
     tokens, positions = tensors[TOKEN_ROWS], tensors[POSITION_ROWS]
-    if tokens.ndim != 2 or positions.ndim != 2 or tokens.shape[1] != positions.shape[1]:
+    shapes = (*tokens.shape, *positions.shape)
+    if len(shapes) != 4 or tokens.ndim != 2 or shapes[1] != shapes[3] or not shapes[1]:
         raise ValueError(
             f"its token rows have shape {tuple(tokens.shape)} and its position rows "
             f"{tuple(positions.shape)}, but both must be (rows, width): write the adapter again"
         )
+    for name, rows in ((TOKEN_ROWS, tokens), (POSITION_ROWS, positions)):
+        if not rows.is_floating_point():
+            raise ValueError(f"{name!r} is of type {rows.dtype}: write the adapter again")
+    if len(tokens) < _FEWEST_ROWS:
+        raise ValueError(
+            f"it brings {len(tokens)} rows and an adapter brings at least {_FEWEST_ROWS} position "
+            "tokens: write the adapter again"
+        )
+    for key in ("unet_heads", "text_heads"):
+        read_number(metadata, key)
+    read_words(metadata), read_image_size(metadata), read_buckets(metadata)
     return AdapterInfo(
         num_bins=len(tokens),
         max_length=_CLIP_LENGTH + len(positions),
         text_width=tokens.shape[1],
         rank=greatest_rank(tensors, UNET_LORA),
         text_rank=greatest_rank(tensors, TEXT_LORA),
-        base=metadata.get("base", ""),
-        base_sha256=metadata.get("base_sha256", ""),
-        base_is_reco=metadata.get("base_num_bins", "0") != "0",
+        base=read_text(metadata, "base"),
+        base_sha256=read_text(metadata, "base_sha256"),
+        base_is_reco=_base_is_reco(metadata),
         metadata=dict(metadata),
     )
 
@@ -155,6 +170,7 @@ def extend_with_adapter_rows(state_dict: StateDict, adapter: Adapter) -> dict[st
 
     check_keys(state_dict)
     extended = select_weights(state_dict)
+    check_weights(extended)
     info = adapter.info
     base_rows, base_width = shape_of(extended, TOKEN_EMBEDDING, 2)
     base_is_reco = base_rows > CLIP_VOCABULARY_SIZE
@@ -245,7 +261,7 @@ def base_warning(info: AdapterInfo, name: str, sha256: str) -> str:
     if not info.base_sha256 or sha256 in ("", info.base_sha256):
         return ""
     return (
-        f"{name!r} is not the file that this adapter was trained on, which is {info.base!r} "
+        f"{name!r} is not the file that this adapter was trained on, which is {quote(info.base)} "
         f"(SHA-256 {info.base_sha256[:10]}..., this one has {sha256[:10]}...). Pictures may follow "
         "the boxes less well."
     )
@@ -259,6 +275,12 @@ def file_sha256(path: Path, on_read: Callable[[int], object] = lambda count: Non
             digest.update(piece)
             on_read(len(piece))
     return digest.hexdigest()
+
+
+def _base_is_reco(metadata: Mapping[str, str]) -> bool:
+    if read_text(metadata, "base_num_bins") in ("", "0"):
+        return False
+    return read_number(metadata, "base_num_bins") is not None
 
 
 def _foreign_kind(keys: Iterable[str]) -> str:

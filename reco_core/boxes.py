@@ -66,6 +66,15 @@ def box_inside(x0: float, y0: float, x1: float, y1: float) -> Box | None:
     return None if box.is_empty else box
 
 
+def refuse_fractions(numbers: Sequence[float]) -> None:
+    """Raise ValueError when numbers that are to count in thousandths are fractions."""
+    if max(map(abs, numbers)) <= 1 and any(number % 1 for number in numbers):
+        raise ValueError(
+            f"{quote(list(numbers))} seem to be fractions, but they are counted in thousandths of "
+            "the picture, from 0 to 1000: multiply by 1000"
+        )
+
+
 def _inside(low: float, high: float) -> tuple[float, float] | None:
     """The part of an interval, its ends in any order, within [0, 1]; None if there is none."""
     low, high = min(low, high), max(low, high)

@@ -153,7 +153,7 @@ def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> C
     num_bins = _position_tokens(rows, max_length, metadata)
     _check_unet_context(state_dict, width)
     check_weights(state_dict)
-    channels = state_dict[_FIRST_CONVOLUTION].shape[0]
+    heads = {**standard_heads(state_dict), **metadata}
     return CheckpointInfo(
         is_reco=num_bins > 0,
         num_bins=num_bins,
@@ -161,10 +161,8 @@ def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> C
         text_width=width,
         text_layers=text_layers(state_dict),
         text_intermediate=state_dict[_TEXT_MLP].shape[0],
-        text_heads=_heads(metadata, "text_heads", _TEXT_HEADS.get(width), [width]),
-        unet_heads=_heads(
-            metadata, "unet_heads", _UNET_HEADS.get(channels), attention_widths(state_dict)
-        ),
+        text_heads=_heads(heads, "text_heads", [width]),
+        unet_heads=_heads(heads, "unet_heads", attention_widths(state_dict)),
         words=read_words(metadata),
         metadata=dict(metadata),
         image_size=read_image_size(metadata),
@@ -199,6 +197,7 @@ def extend_checkpoint(
         raise ValueError(f"num_bins = {num_bins}: at least 2 position tokens are needed")
     check_keys(state_dict)
     state_dict = select_weights(state_dict)
+    check_weights(state_dict)
     tokens, positions = state_dict[TOKEN_EMBEDDING], state_dict[POSITION_EMBEDDING]
     if len(tokens) != CLIP_VOCABULARY_SIZE:
         raise ValueError(
@@ -376,11 +375,17 @@ def _position_tokens(rows: int, max_length: int, metadata: Mapping[str, str]) ->
     return extra
 
 
-def _heads(
-    metadata: Mapping[str, str], key: str, standard: int | None, widths: Iterable[int]
-) -> int:
-    """Attention heads as the metadata say, else the standard ones where there are such."""
-    heads = read_number(metadata, key) or standard
+def standard_heads(state_dict: StateDict) -> dict[str, str]:
+    """The heads of Stable Diffusion 1.x as metadata, for parts of its size."""
+    sizes = {
+        "text_heads": _TEXT_HEADS.get(state_dict[TOKEN_EMBEDDING].shape[1]),
+        "unet_heads": _UNET_HEADS.get(state_dict[_FIRST_CONVOLUTION].shape[0]),
+    }
+    return {key: str(heads) for key, heads in sizes.items() if heads}
+
+
+def _heads(metadata: Mapping[str, str], key: str, widths: Iterable[int]) -> int:
+    heads = read_number(metadata, key)
     if heads is None:
         raise ValueError(
             f"nothing in this file says how many attention heads it has ({key}), and its size is "
@@ -398,10 +403,11 @@ def _heads(
 
 def _check_unet_context(state_dict: StateDict, text_width: int) -> None:
     key = next((key for key in state_dict if _UNET_CONTEXT.match(key)), None)
-    if key and state_dict[key].shape[1] != text_width:
+    width = shape_of(state_dict, key, 2)[1] if key else text_width
+    if width != text_width:
         raise ValueError(
             f"the text encoder is {text_width} wide but the UNet attends to texts of width "
-            f"{state_dict[key].shape[1]}: these parts do not belong together"
+            f"{width}: these parts do not belong together"
         )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-import re
 import zipfile
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .atomic import require_space, write_atomically
 from .checkpoint import check_keys, select_weights, text_part, unet_part
 from .facts import take_facts
+from .pickle_check import MAX_PROGRAM, CodeInPickle, check_pickle
 from .tensor_file import tensor_file_size, write_tensors
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PREDICTION_KEY = "modelspec.predict_key"
 """Metadata in which ComfyUI and others write what the UNet predicts."""
 
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PARTS = ("protocol", "system", "object", "storages' keys")
+_MAX_HEADER = 100 << 20  # safetensors' own limit
 _V_PREDICTION = "v_pred"  # an empty tensor by which ComfyUI marks a file
 _REMEDY = "the file is truncated, damaged or not what its name says: fetch it again"
 
@@ -40,18 +43,14 @@ def _inert(name: str) -> type:
 
 
 # What Lightning leaves beside the weights: its checkpoint callback with the best score so far.
-# Anything else that is not a tensor or a plain container is refused by torch.
-_INERT_CLASSES: list[Any] = [
-    _inert(name)
-    for name in (
-        "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-        "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
-        "numpy.core.multiarray.scalar",
-        "numpy._core.multiarray.scalar",
-        "numpy.dtype",
-        "_codecs.encode",
-    )
-]
+_INERT = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.dtype",
+)
+_INERT_CLASSES: list[Any] = [_inert(name) for name in (*_INERT, "_codecs.encode")]
 
 
 def read_checkpoint(
@@ -155,33 +154,89 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str
     Raises:
         ValueError: it is truncated or no such file; the error says what to do.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
+    _check_content(path, "safetensors")
     try:
         with safe_open(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
-    except SafetensorError as error:
+    except Exception as error:  # a damaged file can raise anything
         raise ValueError(f"{_REMEDY} ({error})") from error
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     import torch
 
+    _check_content(path, "pickle")
+    is_zip = zipfile.is_zipfile(path)
     try:
+        (_check_zip if is_zip else _check_legacy)(path)
         with torch.serialization.safe_globals(_INERT_CLASSES):
-            loaded = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
-    except pickle.UnpicklingError as error:
-        code = re.search(r"GLOBAL ([\w.]+)", str(error))
-        name = f" ({code[1]})" if code else ""
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except CodeInPickle as error:
         raise ValueError(
-            f"reading this pickle would run code{name}; nothing was run: use a .safetensors file, "
-            "or a .ckpt that holds weights only"
+            f"reading this pickle would run code ({error}); nothing was run: use a .safetensors "
+            "file, or a .ckpt that holds weights only"
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
-        raise ValueError(f"{_REMEDY} ({type(error).__name__})") from error
+        cause = f": {error}" if type(error) is ValueError else ""
+        raise ValueError(f"{_REMEDY} ({type(error).__name__}{cause})") from error
     return _lightning_parts(loaded)
+
+
+def _check_zip(path: Path) -> None:
+    """Raise ValueError unless the pickle in an archive, as torch.save writes one, is of weights."""
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("an archive whose files are compressed, which torch does not write")
+        if sum(entry.file_size for entry in entries) > size:
+            raise ValueError("an archive whose files are larger than it")
+        programs = [entry for entry in entries if entry.filename.lower().endswith("/data.pkl")]
+        if len(programs) != 1:
+            raise ValueError("an archive that torch did not write")
+        if programs[0].file_size > MAX_PROGRAM:
+            raise ValueError(f"its pickle takes more than {MAX_PROGRAM >> 20} MB")
+        with archive.open(programs[0]) as file:
+            check_pickle(BytesIO(file.read()), size, _INERT)
+
+
+def _check_legacy(path: Path) -> None:
+    """The same of what torch.save wrote before version 1.6: several pickles, then the storages."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if check_pickle(file, size, _INERT) != _LEGACY_MAGIC:
+            raise ValueError("not what torch.save writes")
+        for _ in _LEGACY_PARTS:
+            check_pickle(file, size, _INERT)
+
+
+def _check_content(path: Path, kind: str) -> None:
+    """Raise ValueError when a file is plainly not of the kind that its name says."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    is_safetensors = head[8:9] == b"{" and 0 < int.from_bytes(head[:8], "little") < _MAX_HEADER
+    if head.startswith(b"version https://git-lfs"):
+        cause = "it is a Git LFS pointer, which only names the file; `git lfs pull` brings it"
+    elif text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<script")):
+        cause = "it is a web page: the address needs a login, or is not that of the file"
+    elif kind == "pickle" and is_safetensors:
+        cause = "it is a .safetensors file under another name: rename it to .safetensors"
+    elif (
+        kind == "safetensors"
+        and not is_safetensors
+        and (head.startswith(b"PK\x03\x04") or head[:1] == b"\x80")
+    ):
+        cause = "it looks like a .ckpt under another name: rename it to .ckpt"
+    elif head.startswith(b"GGUF"):
+        cause = "it is a GGUF file"
+    elif text.startswith((b"{", b"[")):
+        cause = "it is text: the server's answer, perhaps, in place of the file"
+    else:
+        return
+    raise ValueError(f"{_REMEDY} ({cause})")
 
 
 def _lightning_parts(loaded: object) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .boxes import FoundBox, box_inside, regions_inside
+from .boxes import FoundBox, box_inside, refuse_fractions, regions_inside
 from .checks import check_text, finite, is_color, pixel_side, quote
 from .layout import Box, Layout, Region, nearest_side
 from .remarks import Reading, Remark
@@ -153,12 +153,12 @@ def _element_box(index: int, element: Mapping[str, Any], text: str) -> FoundBox:
         raise ValueError(
             f"{name}: bbox must be four numbers as in {_ELEMENT}, got {quote(element)}"
         )
-    y0, x0, y1, x1 = (finite(f"{name}: bbox number", v) for v in corners)
-    if max(map(abs, (x0, y0, x1, y1))) <= 1 and any(v % 1 for v in (x0, y0, x1, y1)):
-        raise ValueError(
-            f"{name}: bbox {quote(corners)} seems to hold fractions, but it is counted on a grid "
-            f"of 0 to {_GRID}: multiply by {_GRID}"
-        )
+    numbers = [finite(f"{name}: bbox number", number) for number in corners]
+    try:
+        refuse_fractions(numbers)
+    except ValueError as error:
+        raise ValueError(f"{name}: bbox {error}") from None
+    y0, x0, y1, x1 = numbers
     place = (x0 / _GRID, y0 / _GRID, x1 / _GRID, y1 / _GRID)
     return FoundBox(text, place, corners, color=_first_color(element.get("color_palette")))
 

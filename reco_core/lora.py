@@ -8,6 +8,7 @@ module's path in diffusers or transformers, joined by `_`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 UNET_LORA = "lora_unet_"
 TEXT_LORA = "lora_te_text_model_"
+_ADVICE = "fetch or write the adapter again"
 DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
 
 # Paths inside an attention block are alike in both codes; only blocks are counted otherwise.
@@ -66,7 +68,7 @@ def lora_matrices(tensors: StateDict) -> dict[str, LoraMatrices]:
 def greatest_rank(tensors: StateDict, prefix: str) -> int:
     """Over the matrices whose names begin with prefix; 0 without any."""
     keys = (key for key in tensors if key.startswith(prefix) and key.endswith(DOWN))
-    return max((tensors[key].shape[0] for key in keys), default=0)
+    return max((tensors[key].shape[0] for key in keys if tensors[key].ndim), default=0)
 
 
 def lora_keys(keys: Iterable[str]) -> dict[str, str]:
@@ -113,8 +115,19 @@ def _diffusers_path(path: str, per_level: int) -> str:
 
 def _matrices(tensors: StateDict, name: str) -> LoraMatrices:
     down, up = tensors[name + DOWN], tensors.get(name + UP)
-    if up is None or down.ndim < 2 or up.ndim < 2 or up.shape[1] != down.shape[0]:
+    empty = up is None or not (down.numel() and up.numel())
+    if up is None or empty or down.ndim < 2 or up.ndim < 2 or up.shape[1] != down.shape[0]:
         found = "no second matrix" if up is None else f"{tuple(up.shape)} @ {tuple(down.shape)}"
-        raise ValueError(f"LoRA {name!r} is incomplete ({found}): fetch or write the adapter again")
+        raise ValueError(f"LoRA {name!r} is incomplete ({found}): {_ADVICE}")
+    for matrix in (down, up):
+        if not matrix.is_floating_point():
+            raise ValueError(f"LoRA {name!r} is of type {matrix.dtype}: {_ADVICE}")
     alpha = tensors.get(name + ALPHA)
+    if alpha is not None and not _is_number(alpha):
+        shown = alpha.tolist() if alpha.numel() == 1 else f"of shape {tuple(alpha.shape)}"
+        raise ValueError(f"LoRA {name!r}: its alpha {shown} is no finite number: {_ADVICE}")
     return LoraMatrices(down, up, float(down.shape[0] if alpha is None else alpha.item()))
+
+
+def _is_number(alpha: torch.Tensor) -> bool:
+    return alpha.numel() == 1 and not alpha.is_complex() and math.isfinite(alpha.item())

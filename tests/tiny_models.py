@@ -51,12 +51,12 @@ def save_detector(folder: Path, labels: list[str]) -> str:
 
 def save_checkpoint(path: Path) -> str:
     """A ReCo checkpoint for pictures of 64 pixels."""
-    from random_checkpoint import Size, random_state_dict
+    from random_checkpoint import HEADS, Size, random_state_dict
 
     from reco_core import write_checkpoint
 
     tensors = random_state_dict(Size(max_length=96), torch.float32)
-    metadata = {"format": "reco", "num_bins": "1000", "max_length": "96", "text_heads": "1"}
+    metadata = {"format": "reco", "num_bins": "1000", "max_length": "96", **HEADS}
     write_checkpoint(path, tensors, metadata | {"image_size": "64"})
     return str(path)
 

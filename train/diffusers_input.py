@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from reco_core import describe_checkpoint
+from reco_core.checkpoint import standard_heads
 from reco_core.checkpoint_file import PREDICTION_KEY
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.diffusers_folder import (
@@ -37,7 +38,8 @@ def read_diffusers_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, str]
     Weights are .safetensors or .bin, whole or in shards, of the current or the older names.
 
     Returns:
-        (state_dict, metadata): metadata are reco.json's, and the numbers of heads.
+        (state_dict, metadata): metadata are reco.json's, and the numbers of heads where they are
+        not Stable Diffusion 1's.
 
     Raises:
         ValueError: not a diffusers folder, not Stable Diffusion 1.x, incomplete or damaged, or
@@ -53,7 +55,7 @@ def read_diffusers_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, str]
         for key, scalar in notes.get("scalars", {}).items():
             state[key] = torch.tensor(scalar["value"], dtype=getattr(torch, scalar["dtype"]))
         metadata = {str(key): str(value) for key, value in notes.get("metadata", {}).items()}
-        metadata |= _heads(path) | _prediction(path)
+        metadata |= dict(_heads(path).items() - standard_heads(state).items()) | _prediction(path)
         _check_added_tokens(path, describe_checkpoint(state, metadata).num_bins)
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{path}: {error}") from error

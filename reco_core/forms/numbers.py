@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..boxes import refuse_fractions
 from ..checks import finite, quote
 
 Unit = Literal["fractions", "thousandths", "pixels"]
@@ -84,6 +85,9 @@ def corners_of(
     width, height = convention.picture or (width, height)
     placed = [_xyxy(box, order) for box in boxes]
     unit = convention.unit or _unit(boxes, placed, width, height)
+    if unit == "thousandths":
+        for box in boxes:
+            refuse_fractions(box)
     scale_x, scale_y = {
         "fractions": (1, 1),
         "thousandths": (_THOUSANDTHS, _THOUSANDTHS),

@@ -6,8 +6,9 @@ import json
 import re
 from typing import Any
 
-from ..checks import quote, read_json
-from ..limits import MAX_DOCUMENT
+from ..checks import check_length, quote, read_json
+from ..layout import check_count
+from ..limits import MAX_DOCUMENT, MAX_PROMPT
 from ..near_misses import place
 from ..position_tokens import PositionVocabulary
 from ..remarks import Remark
@@ -15,6 +16,7 @@ from .form import Source
 from .loose_json import read_loose_json
 from .numbers import convention_said
 
+_THOUGHT = "</think>"  # ends what some models write before they answer
 _UNSEEN = "\ufeff\u200b\u2060"
 _FENCE = re.compile(r"^[ \t]{0,9}(```+|~~~+)[^\n`]*$", re.MULTILINE)
 # An object: a name in quotes follows, but not as in the choice {"a"|"b"}; or one without quotes.
@@ -38,13 +40,12 @@ def open_text(text: Any, width: int, height: int, vocabulary: PositionVocabulary
             several JSON values, or JSON that is broken.
     """
     _check(text)
-    text = text.strip(_UNSEEN)
-    inner, before, after = _without_fence(text)
+    thoughts, _, answer = text.strip(_UNSEEN).rpartition(_THOUGHT)
+    inner, before, after = _without_fence(answer)
     data, around = _find_json(inner)
-    if data is not None:
-        words = f"{before}\n{around}\n{after}"
-    else:
-        words = f"{before}\n{after}"
+    if data is None:
+        check_length("the text", inner, MAX_PROMPT)
+    words = "\n".join((thoughts, before, around, after))
     said = convention_said(words)
     return Source(inner, data, said, _remarks(words), width, height, vocabulary)
 
@@ -52,11 +53,7 @@ def open_text(text: Any, width: int, height: int, vocabulary: PositionVocabulary
 def _check(text: Any) -> None:
     if not isinstance(text, str):
         raise ValueError(f"{quote(text)} is not a text")
-    if len(text) > MAX_DOCUMENT:
-        raise ValueError(
-            f"the text has {len(text):,} characters, more than the {MAX_DOCUMENT:,} that are read: "
-            "shorten it"
-        )
+    check_length("the text", text, MAX_DOCUMENT)
     half = _SURROGATE.search(text)
     if half:
         raise ValueError(
@@ -92,6 +89,7 @@ def _find_json(text: str) -> tuple[Any, str]:
     while start is not None:
         value, end = read_loose_json(text, start)
         values.append(value)
+        check_count(len(values))
         start = _json_start(text, end)
         words.append(text[end:start])
     if len(values) == 1:

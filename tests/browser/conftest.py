@@ -30,8 +30,7 @@ PATIENCE = 60_000
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
-    # Without a cache every run computes and reports anew, also one that a test before it made.
-    with ComfyServer(tmp_path_factory.mktemp("comfyui"), ["--cache-none"]) as running:
+    with ComfyServer(tmp_path_factory.mktemp("comfyui")) as running:
         yield running
 
 

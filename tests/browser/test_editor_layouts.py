@@ -70,6 +70,82 @@ def test_a_prompt_can_be_pasted_onto_the_canvas(comfy, editor):
     assert "The caption was not: a field" in editor.status
 
 
+def put_on_clipboard(comfy, text: str) -> None:
+    comfy.page.evaluate("text => navigator.clipboard.writeText(text)", text)
+
+
+def test_a_text_without_regions_becomes_the_caption_and_destroys_nothing(comfy, editor):
+    drawn = editor.regions
+    put_on_clipboard(comfy, "a field in spring")
+    editor.press("Control+v")
+    expect(editor.root.locator(".reco-status")).to_contain_text("it became the caption")
+    expect(editor.root.locator(".reco-status")).to_contain_text("The caption was: a farm")
+    assert (editor.drawing["caption"], editor.regions) == ("a field in spring", drawn)
+    comfy.undo()
+    assert (editor.drawing["caption"], editor.regions) == ("a farm", drawn)
+
+    root = editor.root
+    root.get_by_label("Copy or paste the layout as text").first.click()
+    text = root.get_by_label("The layout as text", exact=True)
+    expect(text).to_have_value(re.compile("a cat"))
+    text.fill("a field in autumn")
+    root.get_by_role("button", name="Replace").click()
+    expect(root.locator(".reco-exchange-message")).to_contain_text("it became the caption")
+    assert (editor.drawing["caption"], editor.regions) == ("a field in autumn", drawn)
+    root.get_by_role("button", name="Add", exact=True).click()
+    expect(root.locator(".reco-exchange-message")).to_contain_text("no regions to add")
+    assert editor.regions == drawn
+
+
+REFUSED = [
+    '{"caption": "x", "regions": [{"text": "a", "box": [0, 0, 2, 1]}]}',
+    '{"caption": "x", "regions": [{"text": "a", "box": [0.5, 0.5, 0.2, 0.9]}]}',
+    '{"caption": "x", "regions": [{"text": "a", "box": [0, 0, 1, 1], "weight": "heavy"}]}',
+    '{"caption": "x", "regions": {"text": "a"}}',
+    "a field <1> <2> <3> a bird",
+]
+
+
+def test_a_text_that_is_refused_changes_nothing_and_says_why(comfy, editor):
+    value = comfy.value(editor.node, "editor")
+    root = editor.root
+    status, message = root.locator(".reco-status"), root.locator(".reco-exchange-message")
+    text = root.get_by_label("The layout as text", exact=True)
+    for refused in REFUSED:
+        put_on_clipboard(comfy, refused)
+        editor.press("Control+v")
+        expect(status).to_contain_text("This cannot be pasted:")
+        why = editor.status.removeprefix("This cannot be pasted: ")
+        root.get_by_label("Copy or paste the layout as text").first.click()
+        expect(text).to_have_value(re.compile("a cat"))
+        text.fill(refused)
+        root.get_by_role("button", name="Replace").click()
+        expect(message).to_have_text(why)
+        expect(text).to_have_value(refused)
+        root.get_by_role("button", name="Close").click()
+        assert comfy.value(editor.node, "editor") == value
+        root.locator(".reco-status").evaluate("status => (status.textContent = '')")
+
+
+def test_the_menu_is_the_servers_and_names_what_a_form_loses(comfy, editor):
+    root = editor.root
+    answers = []
+    comfy.page.on("response", lambda r: answers.append(r) if "reco/write" in r.url else None)
+    root.get_by_label("Copy or paste the layout as text").first.click()
+    menu = root.get_by_label("Form of the text").locator("option")
+    expect(menu.first).to_be_attached()
+    written = answers[0].json()
+    assert menu.all_inner_texts() == [form["label"] for form in written.values()]
+    message = root.locator(".reco-exchange-message")
+    for form, answer in written.items():
+        root.get_by_label("Form of the text").select_option(form)
+        said = [answer["error"]] if "error" in answer else [r["message"] for r in answer["remarks"]]
+        for words in said:
+            expect(message).to_contain_text(words)
+    assert any(answer.get("remarks") for answer in written.values())
+    comfy.screenshot("editor-exchange", editor.node)
+
+
 def test_an_incoming_layout_seeds_the_editor_and_edits_win_until_it_changes(comfy, editor):
     source = comfy.add_node("ReCoLayoutFromText", at=(-500, 0))
     comfy.set_value(source, "text", "a field <0> <0> <500> <500> a bird")

@@ -115,7 +115,6 @@ def test_the_token_meter_counts_for_the_connected_checkpoint(comfy, editor):
     comfy.connect(editor.node, "layout", conditioning, "layout")
     comfy.connect(loader, "clip", conditioning, "clip")
     wait_for_meter(editor, "28 of 96 tokens")
-    wait_for_meter(editor, "was not trained on: farm, cat, dog, cow")
     assert editor.rows.locator(".reco-tokens").all_inner_texts() == ["8", "8", "8"]
 
     questions = []
@@ -127,10 +126,6 @@ def test_the_token_meter_counts_for_the_connected_checkpoint(comfy, editor):
     assert len(questions) < 40  # of 356 keys
     assert "reco-unfit" in editor.stage.locator(".reco-box").nth(2).get_attribute("class")
     assert "reco-unfit" not in editor.stage.locator(".reco-box").nth(1).get_attribute("class")
-    questions.clear()
-    editor.drag((0.25, 0.25), (0.3125, 0.3125))
-    comfy.page.wait_for_timeout(500)
-    assert not questions  # boxes take four tokens wherever they are
 
 
 def test_the_canvas_follows_linked_sizes(comfy, editor):

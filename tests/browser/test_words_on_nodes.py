@@ -6,11 +6,16 @@ import json
 import re
 
 import pytest
+import torch
 from comfy_page import ComfyPage
 from editor_page import EditorPage
 from playwright.sync_api import Locator, expect
+from random_checkpoint import Size, random_state_dict
+from safetensors.torch import save_file
 
-from comfy_server import ROOT, Failure
+from comfy_server import ROOT, ComfyServer, Failure
+from reco_core import write_checkpoint
+from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS
 
 MARKUP = [
     "<img src=x onerror=window.ran=1>",
@@ -89,7 +94,7 @@ def history(comfy: ComfyPage) -> dict:
 
 def test_what_a_run_found_stays_until_a_run_finds_nothing(comfy, encoding):
     comfy.set_value(encoding.text, "text", "a dog")
-    before, prompt, steps = saved(comfy), comfy.prompt(), history(comfy)
+    before, queued, steps = saved(comfy), comfy.prompt()[encoding.node], history(comfy)
     height = comfy.rect(encoding.node)["height"]
     comfy.queue()
     words = encoding.words
@@ -101,7 +106,7 @@ def test_what_a_run_found_stays_until_a_run_finds_nothing(comfy, encoding):
     assert rect["y"] < box["y"] and box["y"] + box["height"] <= rect["y"] + rect["height"]
 
     # They are nothing of the workflow's.
-    assert (comfy.prompt(), history(comfy)) == (prompt, steps)
+    assert (comfy.prompt()[encoding.node], history(comfy)) == (queued, steps)
     assert [node.get("widgets_values") for node in saved(comfy)] == [
         node.get("widgets_values") for node in before
     ]
@@ -124,6 +129,8 @@ def test_what_a_run_found_stays_until_a_run_finds_nothing(comfy, encoding):
     comfy.load_workflow(comfy.workflow())
     assert not encoding.has_words
     assert comfy.rect(encoding.node)["height"] == pytest.approx(height, abs=1)
+    comfy.queue()  # nothing is computed anew
+    expect(encoding.words).to_have_text(re.compile("^5 of 96 tokens used"))
 
 
 def test_the_words_can_be_read_and_copied_in_every_theme_and_renderer(comfy, encoding):
@@ -172,6 +179,40 @@ def test_words_of_files_and_workflows_are_shown_letter_by_letter(comfy, encoding
     assert "SCRIPT" not in tags_in(editor.root) and "IFRAME" not in tags_in(editor.root)
     assert tags_in(editor.root).count("IMG") == 1  # the picture behind the boxes
     comfy.page.wait_for_timeout(100)  # what loads a picture to fail runs later
+    assert comfy.page.evaluate("() => window.ran") is None
+
+
+@pytest.fixture(scope="module")
+def adapter(server: ComfyServer) -> dict[str, str]:
+    """Names of a base and of an adapter whose metadata calls its base by markup."""
+    checkpoints, loras = (server.base_dir / "models" / name for name in ("checkpoints", "loras"))
+    for folder in (checkpoints, loras):
+        folder.mkdir(parents=True, exist_ok=True)
+    size = Size(max_length=77, num_bins=0)
+    write_checkpoint(checkpoints / "base.safetensors", random_state_dict(size), {})
+    lora = "lora_te_text_model_encoder_layers_0_mlp_fc1"
+    tensors = {
+        TOKEN_ROWS: torch.zeros(1000, size.text_width),
+        POSITION_ROWS: torch.zeros(231, size.text_width),
+        f"{lora}.lora_up.weight": torch.zeros(4 * size.text_width, 1),
+        f"{lora}.lora_down.weight": torch.zeros(1, size.text_width),
+        f"{lora}.alpha": torch.tensor(1.0),
+    }
+    metadata = {"format": "reco-adapter", "unet_heads": "4", "text_heads": "2"}
+    metadata |= {"base": MARKUP[0], "base_sha256": "0" * 64, "base_num_bins": "0"}
+    save_file(tensors, loras / "adapter.safetensors", metadata)
+    return {"ckpt_name": "base.safetensors", "adapter_name": "adapter.safetensors"}
+
+
+def test_the_metadata_of_a_file_is_shown_letter_by_letter(comfy, encoding, adapter):
+    loader = comfy.add_node("ReCoLoadAdapter", at=(0, 600))
+    for name, value in adapter.items():
+        comfy.set_value(loader, name, value)
+    comfy.connect(loader, "clip", encoding.node, "clip")
+    encoding.run("a red circle")
+    words = comfy.element(loader, "reco_remarks")
+    expect(words.locator(".reco-remark")).to_contain_text(MARKUP[0])
+    assert set(tags_in(words)) <= {"DIV", "SPAN"}
     assert comfy.page.evaluate("() => window.ran") is None
 
 

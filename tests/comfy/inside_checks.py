@@ -381,3 +381,68 @@ VISION_CONFIG = {
 
 def _known(config: dict, keys) -> dict:
     return {key: config[key] for key in keys if key in config}
+
+
+def merged_clip(folder: str, merges: list, save: str = "") -> dict:
+    """Why the CLIP of reco.safetensors is refused after ComfyUI's merge nodes, each [node, file of
+    the other CLIP, number of the node]; saved as ComfyUI's Save Checkpoint does, if asked."""
+    from comfy_extras import nodes_model_merging
+
+    model, clip, vae = load(f"{folder}/reco.safetensors")
+    for kind, name, *numbers in merges:
+        other = _clip(f"{folder}/{name}.safetensors")
+        merge = nodes_model_merging.NODE_CLASS_MAPPINGS[kind]().merge
+        (clip,) = merge(clip, other, *numbers)
+    if save:
+        comfy.sd.save_checkpoint(save, model, clip, vae)
+    try:
+        PACK.nodes.tables.check_tables(clip)
+    except ValueError as error:
+        return {"refused": str(error)}
+    return {"refused": ""}
+
+
+def _clip(path: str):
+    """A checkpoint's CLIP; a plain one's is built by ComfyUI's classes."""
+    from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer
+    from comfy.supported_models_base import ClipTarget
+
+    tensors = comfy.utils.load_torch_file(path)
+    table = tensors["cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"]
+    if len(table) > 49408:
+        return load(path)[1]
+    prefixes = {"cond_stage_model.": "clip_l."}
+    weights = comfy.utils.state_dict_prefix_replace(tensors, prefixes, filter_keys=True)
+    size = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 2}
+    config = {**size, "num_attention_heads": 2}
+    return comfy.sd.CLIP(
+        ClipTarget(SD1Tokenizer, SD1ClipModel),
+        state_dict=weights,
+        model_options={"clip_l_model_config": config},
+    )
+
+
+def loaded_without(path: str, changes: dict, dynamic: bool) -> str:
+    """Why the networks of a checkpoint are refused when some weights are missing (None) or of
+    another shape; dynamic: with layers that hold no weights before they are loaded, as ComfyUI's
+    dynamic VRAM makes them. Empty when they load."""
+    import comfy.memory_management
+
+    state_dict, info = loaders.read_reco_checkpoint(Path(path))
+    for key, shape in changes.items():
+        whole = state_dict.pop(key)
+        if shape is not None:
+            state_dict[key] = torch.zeros(shape, dtype=whole.dtype)
+    try:
+        comfy.memory_management.aimdo_enabled = dynamic
+        model = loaders.build_model(state_dict, info)
+        clip = loaders.build_clip(state_dict, info)
+        loaders.build_vae(state_dict)
+    except ValueError as error:
+        return str(error)
+    finally:
+        comfy.memory_management.aimdo_enabled = False
+    lazy = any(hasattr(module, "comfy_need_lazy_init_bias") for module in model.model.modules())
+    assert lazy == dynamic, "this ComfyUI makes no such layers"
+    assert encode(clip, "a red circle").isfinite().all()
+    return ""

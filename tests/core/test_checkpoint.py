@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
 from reco_core import (
@@ -22,28 +23,14 @@ from reco_core import (
     write_checkpoint,
 )
 
-WIDTH, LAYERS = 128, 2
+WIDTH = 128
 CONTEXT = UNET_PREFIX + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 
 
 @pytest.fixture(scope="module")
 def sd1() -> dict[str, torch.Tensor]:
-    """A plain SD1-type state dict with few of its keys, in half precision."""
-    generator = torch.Generator().manual_seed(0)
-    shapes = {
-        TOKEN_EMBEDDING: (49408, WIDTH),
-        POSITION_EMBEDDING: (77, WIDTH),
-        CONTEXT: (32, WIDTH),
-        UNET_PREFIX + "input_blocks.0.0.weight": (32, 4, 3, 3),
-        VAE_PREFIX + "decoder.conv_in.weight": (8, 4, 3, 3),
-        TEXT_PREFIX + "final_layer_norm.weight": (WIDTH,),
-    }
-    for layer in range(LAYERS):
-        shapes[f"{TEXT_PREFIX}encoder.layers.{layer}.mlp.fc1.weight"] = (4 * WIDTH, WIDTH)
-    return {
-        key: (0.014 * torch.randn(shape, generator=generator)).half()
-        for key, shape in shapes.items()
-    }
+    """A small plain SD1-type state dict, in half precision."""
+    return random_state_dict(Size(text_width=WIDTH, max_length=77, num_bins=0), text_std=0.014)
 
 
 def assert_same(a, b):
@@ -60,10 +47,10 @@ def without_text_model(state_dict):
 
 
 def test_plain_sd1_is_recognised(sd1):
-    info = describe_checkpoint(sd1, {})
+    info = describe_checkpoint(sd1, HEADS)
     assert not info.is_reco and (info.num_bins, info.max_length) == (0, 77)
     assert (info.text_width, info.text_layers, info.text_intermediate) == (128, 2, 512)
-    assert (info.text_heads, info.unet_heads, info.words) == (2, 8, ())
+    assert (info.text_heads, info.unet_heads, info.words) == (1, 8, ())
 
 
 def test_reco_is_read_off_the_weights_and_heads_and_words_off_the_metadata(sd1):
@@ -86,7 +73,7 @@ def test_reco_is_read_off_the_weights_and_heads_and_words_off_the_metadata(sd1):
 )
 def test_unreadable_metadata_is_named(sd1, metadata, message):
     with pytest.raises(ValueError, match=message):
-        describe_checkpoint(sd1, metadata)
+        describe_checkpoint(sd1, HEADS | metadata)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +110,7 @@ def test_foreign_file_is_called_what_it_looks_like(tmp_path, keys, kind):
 
 def test_keys_without_text_model_are_understood_everywhere(sd1):
     bare = without_text_model(sd1)
-    assert describe_checkpoint(bare, {}) == describe_checkpoint(sd1, {})
+    assert describe_checkpoint(bare, HEADS) == describe_checkpoint(sd1, HEADS)
     assert_same(extend_checkpoint(bare), extend_checkpoint(sd1))
 
 

@@ -116,7 +116,10 @@ def test_a_palette_without_a_color_leaves_the_region_without(palette):
         ({"bbox": [0, 0, 1, 1], "desc": " "}, "has no text"),
         ({"bbox": [0, 0, 1, 1], "text": "OPEN"}, "has no text"),
         ({"bbox": [0, 0, 1], "desc": "a"}, r"element 1: bbox must be four .*\[0, 0, 1\]"),
-        ({"bbox": [0.1, 0, 0.5, 1], "desc": "a"}, "seems to hold fractions.*multiply by 1000"),
+        (
+            {"bbox": [0.1, 0, 0.5, 1], "desc": "a"},
+            "element 1: bbox .*seem to be fractions.*multiply by 1000",
+        ),
         ({"bbox": [0, 10**400, 1, 1], "desc": "a"}, "is not a finite number"),
         ("a", "is not a layout element.*got 'a'"),
         ({"bbox": [0, math.nan, 1, 1], "desc": "a"}, "bbox number = nan is not a finite number"),

@@ -217,11 +217,13 @@ def test_lightning_checkpoint_gives_raw_or_averaged_weights(plain, tmp_path, pre
     renamed[buffer] = torch.arange(1000)[None]
     content = {"state_dict": renamed | averages, "global_step": 5, "optimizer_states": [{}]}
     torch.save(content, tmp_path / "raw.ckpt")
-    convert(tmp_path / "raw.ckpt", tmp_path / "out.safetensors", ConvertOptions(ema=ema))
+    convert(
+        tmp_path / "raw.ckpt", tmp_path / "out.safetensors", ConvertOptions(ema=ema, metadata=HEADS)
+    )
     out, metadata = read_checkpoint(tmp_path / "out.safetensors")
     wanted = {key: t + 1 if ema and key.startswith(UNET_PREFIX) else t for key, t in state.items()}
     assert_same(out, wanted)
-    assert metadata == {"steps": "5"}
+    assert metadata == {"steps": "5", **HEADS}
 
 
 def test_the_command_extends_and_stores_in_another_precision(plain, tmp_path):
@@ -239,7 +241,7 @@ def test_the_command_extends_and_stores_in_another_precision(plain, tmp_path):
     for key, tensor in base.items():
         assert torch.equal(state[key][: len(tensor)], tensor.float()), key
     wanted = {"format": "reco", "num_bins": "64", "max_length": "100", "licence": "MIT"}
-    assert metadata == wanted
+    assert metadata == wanted | HEADS
 
 
 def test_a_plain_checkpoint_stays_plain_unless_extended(plain, tmp_path):
@@ -268,9 +270,9 @@ def test_an_older_folder_is_replaced_only_when_the_new_one_is_whole(plain, folde
 
 
 def test_tensors_without_a_place_in_the_folder_are_named(plain, tmp_path):
-    extra = {UNET_PREFIX + "label_emb.0.0.weight": torch.zeros(3)}
-    save_file(read_checkpoint(plain)[0] | extra, tmp_path / "more.safetensors")
-    with pytest.warns(UserWarning, match="left out 1 tensors.*label_emb.0.0.weight"):
+    extra = {UNET_PREFIX + "more.0.0.weight": torch.zeros(3)}
+    save_file(read_checkpoint(plain)[0] | extra, tmp_path / "more.safetensors", HEADS)
+    with pytest.warns(UserWarning, match="left out 1 tensors.*more.0.0.weight"):
         convert(tmp_path / "more.safetensors", tmp_path / "out")
 
 
@@ -398,7 +400,7 @@ def test_a_disk_with_too_little_room_is_found_out_before_writing(plain, tmp_path
     message = r"out.* needs .* GB but the disk has .* GB free: delete something"
     for write, name in ((write_checkpoint, "out.safetensors"), (write_diffusers_folder, "out")):
         with pytest.raises(ValueError, match=message):
-            write(tmp_path / name, state, {})
+            write(tmp_path / name, state, HEADS | {"format": "reco"})
     assert not list(tmp_path.iterdir())
 
 

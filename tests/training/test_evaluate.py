@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFilter
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import HEADS, Size, random_state_dict
 
 from reco_core import read_checkpoint, write_checkpoint
 from train.__main__ import main
@@ -35,7 +35,7 @@ def checkpoint(tmp_path_factory):
     """A small ReCo checkpoint of random weights."""
     path = tmp_path_factory.mktemp("checkpoint") / "random.safetensors"
     tensors = random_state_dict(Size(max_length=96), torch.float32)
-    metadata = {"format": "reco", "num_bins": "1000", "max_length": "96", "text_heads": "1"}
+    metadata = {"format": "reco", "num_bins": "1000", "max_length": "96", **HEADS}
     write_checkpoint(path, tensors, metadata | {"image_size": "64"})
     return path
 

@@ -62,7 +62,8 @@ export class Clipboard {
     try {
       const { layout, remarks } = asReading(text) ?? (await editor.host.read(text));
       const done = layout.regions.length ? this.add(layout, pointer) : this.takeCaption(layout);
-      editor.announce([done, ...remarks.map(({ message }) => message)].join(" "));
+      const found = remarks.map(({ message }) => `What was pasted: ${message}`);
+      editor.announce([done, ...found].join("\n"));
     } catch (error) {
       editor.announce(`This cannot be pasted: ${error.message}`);
     }

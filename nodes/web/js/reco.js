@@ -11,6 +11,7 @@ import { tell } from "./remarks.js";
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 const MIN_SIZE = { width: 480, height: 820 }; // of a new node
 const MIN_HEIGHT = 440; // of the editor, in pixels; also in editor.css
+const SCROLLING = "textarea, .reco-list, .reco-meter-remarks, .reco-remarks";
 const SUCCESSION_MS = 3000; // a node that comes so soon after one of its id is its successor
 const LEAVING_MS = 500; // an editor goes so soon after its element at the latest
 
@@ -227,7 +228,7 @@ function restoreView(node, editor) {
 /** Let the wheel zoom and the middle button pan ComfyUI's canvas, as everywhere else. */
 function passToCanvas(element) {
   const wheel = (event) => {
-    const scrolls = event.target.closest("textarea, .reco-list, .reco-meter-remarks");
+    const scrolls = event.target.closest(SCROLLING);
     if (scrolls && scrolls.scrollHeight > scrolls.clientHeight && !event.ctrlKey) return;
     if (globalThis.LiteGraph?.vueNodesMode) return; // the node does it
     event.preventDefault();
@@ -252,7 +253,7 @@ function passToCanvas(element) {
 /** Show what a run made a node tell; one that tells nothing this time loses its former words. */
 function showTold({ detail }) {
   const node = nodeAt(detail.display_node ?? detail.node);
-  if (node) tell(node, detail.output?.reco_remarks);
+  if (node) tell(node, detail.output?.reco_remarks, passToCanvas);
 }
 
 /** A node that failed told nothing. */
@@ -266,7 +267,9 @@ function forgetTold({ detail }) {
 /** Undo and other tabs put new nodes in place of the old; ComfyUI keeps what these have sent. */
 function showAllTold() {
   for (const graph of graphs()) {
-    for (const node of graph.nodes) tell(node, outputsOf(node)?.reco_remarks);
+    for (const node of graph.nodes) {
+      tell(node, outputsOf(node)?.reco_remarks, passToCanvas);
+    }
   }
 }
 
@@ -319,7 +322,6 @@ function followZoom() {
 app.registerExtension({
   name: "comfyui.reco",
   getCustomWidgets: () => ({ [WIDGET_TYPE]: addEditor }),
-  afterConfigureGraph: showAllTold,
   onNodeOutputsUpdated: showAllTold,
   setup() {
     for (const name of ["editor", "remarks"]) {

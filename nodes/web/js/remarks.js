@@ -24,15 +24,21 @@ export const remarkElements = (remarks) =>
     ),
   );
 
-/** Show tellings on a node, in place of what it told before; none, or empty ones, take no room. */
-export function tell(node, tellings = []) {
+/**
+ * Show tellings on a node, in place of what it told before; none, or empty ones, take no room.
+ * prepare: is given the element of a new widget.
+ */
+export function tell(node, tellings = [], prepare = () => {}) {
   const parts = tellings.flatMap(({ report = "", remarks = [] }) => [
     ...remarkElements(remarks),
     ...(report ? [element("div", { class: "reco-report" }, report)] : []),
   ]);
-  if (parts.length && !shown.has(node)) shown.set(node, new Words(node));
-  if (parts.length) shown.get(node).show(parts);
-  else shown.get(node)?.remove();
+  if (!parts.length) return shown.get(node)?.remove();
+  if (!shown.has(node)) {
+    shown.set(node, new Words(node));
+    prepare(shown.get(node).element);
+  }
+  shown.get(node).show(parts);
 }
 
 /** The widget on a node, and the height that the node has for its sake alone. */
@@ -63,6 +69,13 @@ class Words {
       if (this.grown) data.size = [data.size[0], data.size[1] - this.grown];
     };
     this.restore = () => (node.onSerialize = onSerialize);
+    requestAnimationFrame(() => this.takePlace());
+  }
+
+  /** The first front ends with Nodes 2.0 leave the element of the node before an undo in its place. */
+  takePlace() {
+    const old = document.querySelector(`[data-node-id="${this.node.id}"] .reco-remarks`);
+    if (old && !this.element.isConnected) old.replaceWith(this.element);
   }
 
   addWidget() {

@@ -221,7 +221,7 @@ def test_numbers_that_can_mean_only_one_thing_are_read(text, size, corners):
         (f"a <0> <0> <1> <{'9' * 400}> b", "outside the image"),
         ("a \ud800 dog", r"half a character, '\\ud800', at line 1, column 3"),
         (PARK.to_json().replace("red", "\udfff"), "half a character"),
-        (" " * (MAX_DOCUMENT + 1), "more than the 4,000,000"),
+        (" " * (MAX_DOCUMENT + 1), "more than the 2,000,000"),
         (5, "5 is not a text"),
     ],
 )

@@ -1,7 +1,7 @@
 """ReCo for ComfyUI on a fresh machine. Needs Python 3.10 to 3.13 and nothing else.
 
     python dev.py demo               make output/reco_quickstart.png, a picture that obeys its boxes
-    python dev.py test [words ...]   run every test; the words go to pytest
+    python dev.py test [words ...]   run the tests; the words go to pytest, such as -m slow, -m fuzz
     python dev.py comfy [flags ...]  start ComfyUI with this pack; the flags go to ComfyUI
 
 Each makes .venv/ and .comfyui/ first and repeats only the steps whose inputs changed. ComfyUI is

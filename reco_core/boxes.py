@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .checks import finite, quote
-from .layout import Box, Region
+from .layout import Box, Region, check_count
 from .remarks import Remark
 
 
@@ -34,11 +34,13 @@ def regions_inside(
 
     noun: what a message calls one of them, counted from 1. indices: of each among its likes, from
         0, where these are not all of them.
-    Raises ValueError for numbers that are not finite and for a text, weight or color that is none.
+    Raises ValueError for numbers that are not finite, for a text, weight or color that is none, and
+    for more boxes than a layout may have regions.
     """
     regions, remarks = [], []
     numbers = itertools.count() if indices is None else indices
-    for index, item in zip(numbers, found, strict=False):
+    for count, (index, item) in enumerate(zip(numbers, found, strict=False), start=1):
+        check_count(count)
         try:
             box = box_inside(*item.corners)
             if box is None:

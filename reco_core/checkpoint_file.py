@@ -168,8 +168,8 @@ def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     import torch
 
     _check_content(path, "pickle")
-    is_zip = zipfile.is_zipfile(path)
     try:
+        is_zip = zipfile.is_zipfile(path)
         (_check_zip if is_zip else _check_legacy)(path)
         with torch.serialization.safe_globals(_INERT_CLASSES):
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)

@@ -35,7 +35,8 @@ def layout_from_coco(
     """
     data = _coco(instances, "instances", ("images", "annotations"))
     entry = _find_image(data["images"], image)
-    names = {c.get("id"): c.get("name") for c in _objects(data.get("categories", []), "categories")}
+    categories = _objects(data.get("categories", []), "categories")
+    names = {_id(category, "id"): category.get("name") for category in categories}
     if captions is not None:
         caption = _caption(captions, entry, caption_index)
     boxes = [
@@ -101,10 +102,17 @@ def _find_image(images: Any, wanted: int | str | None) -> Mapping[str, Any]:
     raise ValueError(f"no image has the id or file name {quote(wanted)}: {there}")
 
 
+def _id(item: Mapping[str, Any], key: str) -> Any:
+    value = item.get(key)
+    if isinstance(value, list | dict):
+        raise ValueError(f"COCO {key} must be a number or a text, got {quote(value)}")
+    return value
+
+
 def _box(annotation: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
     """The annotation as a bounding box that brings its text."""
     corners = annotation_bbox(annotation)
-    text = own_text(annotation) or names.get(annotation.get("category_id"))
+    text = own_text(annotation) or names.get(_id(annotation, "category_id"))
     return {**dict(zip(("x", "y", "width", "height"), corners, strict=True)), "label": text}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .boxes import FoundBox, box_inside, refuse_fractions, regions_inside
-from .checks import finite, is_color, pixel_side, quote
+from .checks import check_text, finite, is_color, pixel_side, quote
 from .layout import Box, Layout, Region, nearest_side
 from .remarks import Reading, Remark
 
@@ -35,6 +35,7 @@ def layout_from_elements(
     Raises:
         ValueError: not a list of elements, or an element that says nothing.
     """
+    check_text("caption", caption)
     if not isinstance(elements, list | tuple):
         raise ValueError(f"elements must be a list, got {quote(elements)}")
     found, indices, unplaced = [], [], {}

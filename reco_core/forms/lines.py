@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..boxes import FoundBox, regions_inside
 from ..checks import quote
-from ..layout import Box, Layout
+from ..layout import Box, Layout, check_count
 from ..near_misses import NUMBER, refuse_near_misses
 from ..patterns import pattern
 from ..remarks import Reading, Remark
@@ -61,6 +61,7 @@ def read_lines(source: Source, lines: list[Line | str]) -> Reading:
     before = [line for line in lines[:first] if isinstance(line, str)]
     after = [line for line in lines[first:] if isinstance(line, str)]
     found = [line for line in lines if isinstance(line, Line)]
+    check_count(len(found))
     convention = source.convention.over(convention_said("\n".join([*before, *after])))
     caption, left = _caption(before, after)
     for text in (caption, *left, *(line.text for line in found)):

@@ -234,3 +234,14 @@ def test_any_damage_is_a_value_error(small, tmp_path_factory, name, data):
         read_checkpoint(path)
     except ValueError as error:
         assert path.name in str(error)
+
+
+def test_an_archive_that_says_it_spans_several_disks_is_refused(tmp_path):
+    path = tmp_path / "x.ckpt"
+    torch.save({"a": torch.zeros(3)}, path)
+    data = bytearray(path.read_bytes())
+    place = data.rfind(b"PK\x06\x07") + 16  # the number of disks in the directory's locator
+    data[place : place + 4] = (2).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"x\.ckpt: the file is truncated, damaged"):
+        read_checkpoint(path)

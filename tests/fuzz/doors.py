@@ -310,11 +310,11 @@ def _mutated_state(rng: random.Random, state: dict[str, torch.Tensor]) -> dict[s
         edits = (
             lambda t: t.reshape(-1),
             lambda t: t[None],
-            lambda t: t.reshape(-1)[0],
+            lambda t: t.sum(),
             lambda t: t[: len(t) // 2] if t.ndim else t,
             lambda t: t[:0] if t.ndim else t,
             lambda t: t.to(rng.choice((torch.int64, torch.uint8, torch.bool, torch.float64))),
-            lambda t: torch.full_like(t, float("nan")),
+            lambda t: torch.full_like(t.float(), float("nan")),
             lambda t: t.transpose(0, -1) if t.ndim > 1 else t,
         )
         if rng.random() < 0.8:

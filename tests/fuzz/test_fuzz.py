@@ -18,6 +18,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE))
 
+import worker  # noqa: E402
 from doors import DOORS, forgotten  # noqa: E402
 
 IN_CI = 18  # cases of each door
@@ -48,6 +49,45 @@ def first_seed(default: int) -> int:
 
 def test_no_door_is_forgotten():
     assert forgotten() == []
+
+
+def raising(error: Exception):
+    def call():
+        raise error
+
+    return call
+
+
+def recursing():
+    return recursing()
+
+
+FAULTS = {
+    "a wrong answer": raising(AssertionError("regions differ")),
+    "a missing key": raising(KeyError("box")),
+    "a number too large": raising(OverflowError("int too large")),
+    "no memory": raising(MemoryError()),
+    "recursion": recursing,
+    "bytes that are no text": lambda: b"\xff".decode(),
+    "a long message": raising(ValueError("x" * 2_001)),
+    "a message of two lines": raising(ValueError("a\nb")),
+    "no message": raising(ValueError()),
+    "half a character in a message": raising(ValueError("\ud800")),
+    "slowness": lambda: sum(range(3_000_000)),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_is_found(monkeypatch, kind):
+    monkeypatch.setitem(DOORS, "broken", lambda rng: FAULTS[kind])
+    monkeypatch.setattr(worker, "SECONDS", 0.01)
+    assert worker.fault("broken", 0)
+
+
+def test_a_clear_error_is_none(monkeypatch):
+    clear = raising(ValueError("box x0 = 2 is outside the image"))
+    monkeypatch.setitem(DOORS, "broken", lambda rng: clear)
+    assert worker.fault("broken", 0) == ""
 
 
 @pytest.mark.skipif(":" in SEED, reason="one case is repeated")

@@ -24,6 +24,7 @@ sys.path[:0] = [str(HERE)]
 sys.path += [str(HERE.parents[1]), str(HERE.parent)]
 
 SECONDS = 2.0  # of processor time
+HANGS = 30.0  # seconds after which the process ends itself
 MEMORY = 2 << 30  # bytes beyond what the process has when it begins
 
 
@@ -42,7 +43,7 @@ def fault(door: str, seed: int) -> str:
 
     call = DOORS[door](random.Random(f"{door}:{seed}"))
     started = time.process_time()
-    faulthandler.dump_traceback_later(10 * SECONDS, exit=True)
+    faulthandler.dump_traceback_later(HANGS, exit=True)
     try:
         try:
             call()

@@ -1,0 +1,141 @@
+"""Random requests and workflows near real ones, in a running ComfyUI: right, or refused by name.
+
+RECO_FUZZ_SEED=N begins with another case; the name of one that goes wrong ends in its seed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from workflows import PETS, node
+
+from reco_core import FORMS, write_layout
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "fuzz"))
+
+from mutate import mutated_bytes, mutated_data, mutated_json  # noqa: E402
+
+SECONDS = 8  # an answer takes two at most, on a machine that does nothing else
+CLEAR = ("ValueError", "FileNotFoundError")
+TEXTS = [write_layout(PETS, form.name).text for form in FORMS]
+REQUESTS = {
+    "count": [{"layout": json.loads(PETS.to_json()), "checkpoint": "reco-tiny.safetensors"}],
+    "read": [{"text": text, "width": 128, "height": 64} for text in TEXTS],
+    "write": [{"layout": json.loads(PETS.to_json())}],
+}
+
+
+def seeds(count: int, default: int) -> range:
+    first = int(os.environ.get("RECO_FUZZ_SEED") or default)
+    print(f"RECO_FUZZ_SEED={first}")
+    return range(first, first + count)
+
+
+def post(server, path: str, body: bytes) -> tuple[int, dict]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        connection.request("POST", path, body)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def refused_request(server, seed: int) -> str:
+    """What is wrong with the answer to a mutated request; empty if nothing is."""
+    rng = random.Random(f"route:{seed}")
+    path = rng.choice(list(REQUESTS))
+    body = mutated_json(rng, json.dumps(rng.choice(REQUESTS[path])), TEXTS)
+    data = body.encode("utf-8", "surrogatepass")
+    started = time.monotonic()
+    status, answer = post(
+        server, f"/api/reco/{path}", mutated_bytes(rng, data) if seed % 5 == 0 else data
+    )
+    if time.monotonic() - started > SECONDS:
+        return f"took {time.monotonic() - started:.1f} s"
+    message = answer.get("error", "") if isinstance(answer, dict) else ""
+    if status == 200 and not message:
+        return ""
+    fits = status == 400 and 0 < len(message) <= 2_000 and "\n" not in message
+    return "" if fits else f"status {status}: {message[:300]!r}"
+
+
+def workflow(rng: random.Random) -> dict:
+    """Nodes that take texts, numbers and files, with some of their values mutated."""
+    made = {
+        "text": node("ReCoLayoutFromText", text=rng.choice(TEXTS), width=128, height=64),
+        "editor": node("ReCoLayoutEditor", editor=PETS.to_json(), width=128, height=64),
+        "more": node("ReCoAddRegion", text="a dog", x=8, y=8, width=32, height=32, weight=1.0),
+        "order": node("ReCoReorderRegions", order="2, 1", others="leave out"),
+        "scale": node("ReCoScaleLayout", picture_factor=1.5, box_factor=0.5),
+        "masks": node("ReCoLayoutToMasks", feather=8, edges="whole latent cells", region=1),
+        "loader": node("ReCoLoadCheckpoint", ckpt_name="reco-tiny.safetensors"),
+        "encode": node("ReCoTextEncode", clip=["loader", 1], overflow="error"),
+    }
+    for name in rng.sample(sorted(made), 3):
+        values = {k: v for k, v in made[name]["inputs"].items() if not isinstance(v, list)}
+        made[name]["inputs"] |= {k: mutated_data(rng, v) for k, v in values.items()}
+        made[name]["inputs"] |= {
+            k: mutated_json(rng, v, TEXTS)
+            for k, v in values.items()
+            if isinstance(v, str) and rng.random() < 0.4
+        }
+    source = rng.choice(("text", "editor"))
+    for name, before in zip(("more", "order", "scale"), (source, "more", "order"), strict=True):
+        made[name]["inputs"]["layout"] = [before, 0]
+    made["masks"]["inputs"]["layout"] = made["encode"]["inputs"]["layout"] = ["scale", 0]
+    shown = {"masks": ["masks", 2], "encode": ["encode", 1]}
+    last = {f"show {name}": node("PreviewAny", source=link) for name, link in shown.items()}
+    return {**made, **last}
+
+
+def wrong_run(server, seed: int) -> str:
+    """What is wrong with the run of a mutated workflow; empty if nothing is."""
+    body = json.dumps({"prompt": workflow(random.Random(f"workflow:{seed}"))}).encode()
+    started = time.monotonic()
+    status, answer = post(server, "/prompt", body)
+    if status == 400:  # refused before it runs, by ComfyUI or by a node's own check
+        return ""
+    if status != 200:
+        return f"status {status}: {str(answer)[:300]}"
+    while not (entry := server.history(answer["prompt_id"])):
+        if time.monotonic() - started > SECONDS:
+            return f"took more than {SECONDS} s"
+        time.sleep(0.01)
+    for kind, message in entry["status"]["messages"]:
+        text = message.get("exception_message", "").strip()
+        clear = message.get("exception_type") in CLEAR and len(text) <= 2_000
+        if kind == "execution_error" and not clear:
+            return f"{message['node_type']}: {message['exception_type']}: {text[:300]}"
+    return ""
+
+
+def faults(server, check, numbers: range) -> dict[int, str]:
+    found = {seed: wrong for seed in numbers if (wrong := check(server, seed))}
+    server.get("/system_stats")
+    return found
+
+
+def test_some_requests_are_answered_or_refused(server):
+    assert faults(server, refused_request, seeds(40, 0)) == {}
+
+
+def test_some_workflows_run_or_are_refused(server):
+    assert faults(server, wrong_run, seeds(20, 0)) == {}
+
+
+@pytest.mark.fuzz
+def test_many_requests_are_answered_or_refused(server):
+    assert faults(server, refused_request, seeds(3_000, int(time.time()) * 10_000)) == {}
+
+
+@pytest.mark.fuzz
+def test_many_workflows_run_or_are_refused(server):
+    assert faults(server, wrong_run, seeds(500, int(time.time()) * 10_000)) == {}

@@ -68,9 +68,9 @@ class ReCoSaveCheckpoint(io.ComfyNode):
             description="Save model, clip and vae as one ReCo checkpoint, LoRAs and merges "
             "included, for ReCo Load Checkpoint and for training.",
             inputs=[
-                io.Model.Input("model"),
+                io.Model.Input("model", tooltip="The UNet, with LoRAs and merges."),
                 io.Clip.Input("clip", tooltip="Of a ReCo checkpoint."),
-                io.Vae.Input("vae"),
+                io.Vae.Input("vae", tooltip="The autoencoder."),
                 io.String.Input(
                     "filename_prefix",
                     default="checkpoints/ReCo",

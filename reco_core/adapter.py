@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .architecture import shape_of
+from .architecture import check_weights, shape_of
 from .checkpoint import (
     POSITION_EMBEDDING,
     TOKEN_EMBEDDING,
@@ -170,6 +170,7 @@ def extend_with_adapter_rows(state_dict: StateDict, adapter: Adapter) -> dict[st
 
     check_keys(state_dict)
     extended = select_weights(state_dict)
+    check_weights(extended)
     info = adapter.info
     base_rows, base_width = shape_of(extended, TOKEN_EMBEDDING, 2)
     base_is_reco = base_rows > CLIP_VOCABULARY_SIZE

@@ -67,12 +67,9 @@ def shape_of(state_dict: StateDict, key: str, rank: int) -> Shape:
 
 def attention_widths(state_dict: StateDict) -> list[int]:
     """Of the UNet's attention, which its heads divide."""
-    return [
-        tensor.shape[0]
-        for key, tensor in state_dict.items()
-        if key.startswith(UNET_PREFIX)
-        and key.endswith((".attn1.to_q.weight", ".attn2.to_q.weight"))
-    ]
+    ends = (".attn1.to_q.weight", ".attn2.to_q.weight")
+    keys = [key for key in state_dict if key.startswith(UNET_PREFIX) and key.endswith(ends)]
+    return [shape_of(state_dict, key, 2)[0] for key in keys]
 
 
 def text_layers(state_dict: StateDict) -> int:

@@ -197,6 +197,7 @@ def extend_checkpoint(
         raise ValueError(f"num_bins = {num_bins}: at least 2 position tokens are needed")
     check_keys(state_dict)
     state_dict = select_weights(state_dict)
+    check_weights(state_dict)
     tokens, positions = state_dict[TOKEN_EMBEDDING], state_dict[POSITION_EMBEDDING]
     if len(tokens) != CLIP_VOCABULARY_SIZE:
         raise ValueError(
@@ -402,10 +403,11 @@ def _heads(metadata: Mapping[str, str], key: str, widths: Iterable[int]) -> int:
 
 def _check_unet_context(state_dict: StateDict, text_width: int) -> None:
     key = next((key for key in state_dict if _UNET_CONTEXT.match(key)), None)
-    if key and state_dict[key].shape[1] != text_width:
+    width = shape_of(state_dict, key, 2)[1] if key else text_width
+    if width != text_width:
         raise ValueError(
             f"the text encoder is {text_width} wide but the UNet attends to texts of width "
-            f"{state_dict[key].shape[1]}: these parts do not belong together"
+            f"{width}: these parts do not belong together"
         )
 
 

@@ -13,7 +13,7 @@ MAX_SIDE = 65_536
 """Pixels of a layout's width or height."""
 MAX_PROMPT = 400_000
 """Characters of a text that is no JSON: all words and all positions that a layout may have."""
-MAX_DOCUMENT = 4_000_000
+MAX_DOCUMENT = 2_000_000
 """Characters of a layout, prompt or JSON that is pasted, queued or sent to a route."""
 MAX_ANNOTATIONS = 100_000_000
 """Characters of an annotation file, which describes many pictures."""

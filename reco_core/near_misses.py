@@ -29,7 +29,7 @@ _TAG = "a box, which is written a text <bbox>[0.5, 0.6, 0.9, 0.9]</bbox>"
 _JSON = 'JSON, which begins like {"caption": "...", "regions": [...]}'
 
 _FORMS = tuple(
-    (re.compile(pattern, re.IGNORECASE), meant)
+    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), meant)
     for pattern, meant in (
         (rf"{_LESS}{_SPACE}(?:bin[\s_:.=-]{{0,9}})?{_COUNT}{_SPACE}{_MORE}", _POSITION),
         (rf"{_LESS}{_SPACE}bin[\s_:.=-]{{0,9}}\d", _POSITION),
@@ -39,6 +39,10 @@ _FORMS = tuple(
         (rf"{_OPEN}{_SPACE}{_COUNT}(?:{_NEXT}{_COUNT}){{3,9}}[\s,]{{0,9}}{_CLOSE}", _BOX),
         (rf"[:：]{_SPACE}[\[(]{_SPACE}{_COUNT}(?:{_NEXT}{_COUNT}){{2,9}}{_SPACE}[\])]", _BOX),
         (rf"(?<![\d.])(?:0?\.\d{{1,20}}|[01]\.0{{0,20}})(?:{_NEXT}{_FRACTION}){{3}}", _BOX),
+        (rf"[:：=]{_SPACE}{_COUNT}(?:{_NEXT}{_COUNT}){{3}}\s{{0,9}}$", _BOX),
+        (rf"^{_SPACE}{_COUNT}(?:{_NEXT}{_COUNT}){{3}}{_SPACE}[:：]", _BOX),
+        (rf"^{_SPACE}(?:\d{{2,4}}{_NEXT}){{4}}", _BOX),
+        (rf"[:：]{_SPACE}\[(?=\D{{0,80}}\d)[^\[\],\n]{{1,20}}(?:,[^\[\],\n]{{1,20}}){{3}}\]", _BOX),
         (rf"{_LESS}{_SPACE}{_COUNT}(?:{_NEXT}{_COUNT}){{3}}", _BOX),
         (rf"(?:{_OPEN}{_SPACE}{_COUNT}{_NEXT}{_COUNT}{_SPACE}{_CLOSE}[\s,;:-]{{0,9}}){{2}}", _BOX),
         (rf"{_LEFT}{_GAP}{_TOP}|{_TOP}{_GAP}{_LEFT}", _BOX),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .checkpoint import UNET_PREFIX
 from .metadata import read_text
@@ -42,8 +42,8 @@ def check_trainable(state_dict: Mapping[str, torch.Tensor], metadata: Mapping[st
     state_dict, metadata: as of read_checkpoint.
     """
     for key, axis, side in ((_FIRST, 1, "input"), (_LAST, 0, "output")):
-        weight = state_dict.get(key)
-        if weight is None or weight.ndim != 4:
+        weight: Any = state_dict.get(key)
+        if getattr(weight, "ndim", 0) != 4:
             continue  # told where weights are compared with the architecture
         channels = weight.shape[axis]
         if channels != _LATENT_CHANNELS:

@@ -31,6 +31,8 @@ from train.compute import DTYPES
 from train.config import FitConfig, LoraConfig
 from train.convert import read_any
 from train.embeddings import ExtendedEmbedding
+from train.export import precision_advice
+from train.health import check_finite
 from train.model import TextToImage
 
 UNET_ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -38,9 +40,11 @@ TEXT_ATTENTION = ["q_proj", "k_proj", "v_proj", "out_proj"]
 _NAME = "default"  # peft's, of the one adapter of a module
 
 
-def add_lora(model: TextToImage, config: LoraConfig) -> None:
+def add_lora(model: TextToImage, config: LoraConfig, seed: int = 0) -> None:
     """Put LoRA beside the attention of UNet and text encoder; nothing but it and the new rows
     learns from then on. The model computes what it did: LoRA starts at zero.
+
+    seed: of the matrices that do not start at zero.
 
     Raises:
         ValueError: both ranks are 0, one is negative, or the model has no position tokens.
@@ -53,6 +57,7 @@ def add_lora(model: TextToImage, config: LoraConfig) -> None:
             f"{ranks}, but the model has no position tokens for an adapter to carry: set "
             "model.num_bins = 1000, or train the whole model with both ranks 0"
         )
+    torch.manual_seed(seed)  # whatever was drawn before, by some processes and not by others
     for module, rank, names in (
         (model.unet, config.rank, UNET_ATTENTION),
         (model.text_encoder, config.text_rank, TEXT_ATTENTION),
@@ -87,7 +92,8 @@ def write_adapter(
     metadata: that of a checkpoint of this run; what the adapter and its base are is added.
 
     Raises:
-        ValueError: there is no base, or the name does not end in .safetensors.
+        ValueError: there is no base, the name does not end in .safetensors, or a number would not
+            be finite in the file.
     """
     check_adapter_output(config, path)
     precision = DTYPES[config.output_precision]
@@ -96,6 +102,7 @@ def write_adapter(
         for key, tensor in adapter_tensors(model).items()
     }
     tensors = {key: tensor.cpu().contiguous() for key, tensor in tensors.items()}
+    check_finite(tensors, f"{path} is not written", precision_advice(config))
     described = metadata | {
         "format": ADAPTER_FORMAT,
         "num_bins": str(model.num_bins),

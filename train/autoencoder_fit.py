@@ -25,6 +25,7 @@ from train.config import AutoencoderConfig
 from train.convert import read_any
 from train.data.picture import to_tensor
 from train.data.shapeskills import Scene, render, sample
+from train.health import check_finite
 from train.latents import load_codec
 
 SAVE_EVERY = 200
@@ -42,6 +43,9 @@ def fit_autoencoder(
     Writes autoencoder.safetensors when done; until then autoencoder_state.pt holds what a resumed
     run needs. Pictures come from ShapeSkills' training split. autocast: entered anew for every
     step, since within one such context torch keeps the weights it has cast.
+
+    Raises:
+        ValueError: loss or gradients are no longer finite; the last unfinished state stays.
     """
     finished, unfinished = folder / "autoencoder.safetensors", folder / "autoencoder_state.pt"
     if finished.exists():
@@ -63,14 +67,22 @@ def fit_autoencoder(
             loss = autoencoder_loss(model, images, config)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            raise ValueError(
+                f"The autoencoder's loss in step {step + 1} is {loss.item()} and its gradients "
+                f"have a norm of {norm.item()}: use a smaller autoencoder.learning_rate (now "
+                f"{config.learning_rate:g}) and another folder"
+            )
         optimizer.step()
         schedule.step()
         if step % 20 == 0:
             bar.set_postfix(loss=f"{loss.item():.4f}", psnr=f"{psnr(model, images):.1f} dB")
         if (step + 1) % SAVE_EVERY == 0:
+            _check_weights(model, images)
             state = {name: part.state_dict() for name, part in parts.items()}
             save_atomically({"step": step + 1, **state}, unfinished)
+    _check_weights(model, _crops(config.steps, config, image_size, seed))
     save_atomically(dict(model.state_dict()), finished)
     unfinished.unlink(missing_ok=True)
     return finished
@@ -101,6 +113,17 @@ def load_autoencoder(config: AutoencoderConfig, path: Path) -> AutoencoderTiny:
     model = build_autoencoder(config.width, config.encoder_blocks, config.decoder_blocks)
     model.load_state_dict(load_file(path))
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _check_weights(model: AutoencoderTiny, images: Tensor) -> None:
+    """Raise ValueError when the weights, or the pictures they make, are not finite."""
+    made = {"weights": model.state_dict(), "pictures": model.decoder(model.encoder(images))}
+    check_finite(
+        made,
+        "The autoencoder has diverged",
+        "Use a smaller autoencoder.learning_rate and another folder",
+    )
 
 
 @torch.no_grad()

@@ -126,16 +126,17 @@ class ModelConfig:
     """Checkpoint whose autoencoder replaces the base's; both must have been made for the same
     latents, or training goes on until the UNet has learned the new ones. Without a base, a new
     model takes it instead of training one."""
-    num_bins: int = 1000
-    """Position tokens to add; ignored when the base has some. 0 makes a caption-only model."""
-    max_length: int = 616
-    """L, the length of the token sequence; ignored when the base has position tokens."""
+    num_bins: int | None = None
+    """Position tokens; 0 makes a caption-only model. Left out: the base's own, else 1000."""
+    max_length: int | None = None
+    """L, the length of the token sequence. Left out: the base's own where it has position tokens or
+    none are added, else 616."""
     positional_words: bool = False
     """Tell where regions are in words instead of position tokens, as the paper's baseline does;
     needs num_bins = 0."""
-    rows: str = "ordered"
-    """Start of the position tokens' rows: ordered, random, or a .safetensors file with a tensor
-    `rows` of shape (num_bins, width)."""
+    rows: str = ""
+    """Start of the position tokens' rows where the base has none: ordered (if left out), random, or
+    a .safetensors file with a tensor `rows` of shape (num_bins, width)."""
     unet_channels: tuple[int, ...] = (64, 128, 128)
     """From scratch: channels per level, multiples of 32."""
     unet_layers: int = 1

@@ -39,6 +39,7 @@ RECO = {"format": "reco"}
 """Metadata by which a plain checkpoint that was extended is known."""
 
 PRECISIONS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "keep": ""}
+DEFAULT_BINS, DEFAULT_LENGTH = 1000, 616
 _BAR_DELAY = 2.0  # seconds
 
 
@@ -154,16 +155,16 @@ def extended(
     """
     info = describe_checkpoint(state, metadata)
     if info.is_reco:
-        _check_same(info, options)
+        check_same(info, options)
         return state
     if not options.extends:
         return state
     rows = starting_rows(options.rows or "ordered")
-    default_bins = 1000 if isinstance(rows, str) else len(rows)
+    default_bins = DEFAULT_BINS if isinstance(rows, str) else len(rows)
     return extend_checkpoint(
         state,
         default_bins if options.num_bins is None else options.num_bins,
-        616 if options.max_length is None else options.max_length,
+        DEFAULT_LENGTH if options.max_length is None else options.max_length,
         rows,
         options.seed,
     )
@@ -210,7 +211,8 @@ def output_form(path: Path) -> Literal["file", "folder"]:
     return "folder"
 
 
-def _check_same(info: CheckpointInfo, options: ConvertOptions) -> None:
+def check_same(info: CheckpointInfo, options: ConvertOptions) -> None:
+    """Raise ValueError when a ReCo checkpoint is not what the options would make of a plain one."""
     asked = {"position tokens": (options.num_bins, info.num_bins)}
     asked["places in its sequence"] = (options.max_length, info.max_length)
     for name, (wanted, present) in asked.items():

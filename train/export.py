@@ -11,6 +11,7 @@ from train.config import FitConfig, SetConfig, to_dict
 from train.convert import output_form
 from train.data.mixture import PictureSizes
 from train.data.shapeskills import known_words
+from train.health import check_finite
 from train.model import REGIONS_IN_WORDS, TextToImage, single_file
 
 
@@ -20,6 +21,9 @@ def export(
     """Write the model as it is now; returns the path.
 
     base: metadata of the checkpoint the run began with; steps: of this run.
+
+    Raises:
+        ValueError: a number would not be finite in the file; what is at the path stays.
     """
     metadata = output_metadata(config, model, base, steps)
     if config.lora.rank or config.lora.text_rank:
@@ -33,6 +37,7 @@ def export(
         key: tensor if config.model.base and key.startswith(VAE_PREFIX) else tensor.to(dtype)
         for key, tensor in single_file(model).items()
     }
+    check_finite(tensors, f"{path} is not written", precision_advice(config))
     if path.suffix:
         write_checkpoint(path, tensors, metadata)
     else:
@@ -40,6 +45,13 @@ def export(
 
         write_diffusers_folder(path, tensors, metadata)
     return path
+
+
+def precision_advice(config: FitConfig) -> str:
+    """What to do about numbers that are not finite in a file."""
+    if config.output_precision == "fp16":
+        return 'fp16 ends at 65,504: set output_precision = "fp32" and run the same command again.'
+    return "Go on from an older state: remove the newest in the folder's states."
 
 
 def check_output(config: FitConfig) -> None:

@@ -77,7 +77,7 @@ class LiveBytes(TorchDispatchMode):
         self.now -= size
 
 
-class _Answer(TorchDispatchMode):
+class Answer(TorchDispatchMode):
     """Numbers that code reads out of fake tensors: how many regions the fullest sample has."""
 
     def __init__(self, number: int):
@@ -115,7 +115,7 @@ def step_memory(model: TextToImage, config: FitConfig, micro_batch: int, passes:
 
     model: of fake tensors, under their FakeTensorMode, or of real ones, whose gradients change.
     """
-    batch, drawn = _inputs(model, config, micro_batch)
+    batch, drawn = step_inputs(model, config, micro_batch)
     recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
     dtype = AUTOCAST.get(config.compute.precision)
     known = [*model.parameters(), *(b for m in _modules(model) for b in m.buffers())]
@@ -123,7 +123,7 @@ def step_memory(model: TextToImage, config: FitConfig, micro_batch: int, passes:
     with ExitStack() as stack:
         stack.enter_context(live.bar)
         stack.enter_context(live)
-        stack.enter_context(_Answer(config.data.max_regions))
+        stack.enter_context(Answer(config.data.max_regions))
         for _ in range(passes):
             with torch.autocast("cpu", dtype, enabled=dtype is not None):
                 losses = sample_losses(model, batch, drawn, recorders, config.loss)
@@ -138,7 +138,7 @@ def _modules(model: TextToImage) -> tuple[torch.nn.Module, ...]:
     return model.unet, model.text_encoder, model.codec.autoencoder
 
 
-def _inputs(model: TextToImage, config: FitConfig, size: int) -> tuple[Batch, Noise]:
+def step_inputs(model: TextToImage, config: FitConfig, size: int) -> tuple[Batch, Noise]:
     """A micro-batch of square pictures, or of their latents where those are cached."""
     side, regions = config.image_size, config.data.max_regions
     latents = torch.zeros(size, 4, side // 8, side // 8)

@@ -24,7 +24,14 @@ from train.keys import TAESD_ENCODER, kl_keys, text_keys, unet_keys
 from train.latents import TinyCodec, load_codec
 from train.live_memory import compute_norms_as_cuda, step_memory
 from train.memory_plan import MemoryPlan
-from train.model import TextToImage, load_networks, new_model, with_autoencoder
+from train.model import (
+    TextToImage,
+    extends,
+    load_networks,
+    new_model,
+    new_tables,
+    with_autoencoder,
+)
 from train.noise import kept_signal
 from train.optimizer import choose_trained, trained_parameters
 
@@ -107,15 +114,15 @@ def empty_model(config: FitConfig) -> tuple[TextToImage, str]:
     return model, origin
 
 
-def give_fake_weights(model: TextToImage) -> None:
-    """Replace weights on the meta device by fake ones; call under a FakeTensorMode."""
+def give_fake_weights(model: TextToImage, device: str = "cpu") -> None:
+    """Replace weights on the meta device by fake ones of another; call under a FakeTensorMode."""
     for part in (model.unet, model.text_encoder, model.codec.autoencoder):
         for module in part.modules():
             for name, weight in module.named_parameters(recurse=False):
-                fake = nn.Parameter(torch.empty_like(weight, device="cpu"), weight.requires_grad)
+                fake = nn.Parameter(torch.empty_like(weight, device=device), weight.requires_grad)
                 setattr(module, name, fake)
             for name, buffer in module.named_buffers(recurse=False):
-                setattr(module, name, torch.empty_like(buffer, device="cpu"))
+                setattr(module, name, torch.empty_like(buffer, device=device))
 
 
 def optimizer_bytes(parameters: Iterable[nn.Parameter], options: OptimizerConfig) -> int:
@@ -147,7 +154,7 @@ def _without_memory(
         codec = load_codec(state if is_tiny else on_meta)
     codec.autoencoder.to("meta")
     with torch.device("meta"):
-        extended = _extended(on_meta, config)
+        extended = _extended(on_meta, metadata, config)
         if extended is not on_meta:
             metadata = metadata | RECO
         networks = load_networks(extended, describe_checkpoint(extended, metadata))
@@ -180,13 +187,15 @@ def _named(tensors: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, 
     return {keys[key]: tensor for key, tensor in tensors.items()}
 
 
-def _extended(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+def _extended(
+    state: dict[str, Tensor], metadata: dict[str, str], config: ModelConfig
+) -> dict[str, Tensor]:
     """With tables as long as extend_checkpoint would make them, which looks at their content."""
-    if len(state[TOKEN_EMBEDDING]) > CLIP_VOCABULARY_SIZE or not config.num_bins:
+    if not extends(config, describe_checkpoint(state, metadata)):
         return state
-    width = state[TOKEN_EMBEDDING].shape[1]
-    tokens = torch.empty(CLIP_VOCABULARY_SIZE + config.num_bins, width)
-    positions = torch.empty(config.max_length, width)
+    tables, width = new_tables(config), state[TOKEN_EMBEDDING].shape[1]
+    tokens = torch.empty(CLIP_VOCABULARY_SIZE + tables.num_bins, width)
+    positions = torch.empty(tables.max_length, width)
     return state | {TOKEN_EMBEDDING: tokens, POSITION_EMBEDDING: positions}
 
 

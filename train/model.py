@@ -23,7 +23,14 @@ from reco_core import (
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.architecture import text_config, unet_config
 from train.config import ModelConfig
-from train.convert import RECO, starting_rows
+from train.convert import (
+    DEFAULT_BINS,
+    DEFAULT_LENGTH,
+    RECO,
+    ConvertOptions,
+    check_same,
+    starting_rows,
+)
 from train.data.words import Words
 from train.embeddings import split_tables
 from train.keys import pick, text_keys, unet_keys
@@ -69,6 +76,7 @@ class TextToImage:
 
 def new_model(config: ModelConfig, codec: LatentCodec, seed: int) -> TextToImage:
     """A small SD 1.x architecture with random weights."""
+    tables = new_tables(config)
     torch.manual_seed(seed)
     levels = len(config.unet_channels)
     unet = UNet2DConditionModel(
@@ -80,9 +88,9 @@ def new_model(config: ModelConfig, codec: LatentCodec, seed: int) -> TextToImage
         attention_head_dim=config.unet_heads,  # SD 1.x configurations name the heads so
     )
     info = CheckpointInfo(
-        is_reco=config.num_bins > 0,
-        num_bins=config.num_bins,
-        max_length=config.max_length,
+        is_reco=tables.num_bins > 0,
+        num_bins=tables.num_bins,
+        max_length=tables.max_length,
         text_width=config.text_width,
         text_layers=config.text_layers,
         text_intermediate=4 * config.text_width,
@@ -90,31 +98,75 @@ def new_model(config: ModelConfig, codec: LatentCodec, seed: int) -> TextToImage
         unet_heads=config.unet_heads,
     )
     text_encoder = CLIPTextModel(text_config(info))
-    _start_embeddings(text_encoder, config, seed)
+    _start_embeddings(text_encoder, config, tables, seed)
     split_tables(text_encoder)
     return TextToImage(unet, text_encoder, codec, config.positional_words)
 
 
 def load_model(
-    state: dict[str, Tensor], metadata: dict[str, str], config: ModelConfig
+    state: dict[str, Tensor],
+    metadata: dict[str, str],
+    config: ModelConfig | None = None,
+    seed: int = 0,
 ) -> TextToImage:
     """The modules of a single-file checkpoint; a plain one is extended, unless num_bins is 0.
 
+    config: None takes the checkpoint as it is; seed: of the rows of new position tokens.
+
     Raises:
-        ValueError: the state dict is not of a Stable Diffusion 1.x architecture.
+        ValueError: the state dict is not of a Stable Diffusion 1.x architecture, or of other sizes
+            than the options ask for.
     """
     info = describe_checkpoint(state, metadata)
-    if not info.is_reco and config.num_bins:
-        rows = starting_rows(config.rows)
-        state = extend_checkpoint(state, config.num_bins, config.max_length, rows)
+    if config is not None and extends(config, info):
+        tables = new_tables(config)
+        rows = starting_rows(tables.rows)
+        state = extend_checkpoint(state, tables.num_bins, tables.max_length, rows, seed)
         info = describe_checkpoint(state, metadata | RECO)
-    in_words = config.positional_words or REGIONS_IN_WORDS in metadata
+    in_words = (config is not None and config.positional_words) or REGIONS_IN_WORDS in metadata
     if in_words and info.num_bins:
         raise ValueError(
             "model.positional_words = true, but the model has position tokens: start from a plain "
             "checkpoint and set model.num_bins = 0"
         )
     return TextToImage(*load_networks(state, info), load_codec(state), in_words)
+
+
+def extends(config: ModelConfig, base: CheckpointInfo) -> bool:
+    """Whether position tokens are added to a base.
+
+    Raises:
+        ValueError: the base has some, and the options ask for others; or a length is asked for that
+            nothing would give the base.
+    """
+    if base.is_reco:
+        asked = ConvertOptions(config.num_bins, config.max_length, config.rows or None)
+        check_same(base, asked)
+        return False
+    if config.num_bins == 0 and config.max_length not in (None, base.max_length):
+        raise ValueError(
+            f"model.max_length = {config.max_length} with model.num_bins = 0: without position "
+            f"tokens the base keeps its {base.max_length} places; leave max_length out"
+        )
+    return config.num_bins != 0
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Sizes of the text encoder's two tables, and how rows of position tokens start."""
+
+    num_bins: int
+    max_length: int
+    rows: str
+
+
+def new_tables(config: ModelConfig) -> Tables:
+    """Those of the options, with defaults for what is left out: where no base has its own."""
+    return Tables(
+        DEFAULT_BINS if config.num_bins is None else config.num_bins,
+        DEFAULT_LENGTH if config.max_length is None else config.max_length,
+        config.rows or "ordered",
+    )
 
 
 def load_networks(
@@ -149,19 +201,21 @@ def _renamed(tensors: dict[str, Tensor], keys: dict[str, str]) -> dict[str, Tens
 
 
 @torch.no_grad()
-def _start_embeddings(encoder: CLIPTextModel, config: ModelConfig, seed: int) -> None:
+def _start_embeddings(
+    encoder: CLIPTextModel, config: ModelConfig, tables: Tables, seed: int
+) -> None:
     """Give words, bins and sequence positions rows as large as what the layers will add to them."""
     std, width = config.embedding_std, config.text_width
     tokens = encoder.get_input_embeddings().weight
     tokens.normal_(0.0, std)
-    if config.num_bins:
-        rows = starting_rows(config.rows)
+    if tables.num_bins:
+        rows = starting_rows(tables.rows)
         if isinstance(rows, str):
-            rows = ROWS[rows](config.num_bins, width, std, seed)
+            rows = ROWS[rows](tables.num_bins, width, std, seed)
         tokens[CLIP_VOCABULARY_SIZE:] = rows
     for module in encoder.modules():
         if isinstance(module, CLIPTextEmbeddings):
-            module.position_embedding.weight.copy_(_sinusoids(config.max_length, width) * std)
+            module.position_embedding.weight.copy_(_sinusoids(tables.max_length, width) * std)
 
 
 def _sinusoids(length: int, width: int) -> Tensor:

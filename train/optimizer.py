@@ -26,7 +26,7 @@ def choose_trained(model: TextToImage, config: FitConfig) -> None:
     if config.lora.rank or config.lora.text_rank:
         from train.adapter import add_lora
 
-        return add_lora(model, config.lora)
+        return add_lora(model, config.lora, config.seed)
     options = config.optimizer
     if not (options.train_unet or options.train_text_encoder):
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,14 +120,22 @@ class Progress:
                 micro_batch,
                 config.data.use_regions,
             )
+            log.problems(self.validation.problems, log.step)
 
     def is_due(self, step: int) -> bool:
         return bool(self._validates(step) or self._samples(step))
 
     def report(self, step: int) -> None:
-        """Measure and draw with the weights as they are."""
+        """Measure and draw with the weights as they are; ValueError where they give no number."""
         if self.validation and self._validates(step):
-            self.log.scalars("validation", self.validation.measure(), step)
+            figures = self.validation.measure()
+            if not all(map(math.isfinite, figures.values())):
+                raise ValueError(
+                    f"Validation after step {step} gives {figures}, which is not finite: the "
+                    "newest state is from before it; go on from there with a smaller "
+                    "optimizer.learning_rate, or with compute.precision = 'bf16' instead of fp16"
+                )
+            self.log.scalars("validation", figures, step)
         if self.gallery and self._samples(step):
             sheet, figures = self.gallery.draw(self.model, self.config)
             self.log.picture("samples", sheet, step)

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from train.agreement import any_process
 from train.compute import is_out_of_memory
 from train.config import FitConfig
 from train.data.batch import Batch
@@ -64,6 +65,12 @@ class Stepper:
                 assert losses is not None
                 return losses
             self._halve()
+
+    @torch.no_grad()
+    def loss_of(self, chunk: Batch, step: int) -> float:
+        """The mean loss that weights as they are give the first samples of a step's chunk."""
+        part = chunk.split(2**self.halvings)[0]
+        return self._losses(part, step, self.share.places(step)[0])["total"].mean().item()
 
     def _try(self, chunks: Sequence[Batch], step: int) -> dict[str, Tensor] | None:
         """As accumulate; None when memory ran out."""
@@ -131,10 +138,3 @@ def finish_gradients(
                 parameter.grad = torch.zeros_like(parameter)
             parameter.grad = accelerator.reduce(parameter.grad, "mean")
     return accelerator.clip_grad_norm_(parameters, max_norm or float("inf"))
-
-
-def any_process(flag: bool, accelerator: Accelerator) -> bool:
-    """Whether any process says so; all get the same answer."""
-    if accelerator.num_processes == 1:
-        return flag
-    return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device)) > 0)

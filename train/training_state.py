@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from diffusers.training_utils import EMAModel
-from torch import nn
+from torch import Tensor, nn
 
+from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.atomic import save_atomically
 from train.config import FitConfig, to_dict
+from train.health import check_finite
 
 FREE_OPTIONS = {
     "output", "save_every", "keep", "export_every", "output_precision", "licence",
@@ -63,7 +65,7 @@ def restore_state(
     """Read the newest state, if there is one: finished steps, and halvings of the micro-batch.
 
     Raises:
-        ValueError: the state is of a run with other options, or damaged.
+        ValueError: the state is of a run with other options, damaged, or not finite.
     """
     path = newest_state(Path(config.folder))
     if path is None:
@@ -76,7 +78,10 @@ def restore_state(
             f"The state {str(path)!r} cannot be read ({error}): remove it to continue from the "
             "one before, or to start anew."
         ) from error
+    options["model"] |= _table_sizes(state["text_encoder"])
     _check_options(options, config, path)
+    remove = "Remove it to continue from the one before, or to start anew."
+    check_finite({name: state[name] for name in parts if name in state}, str(path), remove)
     for name, part in parts.items():
         if part is not None:
             part.load_state_dict(state[name])
@@ -137,6 +142,14 @@ def averaged(ema: EMAModel | None, parameters: list[nn.Parameter]) -> Iterator[N
         yield
     finally:
         ema.restore(parameters)
+
+
+def _table_sizes(text_encoder: dict[str, Tensor]) -> dict[str, int]:
+    """Options of sizes as they are, since a base that had its own was not asked what they said."""
+    rows = {name: len(x) for name, x in text_encoder.items() if name.endswith("_embedding.weight")}
+    sizes = {name.rpartition("embeddings.")[2]: count for name, count in rows.items()}
+    bins = sizes["token_embedding.weight"] - CLIP_VOCABULARY_SIZE
+    return {"num_bins": bins, "max_length": sizes["position_embedding.weight"]}
 
 
 def _check_options(before: dict[str, Any], config: FitConfig, path: Path) -> None:

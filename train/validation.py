@@ -31,7 +31,11 @@ HIGH_NOISE = (900, STEPS)
 class Validation:
     """Held-out samples with latents and noise drawn once.
 
-    micro_batch: samples that go through the model together.
+    micro_batch: samples that go through the model together. Those that cannot be read count
+    nothing and are named in `problems`.
+
+    Raises:
+        ValueError: none can be read.
     """
 
     def __init__(
@@ -47,6 +51,13 @@ class Validation:
         self.model, self.timesteps = model, timesteps
         self.batches: list[Batch] = []
         rows = [fixed_row(mixture, n, words, use_regions) for n in range(len(mixture))]
+        self.problems = tuple(row.problem for row in rows if row.problem)
+        if len(self.problems) == len(rows):
+            example = f", first {self.problems[0].key} ({self.problems[0].reason})" if rows else ""
+            raise ValueError(
+                f"None of the {len(rows)} samples to validate on can be read{example}: bring them "
+                "back, choose others with validation.set, or set validation.every = 0"
+            )
         for same_size in _by_size(rows, [mixture.targets[n] for n in range(len(mixture))]):
             for start in range(0, len(same_size), micro_batch):
                 self.batches.append(stack(same_size[start : start + micro_batch]))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..boxes import FoundBox, regions_inside
 from ..checks import quote
 from ..layout import Layout
-from ..remarks import Reading
+from ..remarks import Reading, Remark
 from .form import Form, Source
 
 
@@ -34,7 +35,16 @@ def _read(source: Source) -> Reading | None:
     if "regions" not in data and others:
         return None  # whatever these are, they are not to be dropped
     sized = {"width": source.width, "height": source.height, **data}
-    return seen(Layout.from_json(json.dumps(sized)))
+    reading = seen(Layout.from_json(json.dumps(sized)))
+    return Reading(reading.layout, (*_unread(data), *reading.remarks))
+
+
+def _unread(data: Mapping[str, Any]) -> Iterator[Remark]:
+    """What may have been meant as the caption of a layout that has none."""
+    for key, value in data.items():
+        if "caption" not in data and isinstance(value, str) and value.strip():
+            message = f"{quote(key)}, {quote(value)}, is left out. Name it caption if it is one."
+            yield Remark("left out", message)
 
 
 def _write(layout: Layout, *_: object) -> str:

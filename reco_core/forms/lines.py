@@ -103,7 +103,7 @@ def _line(number: int, line: str) -> Line | str:
     before = line[: box.start()]
     bullet = _BULLET.match(before)
     before = _before(before[bullet.end() :] if bullet else before)
-    after = words_of(line[box.end() :].lstrip(_EDGES + "])").strip(_EDGES + ":;,.|=>-–—)*"))
+    after = words_of(line[box.end() :].lstrip(_EDGES + "])").strip(_EDGES + ":：;,，.|=>→-–—)*"))
     if before and after:
         raise ValueError(
             f"line {number} has words on both sides of {quote(box.group())}: put all of them on "
@@ -122,7 +122,7 @@ def _before(text: str) -> str:
     """The words before a box: without what leads over to it."""
     text = text.rstrip(_EDGES + "|[(")
     text = _PLACE_NAME.sub("", text)
-    return words_of(re.sub(r"[\s:=>|–—-]{1,99}$", "", text).rstrip(_EDGES))
+    return words_of(re.sub(r"[\s:：=>→|–—-]{1,99}$", "", text).rstrip(_EDGES))
 
 
 def _caption(before: list[str], after: list[str]) -> tuple[str, list[str]]:
@@ -144,10 +144,17 @@ def _says(line: str) -> bool:
 
 
 def _write(layout: Layout, *_: object) -> str:
-    lines = [f"Caption: {one_line(layout.caption)}"] if layout.caption.strip() else []
+    lines = caption_lines(layout)
     for region in layout.regions:
         lines.append(f"- {one_line(region.text)}: {numbers_of(region.box)}")
     return "\n".join(lines)
+
+
+def caption_lines(layout: Layout) -> list[str]:
+    """The line before those of a layout's regions, and none without a caption."""
+    if not layout.regions:
+        return [layout.caption]
+    return [f"Caption: {one_line(layout.caption)}"] if layout.caption.strip() else []
 
 
 def numbers_of(box: Box) -> str:

@@ -16,6 +16,7 @@ from .form import Source
 from .loose_json import read_loose_json
 from .numbers import convention_said
 
+_THOUGHT = "</think>"  # ends what some models write before they answer
 _UNSEEN = "\ufeff\u200b\u2060"
 _FENCE = re.compile(r"^[ \t]{0,9}(```+|~~~+)[^\n`]*$", re.MULTILINE)
 # An object: a name in quotes follows, but not as in the choice {"a"|"b"}; or one without quotes.
@@ -39,14 +40,12 @@ def open_text(text: Any, width: int, height: int, vocabulary: PositionVocabulary
             several JSON values, or JSON that is broken.
     """
     _check(text)
-    text = text.strip(_UNSEEN)
-    inner, before, after = _without_fence(text)
+    thoughts, _, answer = text.strip(_UNSEEN).rpartition(_THOUGHT)
+    inner, before, after = _without_fence(answer)
     data, around = _find_json(inner)
-    if data is not None:
-        words = f"{before}\n{around}\n{after}"
-    else:
+    if data is None:
         check_length("the text", inner, MAX_PROMPT)
-        words = f"{before}\n{after}"
+    words = "\n".join((thoughts, before, around, after))
     said = convention_said(words)
     return Source(inner, data, said, _remarks(words), width, height, vocabulary)
 

@@ -11,7 +11,16 @@ from ..layout import Layout
 from ..near_misses import NUMBER
 from ..remarks import Reading
 from .form import Form, Source
-from .lines import FOUR, Line, numbered, numbers_of, one_line, read_lines, words_of
+from .lines import (
+    FOUR,
+    Line,
+    caption_lines,
+    numbered,
+    numbers_of,
+    one_line,
+    read_lines,
+    words_of,
+)
 from .numbers import Convention
 
 _PAIRS = rf"\(\s?({NUMBER})\s?,\s?({NUMBER})\s?\)\s?,?\s?\(\s?({NUMBER})\s?,\s?({NUMBER})\s?\)"
@@ -83,7 +92,7 @@ def _words(text: str) -> str:
 
 
 def _write(layout: Layout, *_: object) -> str:
-    lines = [f"Caption: {one_line(layout.caption)}"] if layout.caption.strip() else []
+    lines = caption_lines(layout)
     for region in layout.regions:
         lines.append(f"{one_line(region.text)} <bbox>{numbers_of(region.box)}</bbox>")
     return "\n".join(lines)

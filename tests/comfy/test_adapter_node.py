@@ -168,3 +168,24 @@ def test_the_node_lists_adapters_of_the_loras_folder(server, files):
     inputs = info["input"]["required"]
     assert BOXES in inputs["adapter_name"][1]["options"]
     assert BASE in inputs["ckpt_name"][1]["options"]
+
+
+def test_the_warning_of_another_base_stands_on_the_node_as_a_remark(run, base_dir, workflow, files):
+    loras = base_dir / "models" / "loras"
+    sly = "<img src=x onerror=alert(1)>" * 20
+    tensors = read_adapter(loras / BOXES).tensors
+    metadata = {"format": "reco-adapter", **METADATA, "base": sly, "base_sha256": "ab" * 32}
+    save_file(tensors, loras / "sly.safetensors", metadata)
+    _, entry = run(with_adapter(workflow, adapter="sly.safetensors"))
+    (shown,) = entry["outputs"]["loader"]["reco_remarks"]
+    (remark,) = shown["remarks"]
+    assert remark["kind"] == "file"
+    assert f"'{BASE}' is not the file that this adapter was trained on" in remark["message"]
+    assert len(remark["message"]) < 400
+    assert set(entry["outputs"]["loader"]) == {"reco_remarks"}
+
+
+def test_a_base_that_the_adapter_names_leaves_no_remark(run, workflow, files):
+    _, entry = run(with_adapter(workflow))
+    (shown,) = entry["outputs"]["loader"]["reco_remarks"]
+    assert shown["remarks"] == []

@@ -10,6 +10,7 @@ import pytest
 from workflows import ask
 
 from comfy_server import Failure
+from reco_core import FORMS
 
 CIRCLE = {"text": "red circle", "box": [0.125, 0.125, 0.5, 0.5], "weight": 1, "color": "#e6194b"}
 SQUARE = {"text": "blue square", "box": [0.5, 0.5, 1, 1]}
@@ -150,13 +151,33 @@ def test_regions_that_do_not_fit_are_named(server, tiny):
 
 def test_a_layout_is_written_in_every_form_and_read_back(server):
     written = ask(server, "write", {"layout": layout(CIRCLE, SQUARE)})
+    assert {name: answer["label"] for name, answer in written.items()} == {
+        form.name: form.label for form in FORMS
+    }
     assert written["authors"]["text"].startswith("a scene <125> <125> <501> <501> red circle")
-    for form in ("json", "authors", "diffusers", "elements"):
-        body = {"text": written[form]["text"], "width": 64, "height": 32}
-        read = ask(server, "read", body)["layout"]
-        assert [region["text"] for region in read["regions"]] == ["red circle", "blue square"]
-        for region, original in zip(read["regions"], (CIRCLE, SQUARE), strict=True):
+    assert [remark["kind"] for remark in written["authors"]["remarks"]] == ["lost"] * 3
+    for form in FORMS:
+        if form.read is None:
+            continue
+        answer = ask(
+            server, "read", {"text": written[form.name]["text"], "width": 64, "height": 64}
+        )
+        read = answer["layout"]["regions"]
+        assert [region["text"] for region in read] == ["red circle", "blue square"]
+        for region, original in zip(read, (CIRCLE, SQUARE), strict=True):
             assert region["box"] == pytest.approx(original["box"], abs=0.002)
+
+
+def test_reading_tells_what_it_left_out(server):
+    text = "```json\n" + json.dumps([{"label": "dot", "bbox": [0.5, 0.5, 0.5, 0.5]}]) + "\n```\nBye"
+    around, flat = ask(server, "read", {"text": text, "width": 64, "height": 64})["remarks"]
+    assert (around["kind"], around["region"], flat["kind"], flat["region"]) == (
+        "left out",
+        None,
+        "left out",
+        0,
+    )
+    assert "'Bye'" in around["message"] and "('dot') is left out" in flat["message"]
 
 
 def test_a_form_that_cannot_hold_a_text_says_so(server):

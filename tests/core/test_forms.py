@@ -95,6 +95,10 @@ def test_a_layouts_json_keeps_its_size_and_others_take_the_given_one():
         (PARK.to_json().replace('"regions"', '// the boxes\n"regions"'), None),
         ("Caption: a park\n- a red ball: [0.1, 0.2, 0.4, 0.6]\nTell me more!", "Tell me more!"),
         (
+            "<think>{a} or [b]?</think>\nCaption: a park\n- a red ball: [0.1, 0.2, 0.4, 0.6]",
+            "<think>{a} or [b]?",
+        ),
+        (
             "Here you go:\nCaption: a park\n- a red ball: [0.1, 0.2, 0.4, 0.6]",
             "Here you go:",
         ),
@@ -126,6 +130,9 @@ def test_further_words_of_a_box_and_of_a_caption_are_named():
     beside, own = read(text).remarks
     assert "'style' beside the boxes is left out" in beside.message
     assert (own.region, "its description is left out" in own.message) == (0, True)
+    region = {"text": "a red ball", "box": [0.1, 0.2, 0.4, 0.6]}
+    (described,) = read(json.dumps({"description": "a park", "regions": [region]})).remarks
+    assert "'description', 'a park', is left out. Name it caption" in described.message
     styled = {**IDEOGRAM, "style_description": {"medium": "oil"}}
     assert "style_description" in read(json.dumps(styled)).remarks[0].message
 
@@ -245,6 +252,11 @@ NEAR_MISSES = [
     "- cat: [0.1, 0.2, 0.4]",
     "cat, 0.1, 0.2, 0.4, 0.6",
     "0 0.5 0.5 0.25 0.25",
+    "cat: 100,100,500,500",
+    "100 100 500 500 cat",
+    "100, 100, 500, 500: cat",
+    "- cat: [0.1, 0.2, 0.4, nan]",
+    "- cat: [1/10, 2/10, 4/10, 6/10]",
     "cat x=10, y=20, w=30, h=40",
     "<bbox>[0.1, 0.2, 0.4]</bbox> cat",
     "&lt;bbox&gt;0.1, 0.2, 0.4, 0.6&lt;/bbox&gt; cat",
@@ -274,6 +286,8 @@ def test_near_misses_are_refused_with_their_place_and_the_form_expected(text):
         "(cat:1.2), (dog:1.1), (sun:1.3), (sky:1.2)",
         "(1girl:1.2), (2boys:1.1), (3cats:1.2), (4dogs:1.1)",
         "a poster of the numbers 1, 2, 3, 4, 5",
+        "a menu: [red, green, blue, white]",
+        "5 cats, 4 dogs, 3 birds, 2 fish",
         "a 16:9 picture at 10:30, f/1.8, 35 mm",
         "a sign «100», a card 《5》 and a box |7|",
         "a row of boxes (1) and (2)",

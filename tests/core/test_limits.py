@@ -54,8 +54,14 @@ TOO_MUCH = {
     ),
     "boxes in a prompt": (lambda: parse_prompt("<1> <2> <3> <4> a" * 10_000), "10,000 regions"),
     "a prompt": (lambda: parse_prompt("<1> " * MILLION + "a"), "at most|more than"),
-    "a document": (lambda: read_layout("x" * (MAX_DOCUMENT + 1), 512, 512), "4,000,001 characters"),
-    "JSON": (lambda: read_layout("{" + " " * MAX_DOCUMENT, 512, 512), "4,000,001 characters"),
+    "a document": (
+        lambda: read_layout("x" * (MAX_DOCUMENT + 1), 512, 512),
+        f"{MAX_DOCUMENT + 1:,} characters",
+    ),
+    "JSON": (
+        lambda: read_layout("{" + " " * MAX_DOCUMENT, 512, 512),
+        f"{MAX_DOCUMENT + 1:,} characters",
+    ),
     "width": (lambda: Layout(width=8 * 10**9), f"at most {MAX_SIDE:,}"),
     "width of 5,000 digits": (lambda: Layout(width=8 * 10**5000), "about 5,001 digits"),
     "a coordinate of 400 digits": (lambda: Box(0, 0, 1, 10**400), "not a finite number"),

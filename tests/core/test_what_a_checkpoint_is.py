@@ -133,6 +133,10 @@ WRONG = {
     "attention transposed and flat": {TO_Q: torch.zeros(4096)},
     "a norm that is too long": {NORM: torch.ones(17)},
     "complex numbers": {NORM: torch.ones(16, dtype=torch.complex64)},
+    "attention of one dimension that is more": {
+        f"{UNET_PREFIX}more.attn1.to_q.weight": torch.tensor(1.0)
+    },
+    "keys of one dimension": {TO_Q.replace("attn1.to_q", "attn2.to_k"): torch.zeros(64)},
     "no tensor": {NORM: "ones"},
     "a list": {CONV: [1.0]},
 }
@@ -191,7 +195,7 @@ BAD_ADAPTERS = {
             "lora_te_x.alpha": torch.zeros(2, 2),
         },
         {},
-        r"'lora_te_x' .*alpha .*\(2, 2\)",
+        r"'lora_te_x': its alpha of shape \(2, 2\)",
     ),
     "a LoRA of a single number": (
         {

@@ -55,10 +55,16 @@ def base(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def words_in():
+    """Words for `python -m train fit` that make its run tiny and keep it in a folder."""
+    return lambda folder, name="run": [*SHORT, *FROM_SCRATCH, *places(folder, name)]
+
+
 @pytest.fixture
-def overrides(tmp_path):
-    """Words for `python -m train fit` that make its run tiny and keep it in tmp_path."""
-    return [*SHORT, *FROM_SCRATCH, *places(tmp_path)]
+def overrides(words_in, tmp_path):
+    """Such words for a run in tmp_path."""
+    return words_in(tmp_path)
 
 
 @pytest.fixture

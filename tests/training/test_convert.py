@@ -271,7 +271,7 @@ def test_an_older_folder_is_replaced_only_when_the_new_one_is_whole(plain, folde
 
 def test_tensors_without_a_place_in_the_folder_are_named(plain, tmp_path):
     extra = {UNET_PREFIX + "more.0.0.weight": torch.zeros(3)}
-    save_file(read_checkpoint(plain)[0] | extra, tmp_path / "more.safetensors")
+    save_file(read_checkpoint(plain)[0] | extra, tmp_path / "more.safetensors", HEADS)
     with pytest.warns(UserWarning, match="left out 1 tensors.*more.0.0.weight"):
         convert(tmp_path / "more.safetensors", tmp_path / "out")
 

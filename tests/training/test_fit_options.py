@@ -158,6 +158,18 @@ def test_an_adapter_is_small_and_names_its_base(run, base, tmp_path):
     assert any(tensor.any() for name, tensor in adapter.tensors.items() if "lora_up" in name)
 
 
+def test_the_seed_determines_an_adapter(run):
+    words = ("lora.rank=2", "optimizer.steps=1", "validation.every=0")
+    torch.manual_seed(1)  # whatever this process has drawn before
+    first, _ = run(*words, name="first")
+    torch.manual_seed(2)
+    again, _ = run(*words, name="again")
+    other, _ = run(*words, "seed=1", name="other")
+    drawn = [name for name in first if "lora_down" in name]
+    assert drawn and all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in drawn)
+
+
 def test_numbered_files_are_written_on_the_way(run, tmp_path):
     run("export_every=1")
     names = sorted(path.name for path in (tmp_path / "run" / "exports").iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from diffusers.models.attention_processor import Attention
 
 from train.autoencoder import build_autoencoder
 from train.config import LossConfig, ModelConfig
@@ -119,6 +120,47 @@ def test_grounding_is_lowest_when_each_region_attends_to_its_own_box():
     swapped.probabilities = attention[..., [0, 1, 4, 5, 2, 3]]
     assert grounding_loss([right], boxes, spans) < 1e-3
     assert grounding_loss([swapped], boxes, spans) > 5
+
+
+SATURATED = {  # attention paid to a region's tokens by every cell -> loss where nothing is its box
+    "all": (1.0, 9.2103),
+    "nearly all": (0.99816, 6.2980),
+    "none": (0.0, 1e-4),
+    "hardly any": (1e-6, 1e-4),
+    "half": (0.5, 0.6931),
+}
+
+
+@pytest.mark.parametrize("kind", SATURATED)
+@pytest.mark.parametrize("precision", [None, torch.bfloat16, torch.float16])
+def test_grounding_is_the_same_in_every_precision(kind, precision):
+    share, expected = SATURATED[kind]
+    recorder = RecordingAttention()
+    recorder.probabilities = torch.tensor([share, 1 - share]).expand(1, 16, 2)
+    boxes, spans = torch.zeros(1, 1, 4), torch.tensor([[[0, 1]]])
+    with torch.autocast("cpu", precision, enabled=precision is not None):
+        loss = grounding_loss([recorder], boxes, spans)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected, rel=1e-2)
+
+
+@pytest.mark.parametrize("precision", [None, torch.bfloat16])
+@pytest.mark.parametrize("gap", [0.0, 6.0, 12.0, 25.0, 60.0])
+def test_a_head_that_looks_away_altogether_still_learns(gap, precision):
+    """The gradient of the cross-entropy of a softmax is the difference of share and target."""
+    attn = Attention(query_dim=2, heads=1, dim_head=2, bias=False, processor=RecordingAttention())
+    logits = torch.tensor([[[0.0, gap]]], requires_grad=True)  # to the second token, no region's
+    with torch.no_grad():
+        for layer in (attn.to_q, attn.to_k, attn.to_v):
+            layer.weight.copy_(torch.eye(2))
+    words = torch.eye(2)[None] / attn.scale
+    with torch.autocast("cpu", precision, enabled=precision is not None):
+        attn(logits, encoder_hidden_states=words)
+        whole, first = torch.tensor([[[0.0, 0.0, 1.0, 1.0]]]), torch.tensor([[[0, 1]]])
+        loss = grounding_loss([attn.processor], whole, first)
+    loss.sum().backward()
+    missing = torch.sigmoid(torch.tensor(gap)).item()
+    assert logits.grad[0, 0].tolist() == pytest.approx([-missing, missing], rel=2e-2)
 
 
 def test_recording_attention_computes_what_the_stock_processor_does():

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from train.config import SetConfig, load_config
+from reco_core import describe_checkpoint
+from train.config import ModelConfig, SetConfig, load_config
 
 if TYPE_CHECKING:
     from train.data.check import Limits
@@ -107,11 +108,7 @@ def _sets_and_limits(arguments: argparse.Namespace) -> tuple[list[SetConfig], Li
     limits, size = {}, 128
     if arguments.config:
         config = load_config(arguments.config, arguments.overrides)
-        limits = {
-            "max_length": config.model.max_length,
-            "num_bins": config.model.num_bins,
-            "max_regions": config.data.max_regions,
-        }
+        limits = {"max_regions": config.data.max_regions, **_tables(config.model)}
         sets, size = [*config.data.sets], config.image_size
         if config.validation.set:
             sets.append(config.validation.set)
@@ -123,6 +120,19 @@ def _sets_and_limits(arguments: argparse.Namespace) -> tuple[list[SetConfig], Li
         if getattr(arguments, name) is not None:
             limits[name] = getattr(arguments, name)
     return sets, Limits(**limits), size
+
+
+def _tables(config: ModelConfig) -> dict[str, int]:
+    """Position tokens and length of a model that learns from the sets, as the trainer makes it."""
+    from train.convert import read_any
+    from train.model import extends, new_tables
+
+    if config.base and Path(config.base).exists():
+        info = describe_checkpoint(*read_any(Path(config.base)))
+        if not extends(config, info):
+            return {"num_bins": info.num_bins, "max_length": info.max_length}
+    tables = new_tables(config)
+    return {"num_bins": tables.num_bins, "max_length": tables.max_length}
 
 
 def _write_sheet(picked: list[Any], path: Path) -> None:

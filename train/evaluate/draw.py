@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from reco_core import read_checkpoint
 from reco_core.atomic import write_atomically
-from train.config import ModelConfig
 from train.evaluate.sample import build_scheduler, sample_batch
 from train.evaluate.suite import Case
 from train.model import TextToImage, load_model
@@ -160,7 +159,7 @@ def same_size_batches(cases: Sequence[Case], batch_size: int) -> Iterator[list[C
 
 def _load(checkpoint: Checkpoint, drawing: Drawing) -> TextToImage:
     tensors, metadata = read_checkpoint(checkpoint.path)
-    model = load_model(tensors, metadata, ModelConfig(num_bins=0))
+    model = load_model(tensors, metadata)
     device = drawing.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

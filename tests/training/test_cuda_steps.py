@@ -1,0 +1,118 @@
+"""What CUDA would refuse, found without a GPU: fake tensors of device cuda, CUDA's own autocast.
+
+Fake tensors have no content, but every operation on them is dispatched, checked and cast as on the
+device they say they are on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from random_checkpoint import Size, random_state_dict
+from safetensors.torch import save_file
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from reco_core import Box, Layout, Region
+from train.config import FitConfig, SetConfig, load_config
+from train.data.mixture import open_mixture
+from train.evaluate.sample import denoise
+from train.grounding import record_cross_attention
+from train.live_memory import AUTOCAST, Answer, step_inputs
+from train.losses import sample_losses
+from train.memory_count import empty_model, give_fake_weights
+from train.model import TextToImage
+from train.noise import kept_signal
+from train.validation import Validation
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "train" / "configs").rglob("*.toml"))
+every_config = pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: path.relative_to(FILES[0].parents[1]).with_suffix("").as_posix()
+)
+ARITHMETIC = {(c.compute, c.lora): path for path in FILES for c in [load_config(path)]}
+every_arithmetic = pytest.mark.parametrize("path", ARITHMETIC.values(), ids=lambda path: path.stem)
+CUDA = torch.device("cuda", 0)
+BASE = Size(
+    channel_mult=(1,), attention_levels=1, text_layers=1, max_length=77, num_bins=0, vae="kl"
+)
+LAYOUT = Layout("a dog", (Region("a dog", Box(0.1, 0.1, 0.6, 0.6)),), 64, 64)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A small file of Stable Diffusion 1's parts, for configurations that start from one."""
+    path = tmp_path_factory.mktemp("base") / "sd1.safetensors"
+    save_file(random_state_dict(BASE), path)
+    return path
+
+
+def small(config: FitConfig, base: Path) -> FitConfig:
+    """The same but for sizes, on which neither kernels nor precisions depend."""
+    sizes = {"unet_channels": (32,), "text_layers": 1, "text_width": 32, "text_heads": 1}
+    model = replace(config.model, base=str(base) if config.model.base else "", **sizes)
+    return replace(config, model=model, image_size=64)
+
+
+@contextmanager
+def autocast(precision: str) -> Iterator[None]:
+    """As torch.autocast("cuda"), which does nothing where there is no CUDA."""
+    before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    torch.set_autocast_enabled("cuda", precision != "no")
+    torch.set_autocast_dtype("cuda", AUTOCAST.get(precision, torch.float32))
+    torch.autocast_increment_nesting()
+    try:
+        yield
+    finally:
+        if torch.autocast_decrement_nesting() == 0:
+            torch.clear_autocast_cache()
+        torch.set_autocast_enabled("cuda", before[0])
+        torch.set_autocast_dtype("cuda", before[1])
+
+
+@contextmanager
+def on_cuda(config: FitConfig) -> Iterator[TextToImage]:
+    """The model of a configuration in training, all of it on a CUDA without content."""
+    kept_signal()  # remembered by its module: it must not be a fake one
+    model, _ = empty_model(config)
+    with FakeTensorMode(allow_non_fake_inputs=True), Answer(max(1, config.data.max_regions)):
+        give_fake_weights(model, "cuda")
+        yield model
+
+
+def precisions(config: FitConfig) -> list[str]:
+    return sorted({config.compute.precision, "bf16", "fp16"})
+
+
+@every_config
+def test_a_step_of_every_config_is_legal_on_cuda_in_every_precision(path, base):
+    config = small(load_config(path), base)
+    with on_cuda(config) as model:
+        recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
+        batch, drawn = step_inputs(model, config, 2)
+        for precision in precisions(config):
+            with autocast(precision):
+                losses = sample_losses(model, batch.to(CUDA), drawn, recorders, config.loss)
+                assert torch.is_autocast_enabled("cuda") == (precision != "no")
+            for name, loss in losses.items():
+                assert (loss.device, loss.dtype) == (CUDA, torch.float32), (precision, name)
+            assert losses["total"].requires_grad
+
+
+@every_arithmetic
+def test_drawing_and_validation_are_legal_on_cuda_in_every_precision(path, base):
+    config = small(load_config(path), base)
+    shapes = open_mixture([SetConfig(samples=1)], config.data, config.image_size)
+    with on_cuda(config) as model, torch.no_grad():
+        words = model.words(config.data.max_regions)
+        for precision in precisions(config):
+            with autocast(precision):
+                noise = torch.zeros(1, 4, 8, 8)
+                latents = denoise(model, [LAYOUT], noise, steps=1, guidance=3.0, sampler="ddim")
+                assert model.codec.decode(latents).device == CUDA
+                validation = Validation(model, shapes, words, (500,), seed=0, micro_batch=1)
+                assert validation._noise_error(500, 0).dtype == torch.float32

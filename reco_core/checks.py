@@ -32,9 +32,10 @@ def pixel_side(name: str, value: Any) -> int:
     """A width or height as an int. Raises ValueError, with its name, if it is none or too many."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"{name} = {quote(value)} is not a positive whole number of pixels")
-    if int(value) > MAX_SIDE:
-        raise ValueError(f"{name} = {quote(value)} is too large: at most {MAX_SIDE:,} pixels")
-    return int(value)
+    side = int(value)
+    if side > MAX_SIDE:
+        raise ValueError(f"{name} = {quote(side)} is too large: at most {MAX_SIDE:,} pixels")
+    return side
 
 
 def check_text(name: str, text: Any) -> None:

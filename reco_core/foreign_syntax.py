@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .patterns import pattern
+
 _LONGEST = 200  # characters of one piece of syntax: bounds what a pattern looks ahead
 
 
@@ -18,8 +20,8 @@ class Syntax:
     remedy: str
 
 
-def _syntax(name: str, pattern: str, remedy: str) -> Syntax:
-    return Syntax(name, re.compile(pattern.replace("*", f"{{0,{_LONGEST}}}")), remedy)
+def _syntax(name: str, written: str, remedy: str) -> Syntax:
+    return Syntax(name, pattern(written.replace("*", f"{{0,{_LONGEST}}}")), remedy)
 
 
 # `*` in a pattern stands for at most _LONGEST, so that all of them are linear in the text.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from .checks import quote
+from .patterns import pattern
 
 NUMBER = r"[-+]?(?:[0-9]{1,999}(?:\.[0-9]{0,999})?|\.[0-9]{1,999})(?:[eE][-+]?[0-9]{1,4})?"
 """A number as people and models write it. Its length is limited, as is every repetition here, so
@@ -29,8 +30,8 @@ _TAG = "a box, which is written a text <bbox>[0.5, 0.6, 0.9, 0.9]</bbox>"
 _JSON = 'JSON, which begins like {"caption": "...", "regions": [...]}'
 
 _FORMS = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), meant)
-    for pattern, meant in (
+    (pattern(written, re.IGNORECASE | re.MULTILINE), meant)
+    for written, meant in (
         (rf"{_LESS}{_SPACE}(?:bin[\s_:.=-]{{0,9}})?{_COUNT}{_SPACE}{_MORE}", _POSITION),
         (rf"{_LESS}{_SPACE}bin[\s_:.=-]{{0,9}}\d", _POSITION),
         (rf"(?:{_OPEN}{_SPACE}{_COUNT}(?:{_SPACE}{_CLOSE})?{_GAP}){{4}}", _BOX),
@@ -61,8 +62,8 @@ def refuse_near_misses(text: str) -> None:
 
     Texts that hold numbers and brackets without looking like one pass: <3, a < b, (red:1.2), [abc].
     """
-    for pattern, meant in _FORMS:
-        found = pattern.search(text)
+    for form, meant in _FORMS:
+        found = form.search(text)
         if found:
             raise ValueError(
                 f"{quote(found.group().strip())} at {place(text, found.start())} looks like {meant}"

@@ -15,6 +15,7 @@ from .checks import check_length, quote, shorten
 from .layout import Box, Layout, Region, check_count
 from .limits import MAX_PROMPT
 from .near_misses import place, refuse_near_misses
+from .patterns import pattern
 from .position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 
 PromptForm = Literal["authors", "diffusers"]
@@ -22,16 +23,15 @@ PromptForm = Literal["authors", "diffusers"]
 _THOUSANDTHS = 1000
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?)"
-_POSITION = re.compile(rf"<(bin)?{_NUMBER}>")
-_THOUSANDTH, _BIN = re.compile(f"<{_NUMBER}>"), re.compile(f"<bin{_NUMBER}>")
+_ONE = rf"<(bin)?{_NUMBER}>"
+_POSITION = pattern(_ONE)
+_THOUSANDTH, _BIN = pattern(f"<{_NUMBER}>"), pattern(f"<bin{_NUMBER}>")
 # With the one space on either side that separates it from the texts. Between two there may be
 # white space, seen or unseen.
-_POSITION_RUN = re.compile(
-    rf" ?{_POSITION.pattern}(?:[\s\u200b\u2060\ufeff]*{_POSITION.pattern})* ?"
-)
-_BRACKET = re.compile(rf"\\.|[()\[\]{{}}]|{_POSITION.pattern}", re.DOTALL)
+_POSITION_RUN = pattern(rf" ?{_ONE}(?:[\s\u200b\u2060\ufeff]*{_ONE})* ?")
+_BRACKET = pattern(rf"\\.|[()\[\]{{}}]|{_ONE}", re.DOTALL)
 _PARTNER = {"(": ")", "[": "]", "{": "}"}
-_RESERVED = re.compile(rf"{_POSITION.pattern}|{re.escape(_START)}|{re.escape(_END)}")
+_RESERVED = pattern(rf"{_ONE}|{re.escape(_START)}|{re.escape(_END)}")
 
 
 def normalize_text(text: str) -> str:

@@ -9,6 +9,7 @@ from ..boxes import FoundBox, regions_inside
 from ..checks import quote
 from ..layout import Box, Layout, check_count
 from ..near_misses import NUMBER, refuse_near_misses
+from ..patterns import pattern
 from ..remarks import Reading, Remark
 from .form import Form, Source
 from .numbers import Convention, convention_said, corners_of
@@ -16,15 +17,15 @@ from .numbers import Convention, convention_said, corners_of
 FOUR = rf"{NUMBER}(?:(?:\s{{0,9}}[,;]\s{{0,9}}|\s{{1,9}}){NUMBER}){{3}}"
 """Four numbers, between commas or spaces."""
 
-_BOX = re.compile(rf"[\[(]\s{{0,9}}{FOUR}\s{{0,9}},?\s{{0,9}}[\])]")
-_NUMBER = re.compile(NUMBER)
-_BULLET = re.compile(r"^\s{0,99}(?:[-*•+|]|\d{1,4}[.)](?=\s))\s{0,9}")
-_PLACE_NAME = re.compile(
+_BOX = pattern(rf"[\[(]\s{{0,9}}{FOUR}\s{{0,9}},?\s{{0,9}}[\])]")
+_NUMBER = pattern(NUMBER)
+_BULLET = pattern(r"^\s{0,99}(?:[-*•+|]|\d{1,4}[.)](?=\s))\s{0,9}")
+_PLACE_NAME = pattern(
     r"(?:^|[:(|–—-]|\*\*)\s{0,9}(?:bounding[ _]?box|bbox|box|coordinates|position|location|place)"
     r"\W{0,9}$",
     re.IGNORECASE,
 )
-_CAPTION = re.compile(
+_CAPTION = pattern(
     r"^\W{0,9}(?:caption|prompt|scene|description)\W{0,3}?[:：](?:\*\*|__)?\s{0,9}(.*)$",
     re.IGNORECASE,
 )

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..checks import quote, read_json
 from ..near_misses import place
+from ..patterns import pattern
 
-_TOKEN = re.compile(
+_TOKEN = pattern(
     r"""(?P<space>\s+|//[^\n]*)
     |(?P<double>"[^"\\]*(?:\\.[^"\\]*)*")
     |(?P<single>'[^'\\]*(?:\\.[^'\\]*)*')
@@ -19,7 +20,7 @@ _TOKEN = re.compile(
     |(?P<mark>[\[\]{}:,])""",
     re.VERBOSE | re.DOTALL,
 )
-_COLON = re.compile(r"\s{0,9}:")
+_COLON = pattern(r"\s{0,9}:")
 _WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}
 
 

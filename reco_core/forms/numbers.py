@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..boxes import refuse_fractions
 from ..checks import finite, quote
+from ..patterns import pattern
 
 Unit = Literal["fractions", "thousandths", "pixels"]
 Order = Literal["x0 y0 x1 y1", "y0 x0 y1 x1", "x y width height"]
@@ -17,19 +18,19 @@ _THOUSANDTHS = 1000
 _OVERHANG = 0.25
 """How far numbers may leave the picture, as a fraction of it; beyond, they mean something else."""
 
-_UNIT = re.compile(
+_UNIT = pattern(
     r"\b(?:box(?:es)?|bbox(?:es)?|coordinates|numbers|values)\s+(?:are\s+)?(?:given\s+)?in\s+"
     r"(pixels|thousandths|fractions)(?:\s+of\s+(?:an?\s+)?(\d{1,5})\s*[x×]\s*(\d{1,5}))?",
     re.IGNORECASE,
 )
-_AXIS = re.compile(r"\b([xy]) first\b", re.IGNORECASE)
+_AXIS = pattern(r"\b([xy]) first\b", re.IGNORECASE)
 _CODES = {"xyxy": "x0 y0 x1 y1", "yxyx": "y0 x0 y1 x1", "xywh": "x y width height"}
-_CODE = re.compile(rf"\b({'|'.join(_CODES)})\b", re.IGNORECASE)
+_CODE = pattern(rf"\b({'|'.join(_CODES)})\b", re.IGNORECASE)
 _NAME = (
     r"['\"]?\b(?:([xy])[_ ]?(?:min|max|[0-2])?|(left|right)|(top|bottom)|(w|h)(?:idth|eight)?)\b"
     r"['\"]?"
 )
-_NAMES = re.compile(rf"{_NAME}(?:\s{{0,9}},\s{{0,9}}{_NAME}){{3}}", re.IGNORECASE)
+_NAMES = pattern(rf"{_NAME}(?:\s{{0,9}},\s{{0,9}}{_NAME}){{3}}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ..checks import check_length, quote, read_json
 from ..layout import check_count
 from ..limits import MAX_DOCUMENT, MAX_PROMPT
 from ..near_misses import place
+from ..patterns import pattern
 from ..position_tokens import PositionVocabulary
 from ..remarks import Remark
 from .form import Source
@@ -18,18 +19,18 @@ from .numbers import convention_said
 
 _THOUGHT = "</think>"  # ends what some models write before they answer
 _UNSEEN = "\ufeff\u200b\u2060"
-_FENCE = re.compile(r"^[ \t]{0,9}(```+|~~~+)[^\n`]*$", re.MULTILINE)
+_FENCE = pattern(r"^[ \t]{0,9}(```+|~~~+)[^\n`]*$", re.MULTILINE)
 # An object: a name in quotes follows, but not as in the choice {"a"|"b"}; or one without quotes.
-_OBJECT = re.compile(
+_OBJECT = pattern(
     r"""\{\s{0,999}(?:["'“][\w \-]{1,60}(?:["'”]\s{0,999}(?![|}\s])|$)"""
     r"""|[A-Za-z_]\w{0,40}\s{0,9}:\s{0,9}["'“\[{])"""
 )
-_ONLY_CONVENTION = re.compile(
+_ONLY_CONVENTION = pattern(
     r"\W{0,9}box(?:es)? in (?:pixels|thousandths|fractions)(?: of \d{1,5} ?[x×] ?\d{1,5})?"
     r"(?:,? [xy] first)?\W{0,9}",
     re.IGNORECASE,
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = pattern("[\ud800-\udfff]")
 
 
 def open_text(text: Any, width: int, height: int, vocabulary: PositionVocabulary) -> Source:

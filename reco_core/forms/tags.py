@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..checks import quote
 from ..layout import Layout
 from ..near_misses import NUMBER
+from ..patterns import pattern
 from ..remarks import Reading
 from .form import Form, Source
 from .lines import (
@@ -24,17 +25,17 @@ from .lines import (
 from .numbers import Convention
 
 _PAIRS = rf"\(\s?({NUMBER})\s?,\s?({NUMBER})\s?\)\s?,?\s?\(\s?({NUMBER})\s?,\s?({NUMBER})\s?\)"
-_TAG = re.compile(
+_TAG = pattern(
     rf"<(bbox|box|bounding_box)>\s{{0,9}}[\[(]?\s{{0,9}}({FOUR})\s{{0,9}},?\s{{0,9}}[\])]?\s{{0,9}}"
     rf"</\1>",
     re.IGNORECASE,
 )
 # Qwen-VL's own, by its documentation in thousandths.
-_QWEN = re.compile(
+_QWEN = pattern(
     rf"(?:<ref>|<\|object_ref_start\|>)(?P<text>[^<>]{{1,2000}})(?:</ref>|<\|object_ref_end\|>)\s{{0,9}}"
     rf"(?:<box>|<\|box_start\|>)\s?{_PAIRS}\s?(?:</box>|<\|box_end\|>)"
 )
-_NUMBER = re.compile(NUMBER)
+_NUMBER = pattern(NUMBER)
 
 
 def _read(source: Source) -> Reading | None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from train import ablation
 from train.__main__ import main
-from train.ablation import CONFIGS, VARIANTS, plan
+from train.ablation import BASE, CONFIGS, VARIANTS, plan
 from train.ablation_report import interval
 from train.config import load_config
 
@@ -43,6 +43,11 @@ def test_variants_have_equal_budgets_and_differ_in_what_they_compare():
     assert [n for n, c in configs.items() if not c.data.use_regions] == ["caption-only"]
     assert [n for n, c in configs.items() if c.model.rows == "random"] == ["reco-random"]
     assert [n for n, c in configs.items() if c.loss.contrastive_weight] == ["reco-contrastive"]
+
+
+def test_every_configuration_of_the_folder_is_trained():
+    named = {*BASE, *(variant.config for variant in VARIANTS)}
+    assert named == {path.stem for path in CONFIGS.glob("*.toml")}
 
 
 def test_words_and_ordered_rows_are_trained_twice_after_everything_once(tmp_path):

@@ -11,6 +11,7 @@ const MARGIN = 10; // around the widget, in the classic renderer
 const GAP = 8; // between widgets at the most, in either renderer
 
 const shown = new WeakMap(); // node -> its Words
+const nodes = new WeakMap(); // element -> its node
 let created = 0;
 
 /** Elements that show remarks as warnings. */
@@ -64,18 +65,25 @@ class Words {
     this.resizing.observe(this.text);
     // No workflow, and so no step of undo, tells whether the words were there.
     const { onSerialize } = node;
-    node.onSerialize = (data) => {
+    const serialize = (data) => {
       onSerialize?.call(node, data);
       if (this.grown) data.size = [data.size[0], data.size[1] - this.grown];
     };
-    this.restore = () => (node.onSerialize = onSerialize);
+    node.onSerialize = serialize;
+    this.restore = () => {
+      if (node.onSerialize === serialize) node.onSerialize = onSerialize;
+    };
+    nodes.set(this.element, node);
     requestAnimationFrame(() => this.takePlace());
   }
 
   /** The first front ends with Nodes 2.0 leave the element of the node before an undo in its place. */
   takePlace() {
-    const old = document.querySelector(`[data-node-id="${this.node.id}"] .reco-remarks`);
-    if (old && !this.element.isConnected) old.replaceWith(this.element);
+    const { node, element } = this;
+    const old = document.querySelector(`[data-node-id="${node.id}"] .reco-remarks`);
+    if (!old || element.isConnected) return;
+    const { graph } = nodes.get(old);
+    if (!graph || graph === node.graph) old.replaceWith(element); // and not one of a subgraph
   }
 
   addWidget() {
@@ -98,7 +106,7 @@ class Words {
   }
 
   remove() {
-    const { node, grown } = this;
+    const { node, grown } = this; // while it is shown
     shown.delete(node);
     this.resizing.disconnect();
     node.removeWidget(this.widget);
@@ -118,7 +126,7 @@ class Words {
   /** How much higher the node is than without the widget; 0 if someone has given it more room. */
   get grown() {
     const room = isVue() ? this.element.offsetHeight : this.height + 2 * MARGIN;
-    const more = this.node.size[1] - this.before;
+    const more = shown.get(this.node) === this ? this.node.size[1] - this.before : 0;
     return more > 0 && more <= room + GAP ? more : 0;
   }
 

@@ -1,0 +1,128 @@
+"""What a base has of its own, and what a configuration may ask of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from random_checkpoint import HEADS, Size, random_state_dict
+from safetensors.torch import save_file
+
+from reco_core import CheckpointInfo, describe_checkpoint, read_checkpoint
+from train.config import FitConfig, ModelConfig, load_config
+from train.fit import fit
+from train.memory_count import count_memory
+from train.model import extends
+
+RECO = CheckpointInfo(True, 64, 100, 64, 2, 256, 1, 8)
+PLAIN = replace(RECO, is_reco=False, num_bins=0, max_length=77)
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    """A small ReCo file of 64 bins and 100 tokens, and a plain one with nine input channels."""
+    folder = tmp_path_factory.mktemp("bases")
+    reco = random_state_dict(Size(max_length=100, num_bins=64), torch.float32)
+    inpainting = random_state_dict(Size(max_length=77, num_bins=0), torch.float32)
+    key = "model.diffusion_model.input_blocks.0.0.weight"
+    inpainting[key] = inpainting[key].repeat(1, 3, 1, 1)[:, :9].contiguous()
+    for name, tensors in (("reco", reco), ("inpainting", inpainting)):
+        metadata = HEADS | ({"format": "reco"} if name == "reco" else {})
+        save_file(tensors, folder / f"{name}.safetensors", metadata)
+    save_file(reco, folder / "velocity.safetensors", {**HEADS, "modelspec.predict_key": "v"})
+    return folder
+
+
+@pytest.fixture
+def words(overrides):
+    """A run of one step."""
+    return [
+        *overrides,
+        "image_size=64",
+        "optimizer.steps=1",
+        "sample.every=0",
+        "validation.every=0",
+    ]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"num_bins": 64}, {"max_length": 100}, {"num_bins": 64, "max_length": 100}],
+)
+def test_a_reco_base_keeps_its_tables(asked):
+    assert not extends(ModelConfig(**asked), RECO)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"num_bins": 1000}, "64 position tokens, not 1000"),
+        ({"num_bins": 0}, "64 position tokens, not 0"),
+        ({"num_bins": 65, "max_length": 100}, "64 position tokens, not 65"),
+        ({"max_length": 616}, "100 places in its sequence, not 616"),
+        ({"num_bins": 64, "max_length": 77}, "100 places in its sequence, not 77"),
+        ({"rows": "random"}, "rows = 'random' would replace"),
+        ({"rows": "ordered", "num_bins": 64}, "rows = 'ordered' would replace"),
+    ],
+)
+def test_a_reco_base_of_other_sizes_than_asked_for_is_refused(asked, message):
+    with pytest.raises(ValueError, match=message):
+        extends(ModelConfig(**asked), RECO)
+
+
+def test_a_plain_base_is_extended_unless_told_not_to():
+    assert extends(ModelConfig(), PLAIN) and extends(ModelConfig(num_bins=64, rows="random"), PLAIN)
+    assert not extends(ModelConfig(num_bins=0), PLAIN)
+    assert not extends(ModelConfig(num_bins=0, max_length=77), PLAIN)
+    with pytest.raises(ValueError, match="max_length = 616 .*keeps its 77 places"):
+        extends(ModelConfig(num_bins=0, max_length=616), PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("base", "word", "message"),
+    [
+        ("reco", "model.num_bins=1000", r"reco\.safetensors'.*64 position tokens, not 1000"),
+        ("inpainting", "seed=0", r"inpainting\.safetensors'.*inpainting checkpoint \(9 input"),
+        ("velocity", "seed=0", r"velocity\.safetensors'.*does not predict noise"),
+    ],
+)
+def test_a_base_that_does_not_fit_is_refused_before_data_is_read(
+    base, word, message, words, bases, config_file
+):
+    path = (bases / f"{base}.safetensors").as_posix()
+    more = [f'model.base="{path}"', word, 'data.sets=[{kind="coco", path="/nowhere"}]']
+    with pytest.raises(ValueError, match=message):
+        fit(load_config(config_file, [*words, *more]))
+
+
+def test_memory_is_not_counted_of_a_base_of_other_sizes(bases):
+    config = FitConfig(model=ModelConfig(base=str(bases / "reco.safetensors"), num_bins=1000))
+    with pytest.raises(ValueError, match="64 position tokens, not 1000"):
+        count_memory(config)
+
+
+def test_a_run_on_a_reco_base_says_its_sizes_and_goes_on_from_an_older_state(
+    words, bases, config_file
+):
+    """Older states say the defaults of then, which a base with tables of its own ignored."""
+    base = (bases / "reco.safetensors").as_posix()
+    config = load_config(config_file, [*words, f'model.base="{base}"', "data.max_regions=2"])
+    unsaid = replace(config.model, num_bins=None, max_length=None)
+    config = replace(config, model=unsaid)
+    tensors, metadata = read_checkpoint(fit(config))
+    info = describe_checkpoint(tensors, metadata)
+    assert (info.num_bins, info.max_length) == (64, 100)
+    told = json.loads(metadata["config"])["model"]
+    assert (told["num_bins"], told["max_length"]) == (64, 100)
+
+    newest = max((Path(config.folder) / "states").iterdir())
+    state = torch.load(newest, weights_only=True)
+    options = json.loads(state["options"])
+    options["model"] |= {"num_bins": 1000, "max_length": 616, "rows": "ordered"}
+    torch.save(state | {"options": json.dumps(options)}, newest)
+    steps = []
+    fit(replace(config, optimizer=replace(config.optimizer, steps=2)), steps.append)
+    assert steps == [2]

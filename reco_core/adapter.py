@@ -262,8 +262,8 @@ def base_warning(info: AdapterInfo, name: str, sha256: str) -> str:
         return ""
     return (
         f"{quote(name, 200)} is not the file that this adapter was trained on, which is "
-        f"{quote(info.base)} (SHA-256 {info.base_sha256[:10]}..., this one has {sha256[:10]}...). Pictures may follow "
-        "the boxes less well."
+        f"{quote(info.base)} (SHA-256 {info.base_sha256[:10]}..., this one has {sha256[:10]}...). "
+        "Pictures may follow the boxes less well."
     )
 
 

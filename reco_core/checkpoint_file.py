@@ -162,7 +162,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str
         with safe_open(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
     except Exception as error:  # a damaged file can raise anything
-        raise ValueError(f"{_REMEDY} ({shorten(str(error), 300)})") from error
+        raise ValueError(f"{_REMEDY} ({shorten(' '.join(str(error).split()), 300)})") from error
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

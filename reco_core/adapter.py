@@ -136,7 +136,7 @@ def describe_adapter(tensors: StateDict, metadata: Mapping[str, str]) -> Adapter
         )
     for name, rows in ((TOKEN_ROWS, tokens), (POSITION_ROWS, positions)):
         if not rows.is_floating_point():
-            raise ValueError(f"{name!r} is of type {rows.dtype}: write the adapter again")
+            raise ValueError(f"{quote(name, 200)} is of type {rows.dtype}: write the adapter again")
     if len(tokens) < _FEWEST_ROWS:
         raise ValueError(
             f"it brings {len(tokens)} rows and an adapter brings at least {_FEWEST_ROWS} position "
@@ -174,7 +174,7 @@ def extend_with_adapter_rows(state_dict: StateDict, adapter: Adapter) -> dict[st
     info = adapter.info
     base_rows, base_width = shape_of(extended, TOKEN_EMBEDDING, 2)
     base_is_reco = base_rows > CLIP_VOCABULARY_SIZE
-    wanted = f", such as {info.base!r}, which it was trained on" if info.base else ""
+    wanted = f", such as {quote(info.base, 200)}, which it was trained on" if info.base else ""
     if base_width != info.text_width:
         raise ValueError(
             f"the adapter is for a text encoder {info.text_width} wide and this checkpoint's is "
@@ -212,14 +212,14 @@ def lora_changes(state_dict: StateDict, adapter: Adapter) -> dict[str, LoraMatri
     for name, lora in adapter.lora.items():
         if name not in keys:
             raise ValueError(
-                f"the adapter changes {name!r}, which this checkpoint does not have: choose a base "
-                "of the architecture it was trained on"
+                f"the adapter changes {quote(name, 200)}, which this checkpoint does not have: "
+                "choose a base of the architecture it was trained on"
             )
         weight = state_dict[keys[name]]
         if lora.shape != (weight.shape[0], weight[0].numel()):
             raise ValueError(
-                f"the adapter changes {name!r} as a matrix of {lora.shape}, but this checkpoint "
-                f"has {tuple(weight.shape)}: choose a base of the size it was trained on"
+                f"the adapter changes {quote(name, 200)} as a matrix of {lora.shape}, but this "
+                f"checkpoint has {tuple(weight.shape)}: choose a base of the size it was trained on"
             )
         changes[keys[name]] = lora
     return changes
@@ -261,9 +261,9 @@ def base_warning(info: AdapterInfo, name: str, sha256: str) -> str:
     if not info.base_sha256 or sha256 in ("", info.base_sha256):
         return ""
     return (
-        f"{name!r} is not the file that this adapter was trained on, which is {quote(info.base)} "
-        f"(SHA-256 {info.base_sha256[:10]}..., this one has {sha256[:10]}...). Pictures may follow "
-        "the boxes less well."
+        f"{quote(name, 200)} is not the file that this adapter was trained on, which is "
+        f"{quote(info.base)} (SHA-256 {info.base_sha256[:10]}..., this one has {sha256[:10]}...). "
+        "Pictures may follow the boxes less well."
     )
 
 
@@ -289,5 +289,5 @@ def _foreign_kind(keys: Iterable[str]) -> str:
         return "a LoRA without position tokens: open it with ComfyUI's own Load LoRA"
     if any(key.startswith(UNET_PREFIX) for key in keys):
         return "a whole checkpoint: open it with ReCo Load Checkpoint or Load Checkpoint"
-    found = f"with keys like {sorted(keys)[:3]!r}" if keys else "empty"
+    found = f"with keys like {quote(sorted(keys)[:3], 200)}" if keys else "empty"
     return f"something else, {found}: use a file that `python -m train fit` wrote with lora.rank"

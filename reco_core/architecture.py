@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .checks import quote
 from .keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def check_weights(state_dict: StateDict) -> None:
                 missing.append(key)
             elif shape_of(state_dict, key, len(wanted)) != wanted:
                 raise ValueError(
-                    f"the weight {key!r} of the {part} is of shape "
+                    f"the weight {quote(key, 200)} of the {part} is of shape "
                     f"{tuple(state_dict[key].shape)}, and the others ask for {wanted}: {_ADVICE}"
                 )
         if missing:
@@ -53,14 +54,18 @@ def shape_of(state_dict: StateDict, key: str, rank: int) -> Shape:
     if tensor is None:
         raise _incomplete("UNet" if key.startswith(UNET_PREFIX) else "text encoder", [key])
     if not isinstance(tensor, torch.Tensor):
-        raise ValueError(f"{key!r} is not a tensor but {type(tensor).__name__}: {_ADVICE}")
+        raise ValueError(
+            f"{quote(key, 200)} is not a tensor but {type(tensor).__name__}: {_ADVICE}"
+        )
     if not tensor.is_floating_point():
         kind = str(tensor.dtype).removeprefix("torch.")
-        raise ValueError(f"the weight {key!r} is of type {kind}, not floating-point: {_ADVICE}")
+        raise ValueError(
+            f"the weight {quote(key, 200)} is of type {kind}, not floating-point: {_ADVICE}"
+        )
     if tensor.ndim != rank or not all(tensor.shape):
         raise ValueError(
-            f"the weight {key!r} is of shape {tuple(tensor.shape)}, but it must have {rank} "
-            f"dimensions, each at least 1: {_ADVICE}"
+            f"the weight {quote(key, 200)} is of shape {tuple(tensor.shape)}, but it must have "
+            f"{rank} dimensions, each at least 1: {_ADVICE}"
         )
     return tuple(tensor.shape)
 
@@ -83,7 +88,7 @@ def text_layers(state_dict: StateDict) -> int:
 def _incomplete(part: str, missing: list[str]) -> ValueError:
     return ValueError(
         f"the checkpoint is incomplete: its {part} lacks {len(missing)} of its weights, for "
-        f"instance {missing[0]!r}: {_ADVICE}"
+        f"instance {quote(missing[0], 200)}: {_ADVICE}"
     )
 
 

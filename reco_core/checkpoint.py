@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from .architecture import attention_widths, check_weights, shape_of, text_layers
+from .checks import quote
 from .keys import (
     FACTS,
     POSITION_EMBEDDING,
@@ -199,7 +200,7 @@ def extend_checkpoint(
     import torch
 
     if isinstance(rows, str) and rows not in _ROWS:
-        raise ValueError(f"rows = {rows!r} is unknown: use 'ordered' or 'random'")
+        raise ValueError(f"rows = {quote(rows, 200)} is unknown: use 'ordered' or 'random'")
     if num_bins < 2:
         raise ValueError(f"num_bins = {num_bins}: at least 2 position tokens are needed")
     check_keys(state_dict)
@@ -327,7 +328,9 @@ def _kind(keys: Iterable[str]) -> str:
     keys = list(keys)
     return next(
         (kind for kind, pattern in _FOREIGN if any(pattern.search(key) for key in keys)),
-        f"something else, with keys like {sorted(keys)[:3]!r}" if keys else "an empty file",
+        f"something else, with keys like {quote(sorted(keys)[:3], 200)}"
+        if keys
+        else "an empty file",
     )
 
 
@@ -342,7 +345,7 @@ def _with_averages(state_dict: StateDict) -> StateDict:
     if missing:
         raise ValueError(
             f"{len(missing)} of the UNet's {len(averages)} tensors have no average here, for "
-            f"instance {missing[0]!r}: take the raw weights"
+            f"instance {quote(missing[0], 200)}: take the raw weights"
         )
     return {**state_dict, **{key: state_dict[average] for key, average in averages.items()}}
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .atomic import require_space, write_atomically
 from .checkpoint import check_keys, select_weights, text_part, unet_part
+from .checks import quote, shorten
 from .facts import take_facts
 from .pickle_check import MAX_PROGRAM, CodeInPickle, check_pickle
 from .tensor_file import tensor_file_size, write_tensors
@@ -138,10 +139,10 @@ def write_checkpoint(
         raise ValueError(f"{path.name}: checkpoints are written as .safetensors")
     for key, value in metadata.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise ValueError(f"metadata {key!r}: {value!r} must be strings")
+            raise ValueError(f"metadata {quote(key, 200)}: {quote(value)} must be strings")
     for key, tensor in state_dict.items():
         if not isinstance(tensor, torch.Tensor):
-            raise ValueError(f"{key!r} is not a tensor but {type(tensor).__name__}")
+            raise ValueError(f"{quote(key, 200)} is not a tensor but {type(tensor).__name__}")
     require_space(path, tensor_file_size(state_dict, metadata, dtype))
     write_atomically(
         path, lambda file: write_tensors(file, state_dict, metadata, dtype, on_written)
@@ -161,7 +162,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str
         with safe_open(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
     except Exception as error:  # a damaged file can raise anything
-        raise ValueError(f"{_REMEDY} ({error})") from error
+        raise ValueError(f"{_REMEDY} ({shorten(' '.join(str(error).split()), 300)})") from error
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

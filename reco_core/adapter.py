@@ -20,16 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .architecture import check_weights, shape_of
-from .checkpoint import (
-    POSITION_EMBEDDING,
-    TOKEN_EMBEDDING,
-    UNET_PREFIX,
-    check_keys,
-    extend_checkpoint,
-    select_weights,
-)
+from .checkpoint import extend_checkpoint
 from .checkpoint_file import read_safetensors
 from .checks import quote
+from .keys import POSITION_EMBEDDING, TOKEN_EMBEDDING, UNET_PREFIX
 from .lora import (
     DOWN,
     TEXT_LORA,
@@ -41,6 +35,7 @@ from .lora import (
 )
 from .metadata import read_buckets, read_image_size, read_number, read_text, read_words
 from .position_tokens import CLIP_VOCABULARY_SIZE
+from .weights import check_keys, select_weights
 
 if TYPE_CHECKING:
     import torch

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .atomic import require_space, write_atomically
-from .checkpoint import check_keys, select_weights, text_part, unet_part
 from .checks import quote, shorten
 from .facts import take_facts
 from .pickle_check import MAX_PROGRAM, CodeInPickle, check_pickle
 from .tensor_file import tensor_file_size, write_tensors
+from .weights import check_keys, select_weights, text_part, unet_part
 
 if TYPE_CHECKING:
     import torch

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .checkpoint import TEXT_PREFIX, UNET_PREFIX
 from .checks import quote
+from .keys import TEXT_PREFIX, UNET_PREFIX
 
 if TYPE_CHECKING:
     import torch

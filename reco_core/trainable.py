@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .checkpoint import UNET_PREFIX
+from .keys import UNET_PREFIX
 from .metadata import read_text
 
 if TYPE_CHECKING:

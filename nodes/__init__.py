@@ -15,8 +15,9 @@ from .interop import (
 )
 from .layout import ReCoAddRegion, ReCoLayoutFromText
 from .layout_text import ReCoLayoutToText
-from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint, ReCoLoadParts
+from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint
 from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
+from .parts import ReCoLoadParts
 from .preview import ReCoDrawLayout
 from .routes import add_routes
 from .save import ReCoSaveCheckpoint

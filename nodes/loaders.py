@@ -12,35 +12,28 @@ import comfy.sd
 import comfy.supported_models
 import comfy.utils
 import folder_paths
-import torch
 from comfy_api.latest import io
 
 from ..reco_core import (
     UNET_PREFIX,
-    VAE_PREFIX,
     CheckpointInfo,
     describe_checkpoint,
     read_checkpoint,
 )
 from ..reco_core.checkpoint import reco_metadata
-from ..reco_core.checkpoint_file import read_parts
 from ..reco_core.facts import UNET_FACTS, Facts, facts_of
 from .clip import build_clip, check_complete
 from .layout import CATEGORY
+from .vae import build_vae
 
 CHECKPOINT_FOLDER = "reco_checkpoints"
 """Folder key of the pack's own models/: not `checkpoints`, whose stock loader cannot open them."""
-
-UNET_FOLDER, TEXT_ENCODER_FOLDER = "diffusion_models", "text_encoders"
-"""Where ComfyUI looks for what ModelSave and CLIPSave write."""
 
 Read = Callable[[], tuple[dict, CheckpointInfo]]
 """Reads a ReCo checkpoint's weights, anew at each call."""
 
 SD1_SIDE = 512
 SUFFIXES = (".safetensors", ".ckpt")
-TAESD_SCALES = ("vae_scale", "vae_shift")  # ComfyUI has its own where a file has none
-SD1_VAE = {"ch": 128, "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2}
 
 
 class ReCoSD15(comfy.supported_models.SD15):
@@ -115,66 +108,6 @@ def _patcher_class(disable_dynamic: bool) -> type[comfy.model_patcher.ModelPatch
     return comfy.model_patcher.CoreModelPatcher
 
 
-def build_vae(state_dict: dict) -> comfy.sd.VAE:
-    """ComfyUI's VAE around a KL autoencoder of any width, or TAESD. Takes its weights out."""
-    weights = comfy.utils.state_dict_prefix_replace(state_dict, {VAE_PREFIX: ""}, filter_keys=True)
-    shapes = {key: weight.shape for key, weight in weights.items()}
-    found = dict.fromkeys(TAESD_SCALES, torch.Size()) | shapes
-    try:
-        vae = comfy.sd.VAE(sd=weights, config=kl_config(weights))
-    except (RuntimeError, IndexError) as error:  # of torch, for a weight of another shape
-        raise ValueError(
-            f"The checkpoint's autoencoder does not fit together ({error}). Fetch or convert it "
-            "again."
-        ) from error
-    if vae.first_stage_model is not None:
-        check_complete("autoencoder", vae.first_stage_model, "", found)
-    elif shapes:
-        raise ValueError(
-            "The checkpoint's autoencoder is incomplete, or of a kind that ComfyUI does not know: "
-            f"it has weights like {min(shapes)!r}. Fetch or convert it again."
-        )
-    return vae
-
-
-def kl_config(weights: dict) -> dict | None:
-    """The configuration of a KL autoencoder that is not of SD1's size, read off its weights.
-
-    None when ComfyUI's own detection is right: SD1's size, TAESD, no autoencoder at all.
-    """
-    if "encoder.conv_in.weight" not in weights:
-        return None
-    channels, image_channels = weights["encoder.conv_in.weight"].shape[:2]
-    first_convs = _numbered(weights, "encoder.down.{}.block.0.conv1.weight")
-    size = {
-        "ch": channels,
-        "ch_mult": [weights[name].shape[0] // channels for name in first_convs],
-        "num_res_blocks": len(_numbered(weights, "encoder.down.0.block.{}.conv1.weight")),
-    }
-    if size == SD1_VAE:
-        return None
-    latent_channels = weights["decoder.conv_in.weight"].shape[1]
-    ddconfig = {
-        **size,
-        "double_z": True,
-        "z_channels": latent_channels,
-        "resolution": 256,
-        "in_channels": image_channels,
-        "out_ch": image_channels,
-        "attn_resolutions": [],
-        "dropout": 0.0,
-    }
-    return {"params": {"ddconfig": ddconfig, "embed_dim": latent_channels}}
-
-
-def _numbered(weights: dict, name: str) -> list[str]:
-    """The names, counted up from 0, that are there without a gap."""
-    names = []
-    while name.format(len(names)) in weights:
-        names.append(name.format(len(names)))
-    return names
-
-
 def load_checkpoint(path: Path, embedding_directory: list[str] | None = None):
     """MODEL, CLIP and VAE of a ReCo checkpoint file.
 
@@ -187,14 +120,15 @@ def build_parts(read: Read, embedding_directory: list[str] | None = None):
     """MODEL, CLIP and VAE of the weights that `read` returns, here and whenever ComfyUI rebuilds a
     patcher: for torch.compile, other devices and static offloading."""
     state_dict, info = read()
-    model, clip = _build_networks(state_dict, info, read, embedding_directory)
+    model, clip = build_networks(state_dict, info, read, embedding_directory)
     vae = build_vae(state_dict)
     if vae.first_stage_model is not None:
         vae.patcher.cached_patcher_init = (_reload_vae, (read,))
     return model, clip, vae
 
 
-def _build_networks(state_dict: dict, info: CheckpointInfo, read: Read, embedding_directory):
+def build_networks(state_dict: dict, info: CheckpointInfo, read: Read, embedding_directory):
+    """MODEL and CLIP of the weights that `read` returned; takes them out of state_dict."""
     model = build_model(state_dict, info)
     clip = build_clip(state_dict, info, embedding_directory)
     model.cached_patcher_init = (_reload_model, (read,))
@@ -214,33 +148,6 @@ def _reload_vae(read: Read, disable_dynamic: bool = False):
     return build_vae(read()[0]).patcher
 
 
-def read_reco_parts(unet: Path, text_encoder: Path) -> tuple[dict, CheckpointInfo]:
-    """Read UNet and text encoder that were saved apart, without an autoencoder.
-
-    Raises ValueError when a file is no such part, or they make no ReCo checkpoint together.
-    """
-    state_dict, metadata = read_parts(unet, text_encoder)
-    try:
-        info = describe_checkpoint(state_dict, metadata)
-        if not info.is_reco:
-            raise ValueError(
-                "the text encoder has no position tokens: choose that of a ReCo "
-                "checkpoint, or open both with ComfyUI's own Load Diffusion Model and Load CLIP"
-            )
-    except ValueError as error:
-        raise ValueError(f"{unet.name!r} with {text_encoder.name!r}: {error}") from error
-    return state_dict, info
-
-
-def load_parts(unet: Path, text_encoder: Path, embedding_directory: list[str] | None = None):
-    """MODEL and CLIP of files that ComfyUI's ModelSave and CLIPSave wrote.
-
-    Raises ValueError as read_reco_parts.
-    """
-    read = partial(read_reco_parts, unet, text_encoder)
-    return _build_networks(*read(), read, embedding_directory)
-
-
 def checkpoint_names() -> list[str]:
     """Names in the pack's models/ and then in ComfyUI's checkpoints folder, each once."""
     names = (
@@ -254,18 +161,6 @@ def checkpoint_path(name: str) -> Path:
     """The file of a listed name. Raises FileNotFoundError when it is gone."""
     own = folder_paths.get_full_path(CHECKPOINT_FOLDER, name)
     return Path(own or folder_paths.get_full_path_or_raise("checkpoints", name))
-
-
-def part_names(folder: str) -> list[str]:
-    """Names in one of ComfyUI's folders for parts of checkpoints."""
-    names = folder_paths.get_filename_list(folder)
-    return [name for name in names if name.lower().endswith(SUFFIXES)]
-
-
-def part_paths(unet_name: str, clip_name: str) -> tuple[Path, Path]:
-    """The files of listed names. Raises FileNotFoundError when one is gone."""
-    unet = folder_paths.get_full_path_or_raise(UNET_FOLDER, unet_name)
-    return Path(unet), Path(folder_paths.get_full_path_or_raise(TEXT_ENCODER_FOLDER, clip_name))
 
 
 def start_size(clip: comfy.sd.CLIP) -> tuple[int, int]:
@@ -329,40 +224,3 @@ class ReCoLoadCheckpoint(io.ComfyNode):
         embeddings = folder_paths.get_folder_paths("embeddings")
         model, clip, vae = load_checkpoint(checkpoint_path(ckpt_name), embeddings)
         return io.NodeOutput(model, clip, vae, *start_size(clip))
-
-
-class ReCoLoadParts(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="ReCoLoadParts",
-            display_name="ReCo Load Parts",
-            category=CATEGORY,
-            description="Load a ReCo UNet and a ReCo text encoder that ComfyUI saved apart.",
-            inputs=[
-                io.Combo.Input(
-                    "unet_name",
-                    options=part_names(UNET_FOLDER),
-                    tooltip="What ModelSave wrote, from ComfyUI's diffusion_models folder.",
-                ),
-                io.Combo.Input(
-                    "clip_name",
-                    options=part_names(TEXT_ENCODER_FOLDER),
-                    tooltip="What CLIPSave wrote, from ComfyUI's text_encoders folder.",
-                ),
-            ],
-            outputs=[*network_outputs(), *size_outputs()],
-        )
-
-    @classmethod
-    def fingerprint_inputs(cls, unet_name: str | None, clip_name: str | None):
-        """When the files were written, so that newly saved ones are read again."""
-        if unet_name is None or clip_name is None:  # linked: known only when the workflow runs
-            return 0
-        return [path.stat().st_mtime_ns for path in part_paths(unet_name, clip_name)]
-
-    @classmethod
-    def execute(cls, unet_name: str, clip_name: str) -> io.NodeOutput:
-        embeddings = folder_paths.get_folder_paths("embeddings")
-        model, clip = load_parts(*part_paths(unet_name, clip_name), embeddings)
-        return io.NodeOutput(model, clip, *start_size(clip))

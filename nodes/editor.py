@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 
 from ..reco_core import Layout, Reading
 from ..reco_core.checks import quote, read_json
+from ..reco_core.forms.layout_json import seen
 from .layout import CATEGORY, RecoLayout, layout_output, side_input, why_refused
 from .remarks import read_out
 
@@ -35,9 +36,9 @@ def read_drawing(text: str, width: int, height: int) -> tuple[Reading, str]:
                 "delete it."
             )
     data["regions"] = [region for region in regions if not region.get("hidden")]
-    layout = Layout.from_json(json.dumps(data))
-    reading = Reading(replace(layout, width=width, height=height))
-    return reading, str(data.get("incoming", ""))
+    reading = seen(Layout.from_json(json.dumps(data)))
+    layout = replace(reading.layout, width=width, height=height)
+    return Reading(layout, reading.remarks), str(data.get("incoming", ""))
 
 
 def fingerprint(layout: Layout) -> str:

@@ -99,7 +99,8 @@ def count(layout: dict, checkpoint: str | None = None) -> dict:
 
     Returns {"limit": tokens the checkpoint reads, or None without one, "used", "caption",
     "regions": tokens of each, "overflow": indices from 0 of those that do not fit,
-    "remarks": all there is to know, "size": [width, height] in pixels to start from, or None}.
+    "remarks": all there is to know, "size": [width, height] in pixels that the checkpoint was
+    trained for, the layout's own if it was, or None}.
     """
     parsed = Layout.from_json(json.dumps(layout))
     tokenizer = _tokenizer(checkpoint)
@@ -111,7 +112,7 @@ def count(layout: dict, checkpoint: str | None = None) -> dict:
         "regions": [_length(span) for span in account.whole.region_spans],
         "overflow": list(account.dropped) if checkpoint else [],
         "remarks": [remark.to_data() for remark in account.remarks],
-        "size": tokenizer.info.trained_size() if checkpoint else None,
+        "size": tokenizer.info.nearest_size(parsed.width, parsed.height) if checkpoint else None,
     }
 
 

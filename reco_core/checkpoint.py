@@ -116,27 +116,34 @@ class CheckpointInfo:
         """Width and height in pixels to start from; None when the file does not say."""
         return None if self.image_size is None else (self.image_size, self.image_size)
 
-    def size_remark(self, width: int, height: int) -> Remark | None:
-        """What to know of a picture of width x height pixels; None when it is fit or none can tell.
+    def nearest_size(self, width: int, height: int) -> Size | None:
+        """The size, of those it was trained for, to make a picture of width x height pixels.
 
-        Fit is what lies within the areas and aspects of the pictures it was trained on.
+        That is the picture's own where its area and aspect lie within those of the pictures it was
+        trained on. None when the file does not say.
         """
         square = self.trained_size()
         if square is None:
             return None
         sizes = self.buckets or (square,)
         areas, aspects = [w * h for w, h in sizes], [w / h for w, h in sizes]
-        if min(areas) <= width * height <= max(areas) and min(aspects) <= width / height <= max(
-            aspects
-        ):
+        has_area = min(areas) <= width * height <= max(areas)
+        if has_area and min(aspects) <= width / height <= max(aspects):
+            return width, height
+        return min(sizes, key=lambda size: _distance(size, (width, height)))
+
+    def size_remark(self, width: int, height: int) -> Remark | None:
+        """What to know of a picture of that many pixels; None when it is fit or none can tell."""
+        nearest, square = self.nearest_size(width, height), self.trained_size()
+        if nearest is None or square is None or nearest == (width, height):
             return None
-        nearest = min(sizes, key=lambda size: _distance(size, (width, height)))
+        sizes = self.buckets or (square,)
         shapes = f", from {_pixels(sizes[0])} to {_pixels(sizes[-1])}" if len(sizes) > 1 else ""
         return Remark(
             "size",
             f"this checkpoint was trained on pictures of {_pixels(square)} pixels{shapes}, and the "
             f"layout is {_pixels((width, height))}: boxes may stay empty or colours run; make it "
-            f"{_pixels(nearest)}",
+            f"{_pixels(nearest)}.",
         )
 
 

@@ -7,7 +7,7 @@ MAX_TEXT = 20_000
 """Characters of a caption or of a region's text."""
 MAX_WORDS = 100_000
 """Characters of all texts of a layout together."""
-MAX_REGIONS = 4_000
+MAX_REGIONS = 2_000
 """Regions of a layout, and boxes of a list."""
 MAX_SIDE = 65_536
 """Pixels of a layout's width or height."""

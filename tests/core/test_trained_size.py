@@ -30,7 +30,7 @@ def test_another_size_is_remarked_with_the_one_to_take(size):
     remark = info(128).size_remark(*size)
     assert remark.kind == "size"
     assert f"the layout is {size[0]} x {size[1]}" in remark.message
-    assert remark.message.endswith("make it 128 x 128")
+    assert remark.message.endswith("make it 128 x 128.")
 
 
 @pytest.mark.parametrize("size", [*BUCKETS, (640, 400), (400, 640)])
@@ -52,4 +52,6 @@ def test_with_buckets_all_within_their_areas_and_aspects_is_fit(size):
 )
 def test_with_buckets_what_lies_outside_is_remarked_with_the_nearest(size, nearest):
     message = info(512, BUCKETS).size_remark(*size).message
-    assert "from 384 x 640 to 640 x 384" in message and message.endswith(nearest)
+    assert "from 384 x 640 to 640 x 384" in message and message.endswith(f"make it {nearest}.")
+    width, height = info(512, BUCKETS).nearest_size(*size)
+    assert f"{width} x {height}" == nearest

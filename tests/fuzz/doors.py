@@ -52,7 +52,13 @@ from reco_core import (
     scale_boxes,
     write_layout,
 )
-from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, merge_adapter, read_adapter
+from reco_core.adapter import (
+    POSITION_ROWS,
+    TOKEN_ROWS,
+    merge_adapter,
+    merged_metadata,
+    read_adapter,
+)
 from reco_core.color_names import colors_in_text
 from reco_core.limits import MAX_REGIONS
 from reco_core.score import find_by_boxes, find_by_colors
@@ -143,6 +149,7 @@ METADATA = {
     "image_size": "128",
     "words": '["a", "red"]',
 }
+HEADS = {"unet_heads": "4", "text_heads": "2"}  # which no pickle and no plain checkpoint tells
 OF_ADAPTER = {**METADATA, "format": "reco-adapter", "base": "a.safetensors", "base_num_bins": "0"}
 
 
@@ -268,31 +275,32 @@ def use_layout(rng: random.Random) -> Callable[[], Any]:
 
 def read_weights(rng: random.Random) -> Callable[[], Any]:
     reco, plain = weights()
-    state = rng.choice((reco, plain))
+    state, metadata = rng.choice(((reco, METADATA), (plain, HEADS)))
     if rng.random() < 0.5:
-        data, name = (
-            mutated_safetensors(rng, save(_mutated_state(rng, state), METADATA)),
-            "a.safetensors",
-        )
+        data, name = save(_mutated_state(rng, state), metadata), "a.safetensors"
+        data = mutated_safetensors(rng, data) if rng.random() < 0.8 else data
     else:
         data, name = _pickled(rng, state), rng.choice(("a.ckpt", "a.pt", "a.bin"))
 
     def read() -> None:
         (FOLDER / name).write_bytes(data)
-        info = describe_checkpoint(*read_checkpoint(FOLDER / name))
+        tensors, found = read_checkpoint(FOLDER / name)
+        info = describe_checkpoint(tensors, {**HEADS, **found})
         assert info.max_length > 1 and info.text_width > 0
 
     return read
 
 
 def read_adapter_file(rng: random.Random) -> Callable[[], Any]:
-    data = mutated_safetensors(rng, save(_mutated_state(rng, adapter()), OF_ADAPTER))
+    data = save(_mutated_state(rng, adapter()), OF_ADAPTER)
+    data = mutated_safetensors(rng, data) if rng.random() < 0.7 else data
     strength = rng.choice((1.0, 0.0, -2.0))
 
     def read() -> None:
         (FOLDER / "adapter.safetensors").write_bytes(data)
-        merged = merge_adapter(weights()[1], read_adapter(FOLDER / "adapter.safetensors"), strength)
-        assert describe_checkpoint(merged, {}).is_reco
+        read = read_adapter(FOLDER / "adapter.safetensors")
+        merged = merge_adapter(weights()[1], read, strength)
+        assert describe_checkpoint(merged, merged_metadata(HEADS, read.info)).is_reco
 
     return read
 

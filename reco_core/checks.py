@@ -7,6 +7,7 @@ import json
 import math
 import re
 import reprlib
+from collections import Counter
 from numbers import Integral, Real
 from typing import Any
 
@@ -66,13 +67,19 @@ def is_color(value: Any) -> bool:
 
 
 def read_json(text: str, limit: int = MAX_DOCUMENT) -> Any:
-    """Parse JSON of finite numbers. limit: characters that are read.
+    """Parse JSON of finite numbers, in whose objects every name stands once. limit: characters
+    that are read.
 
     Raises ValueError that says where it breaks.
     """
     check_length("this JSON", text, limit)
     try:
-        return json.loads(text, parse_constant=_reject_constant, parse_int=_whole)
+        return json.loads(
+            text,
+            parse_constant=_reject_constant,
+            parse_int=_whole,
+            object_pairs_hook=_object,
+        )
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}; the text begins {quote(text)}") from None
     except RecursionError:
@@ -120,6 +127,14 @@ def _whole(digits: str) -> int:
             f"{quote(digits, 20)} in JSON has {len(digits):,} digits: at most {_MAX_DIGITS:,}"
         )
     return int(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{quote(twice)} stands twice in one object of this JSON: keep one")
+    return values
 
 
 def _reject_constant(name: str) -> None:

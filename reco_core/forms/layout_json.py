@@ -13,6 +13,10 @@ from ..layout import Layout
 from ..remarks import Reading, Remark
 from .form import Form, Source
 
+LAYOUT_NAMES = {"version", "caption", "width", "height", "regions", "incoming"}
+REGION_NAMES = {"text", "box", "weight", "color", "locked"}
+"""Of a layout's JSON; "incoming" and "locked" are the editor's, and change nothing in a layout."""
+
 
 def seen(layout: Layout) -> Reading:
     """The layout without the regions whose boxes have no area, and remarks on those."""
@@ -40,11 +44,19 @@ def _read(source: Source) -> Reading | None:
 
 
 def _unread(data: Mapping[str, Any]) -> Iterator[Remark]:
-    """What may have been meant as the caption of a layout that has none."""
-    for key, value in data.items():
-        if "caption" not in data and isinstance(value, str) and value.strip():
-            message = f"{quote(key)}, {quote(value)}, is left out. Name it caption if it is one."
+    """What a layout has no place for: other names than its own, and those of its regions."""
+    for name, value in data.items():
+        if name not in LAYOUT_NAMES and value not in (None, "", [], {}):
+            remedy = "" if "caption" in data else " Name it caption if it is one."
+            message = f"{quote(name)}, {quote(value)}, is left out: no layout has it.{remedy}"
             yield Remark("left out", message)
+    others: dict[str, int] = {}
+    for index, region in enumerate(data.get("regions") or ()):
+        for name in region.keys() - REGION_NAMES if isinstance(region, Mapping) else ():
+            others.setdefault(name, index)
+    for name, index in sorted(others.items(), key=lambda item: item[1]):
+        message = f"{quote(name)} of region {index + 1} is left out: no region has it."
+        yield Remark("left out", message, index)
 
 
 def _write(layout: Layout, *_: object) -> str:

@@ -132,9 +132,44 @@ def test_further_words_of_a_box_and_of_a_caption_are_named():
     assert (own.region, "its description is left out" in own.message) == (0, True)
     region = {"text": "a red ball", "box": [0.1, 0.2, 0.4, 0.6]}
     (described,) = read(json.dumps({"description": "a park", "regions": [region]})).remarks
-    assert "'description', 'a park', is left out. Name it caption" in described.message
+    assert "'description', 'a park', is left out" in described.message
+    assert "Name it caption" in described.message
     styled = {**IDEOGRAM, "style_description": {"medium": "oil"}}
     assert "style_description" in read(json.dumps(styled)).remarks[0].message
+
+
+@pytest.mark.parametrize(
+    ("more", "region", "named"),
+    [
+        ({"negative": "a cat"}, {}, "'negative', 'a cat', is left out"),
+        ({"seed": 5}, {}, "'seed', 5, is left out"),
+        ({"extra": {"a": 1}}, {}, "'extra', {'a': 1}, is left out"),
+        ({}, {"strength": 0.5}, "'strength' of region 1 is left out"),
+        ({}, {"hidden": True}, "'hidden' of region 1 is left out"),
+        ({}, {"mask": [1]}, "'mask' of region 1 is left out"),
+    ],
+)
+def test_names_that_a_layout_does_not_have_are_told(more, region, named):
+    item = {"text": "a red ball", "box": [0.1, 0.2, 0.4, 0.6], "locked": True, **region}
+    layout = {"version": 1, "caption": "a park", "incoming": "0", "regions": [item], **more}
+    (remark,) = read(json.dumps(layout)).remarks
+    assert remark.message.startswith(named)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"caption": "a", "caption": "b", "regions": []}',
+        '{"caption": "a", "regions": [{"text": "a", "text": "b", "box": [0, 0, 1, 1]}]}',
+        '[{"bbox": [0, 0, 9, 9], "desc": "a", "desc": "b"}]',
+        "{'caption': 'a', caption: 'b', 'regions': []}",
+        'Here: {"regions": [], "width": 8, "height": 8, "width": 16}',
+        '{"regions": [], "x": {"y": 1, "y": 2}}',
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(text):
+    with pytest.raises(ValueError, match="stands twice in one object of this JSON: keep one"):
+        read(text)
 
 
 # Numbers that may mean several things

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -47,7 +47,7 @@ LAYOUT = Layout("a dog", (Region("a dog", Box(0.1, 0.1, 0.6, 0.6)),), 64, 64)
 def base(tmp_path_factory):
     """A small file of Stable Diffusion 1's parts, for configurations that start from one."""
     path = tmp_path_factory.mktemp("base") / "sd1.safetensors"
-    save_file(random_state_dict(BASE), path)
+    save_file(random_state_dict(BASE), path, HEADS)
     return path
 
 

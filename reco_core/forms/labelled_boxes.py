@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..boxes import FoundBox, regions_inside
-from ..checks import is_color, quote
+from ..checks import is_color, pixel_side, quote
 from ..interop import layout_from_boxes, layout_to_boxes
 from ..layout import Layout, Region, nearest_side
 from ..remarks import Reading, Remark
@@ -60,7 +60,6 @@ def _listed(data: Any, is_item: Callable[[Any], bool]) -> _Listed | None:
     ((name, items),) = lists.items()
     beside = {key: value for key, value in data.items() if key != name}
     caption = next((key for key in _CAPTIONS if isinstance(beside.get(key), str)), None)
-    size = tuple(beside.get(side) for side in ("width", "height"))
     words = [value for key, value in beside.items() if isinstance(value, str) and key != caption]
     said = convention_said("\n".join(words))
     left = [
@@ -72,9 +71,17 @@ def _listed(data: Any, is_item: Callable[[Any], bool]) -> _Listed | None:
         items,
         beside[caption] if caption else "",
         said,
-        size if all(isinstance(side, int) and side > 0 for side in size) else None,  # type: ignore[arg-type]
+        _size(beside),
         tuple(Remark("left out", f"{quote(key)} beside the boxes is left out.") for key in left),
     )
+
+
+def _size(beside: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Width and height of the picture that the boxes are in, where they are said."""
+    width, height = beside.get("width"), beside.get("height")
+    if width is None and height is None:
+        return None
+    return pixel_side("width", width), pixel_side("height", height)
 
 
 def _says(value: Any) -> bool:

@@ -43,7 +43,9 @@ def post(server, path: str, body: bytes) -> tuple[int, dict]:
     try:
         connection.request("POST", path, body)
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        text = answer.read().decode()
+        is_json = answer.headers.get_content_type() == "application/json"
+        return answer.status, json.loads(text) if is_json else {"error": text}
     finally:
         connection.close()
 

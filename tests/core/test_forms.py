@@ -156,6 +156,13 @@ def test_names_that_a_layout_does_not_have_are_told(more, region, named):
     assert remark.message.startswith(named)
 
 
+@pytest.mark.parametrize("width", ["1" * 400, '"512"', "0", "-8", "true", "512.5", "null"])
+def test_a_size_beside_boxes_that_is_none_is_refused(width):
+    boxes = '[{"bbox_2d": [0.1, 0.1, 0.5, 0.5], "label": "a dog"}]'
+    with pytest.raises(ValueError, match="width = .* is "):
+        read(f'{{"width": {width}, "height": 512, "objects": {boxes}}}')
+
+
 @pytest.mark.parametrize(
     "text",
     [

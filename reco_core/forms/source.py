@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from ..checks import check_length, quote, read_json
+from ..checks import check_length, pixel_side, quote, read_json
 from ..layout import check_count
 from ..limits import MAX_DOCUMENT, MAX_PROMPT
 from ..near_misses import place
@@ -38,9 +38,10 @@ def open_text(text: Any, width: int, height: int, vocabulary: PositionVocabulary
 
     Raises:
         ValueError: not a text, too long, one that cannot be encoded, several code blocks or
-            several JSON values, or JSON that is broken.
+            several JSON values, or JSON that is broken; or a size that is none.
     """
     _check(text)
+    width, height = pixel_side("width", width), pixel_side("height", height)
     thoughts, _, answer = text.strip(_UNSEEN).rpartition(_THOUGHT)
     inner, before, after = _without_fence(answer)
     data, around = _find_json(inner)

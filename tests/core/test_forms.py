@@ -156,6 +156,14 @@ def test_names_that_a_layout_does_not_have_are_told(more, region, named):
     assert remark.message.startswith(named)
 
 
+@pytest.mark.parametrize("side", [10**400, 0, -8, 512.0, "512", True, None])
+@pytest.mark.parametrize("text", ["a dog", PARK.to_json(), "- a dog: [0.1, 0.1, 0.5, 0.5]"])
+def test_a_given_size_that_is_none_is_refused(text, side):
+    for size in ((side, 512), (512, side)):
+        with pytest.raises(ValueError, match="(width|height) = .* is "):
+            read_layout(text, *size)
+
+
 @pytest.mark.parametrize("width", ["1" * 400, '"512"', "0", "-8", "true", "512.5", "null"])
 def test_a_size_beside_boxes_that_is_none_is_refused(width):
     boxes = '[{"bbox_2d": [0.1, 0.1, 0.5, 0.5], "label": "a dog"}]'

@@ -40,8 +40,11 @@ def test_remembered_texts_train_the_same_model(frozen_text, tmp_path):
     plain = with_data(replace(frozen_text, **elsewhere), cache_text=False)
     theirs = read_checkpoint(fit(plain))[0]
     assert cached(frozen_text) and not cached(plain)
-    for key, tensor in ours.items():
-        torch.testing.assert_close(tensor, theirs[key], rtol=1e-3, atol=1e-3, msg=key)
+    # On average: a bias before a norm has a gradient of rounding, of which Adam makes whole steps.
+    differences = torch.cat(
+        [(tensor - theirs[key]).abs().flatten() for key, tensor in ours.items()]
+    )
+    assert differences.mean() < 1e-5  # other texts move every weight by some 1e-4
 
 
 def test_a_text_is_encoded_once(frozen_text):

@@ -93,8 +93,10 @@ def quote(value: Any, limit: int = 80) -> str:
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """A text, or its beginning with three dots, in at most limit characters."""
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+    """A text, or its beginning with three dots, in at most limit characters, as can be written:
+    half a character becomes its number."""
+    short = text if len(text) <= limit else f"{text[: limit - 3]}..."
+    return short.encode("utf-8", "backslashreplace").decode()
 
 
 class _Short(reprlib.Repr):

@@ -90,7 +90,7 @@ def _objects(items: Any, name: str) -> list[Mapping[str, Any]]:
 
 def _find_image(images: Any, wanted: int | str | None) -> Mapping[str, Any]:
     images = _objects(images, "images")
-    names = ", ".join(shorten(str(i.get("file_name") or i.get("id"))) for i in images[:_NAMED])
+    names = ", ".join(_name(image) for image in images[:_NAMED])
     there = f"there are {len(images)} ({names}{', ...' if len(images) > _NAMED else ''})"
     if wanted is None:
         if len(images) != 1:
@@ -107,6 +107,11 @@ def _id(item: Mapping[str, Any], key: str) -> Any:
     if isinstance(value, list | dict):
         raise ValueError(f"COCO {key} must be a number or a text, got {quote(value)}")
     return value
+
+
+def _name(image: Mapping[str, Any]) -> str:
+    name = image.get("file_name") or image.get("id")
+    return shorten(name) if isinstance(name, str) else quote(name)
 
 
 def _box(annotation: Mapping[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:

@@ -102,3 +102,13 @@ def changed(**parts) -> dict:
 def test_a_file_that_is_none_is_refused(data, options, message):
     with pytest.raises(ValueError, match=message):
         layout_from_coco(data, **options)
+
+
+@pytest.mark.parametrize(
+    "name", ["\udf88.png", "x" * 10**6, list(range(10**5)), {"a": "\ud800"}, 7]
+)
+def test_images_of_any_name_are_named_in_a_line_that_can_be_written(name):
+    data = {"images": [{"id": 1, "file_name": name}, {"id": 2}], "annotations": []}
+    with pytest.raises(ValueError, match="choose an image by its id or file name") as refusal:
+        layout_from_coco(data)
+    assert len(str(refusal.value).encode()) < 300

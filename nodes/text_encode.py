@@ -175,7 +175,8 @@ class ReCoConditioning(io.ComfyNode):
                     dynamic_prompts=True,
                     default="",
                     tooltip="What to keep out of the picture. Empty is how ReCo was trained; boxes "
-                    "work too, in any form that ReCo Layout From Text reads.",
+                    "work too, as ReCo Layout From Text reads them, but not as JSON: this field "
+                    "chooses from {a|b}.",
                 ),
                 io.Int.Input(
                     "batch_size",

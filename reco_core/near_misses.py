@@ -28,6 +28,15 @@ _POSITION = "a position, which is written <546> in thousandths or <bin545>"
 _BOX = "a box, which is written <546> <621> <885> <861> a text, or - a text: [0.5, 0.6, 0.9, 0.9]"
 _TAG = "a box, which is written a text <bbox>[0.5, 0.6, 0.9, 0.9]</bbox>"
 _JSON = 'JSON, which begins like {"caption": "...", "regions": [...]}'
+_BARE = (
+    'JSON without its braces, which begins like {"caption": "...", "regions": [...]}: a field that '
+    "chooses from {a|b} takes them away, so paste it into ReCo Layout From Text"
+)
+# Names in the JSON of layouts.
+_NAMES = (
+    "caption|regions|text|box|bbox|bbox_2d|box_2d|label|desc|description|width|height|elements|objects"
+    "|type|weight|color|version"
+)
 
 _FORMS = tuple(
     (pattern(written, re.IGNORECASE | re.MULTILINE), meant)
@@ -53,6 +62,7 @@ _FORMS = tuple(
             r"""\{\s{0,9}(?:\\?["'“]|&quot;|&#34;)[^"'”&|{}]{1,80}(?:\\?["'”]|&quot;|&#34;)\s{0,9}:""",
             _JSON,
         ),
+        (rf"""(?:\\?["“]|&quot;|&#34;)(?:{_NAMES})(?:\\?["”]|&quot;|&#34;)\s{{0,9}}:""", _BARE),
     )
 )
 

@@ -516,3 +516,28 @@ def test_reading_takes_time_in_proportion_to_the_text(piece):
         with contextlib.suppress(ValueError):
             read(form)
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PARK.to_json().replace("{", "").replace("}", ""),
+        '"caption": "a dog"',
+        '"caption": "x", "regions": ["text": "a", "box": [0.1, 0.1, 0.5, 0.5]]',
+        'a dog, "bbox" : 1',
+        "“label”: a dog",
+        "&quot;text&quot;: a dog",
+    ],
+)
+def test_json_without_its_braces_is_refused(text):
+    """As a field that chooses from {a|b} leaves it."""
+    with pytest.raises(ValueError, match="JSON without its braces|words on both sides"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['a sign "OPEN": neon', 'the word "text" on a wall', "text: a dog"]
+)
+def test_quoted_words_are_no_json(text):
+    layout = read(text).layout
+    assert (layout.caption, layout.regions) == (text, ())

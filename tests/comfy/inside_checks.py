@@ -384,8 +384,11 @@ def _known(config: dict, keys) -> dict:
 
 
 def merged_clip(folder: str, merges: list, save: str = "") -> dict:
-    """Why the CLIP of reco.safetensors is refused after ComfyUI's merge nodes, each [node, file of
-    the other CLIP, number of the node]; saved as ComfyUI's Save Checkpoint does, if asked."""
+    """Why the encoder refuses the CLIP of reco.safetensors after ComfyUI's merge nodes.
+
+    merges: each [node, file of the other CLIP, number of the node]. save: a file to write as
+    ComfyUI's Save Checkpoint does.
+    """
     from comfy_extras import nodes_model_merging
 
     model, clip, vae = load(f"{folder}/reco.safetensors")
@@ -396,7 +399,7 @@ def merged_clip(folder: str, merges: list, save: str = "") -> dict:
     if save:
         comfy.sd.save_checkpoint(save, model, clip, vae)
     try:
-        PACK.nodes.tables.check_tables(clip)
+        text_encode.encode_prompt(clip, Layout("a red circle"))
     except ValueError as error:
         return {"refused": str(error)}
     return {"refused": ""}

@@ -44,11 +44,16 @@ def check_text(name: str, text: Any) -> None:
     if not isinstance(text, str):
         raise ValueError(f"{name} {quote(text)} is not a text")
     check_length(name, text, MAX_TEXT)
+    check_characters(name, text)
+
+
+def check_characters(name: str, text: str) -> None:
+    """Raise ValueError, with its name, if a text cannot be encoded."""
     half = _SURROGATE.search(text)
     if half:
         raise ValueError(
-            f"{name} {quote(text)} has half a character, {half.group()!r}, at place "
-            f"{half.start() + 1}: take it out"
+            f"{name} {quote(text)} has half a character, {half.group()!r}, at "
+            f"{place(text, half.start())}: take it out"
         )
 
 
@@ -84,6 +89,12 @@ def read_json(text: str, limit: int = MAX_DOCUMENT) -> Any:
         raise ValueError(f"not JSON: {error}; the text begins {quote(text)}") from None
     except RecursionError:
         raise ValueError("this JSON is nested too deeply") from None
+
+
+def place(text: str, index: int) -> str:
+    """Where in a text a character is, for a message: line 2, column 5."""
+    before = text[:index]
+    return f"line {before.count(chr(10)) + 1}, column {index - before.rfind(chr(10))}"
 
 
 def quote(value: Any, limit: int = 80) -> str:

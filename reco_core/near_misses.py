@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .checks import quote
+from .checks import place, quote
 from .patterns import pattern
 
 NUMBER = r"[-+]?(?:[0-9]{1,999}(?:\.[0-9]{0,999})?|\.[0-9]{1,999})(?:[eE][-+]?[0-9]{1,4})?"
@@ -78,9 +78,3 @@ def refuse_near_misses(text: str) -> None:
             raise ValueError(
                 f"{quote(found.group().strip())} at {place(text, found.start())} looks like {meant}"
             )
-
-
-def place(text: str, index: int) -> str:
-    """Where in a text a character is, for a message: line 2, column 5."""
-    before = text[:index]
-    return f"line {before.count(chr(10)) + 1}, column {index - before.rfind(chr(10))}"

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from .checks import check_length, quote, shorten
+from .checks import check_length, place, quote, shorten
 from .layout import Box, Layout, Region, check_count
 from .limits import MAX_PROMPT
-from .near_misses import place, refuse_near_misses
+from .near_misses import refuse_near_misses
 from .patterns import pattern
 from .position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 

@@ -6,8 +6,7 @@ import json
 import re
 from typing import Any
 
-from ..checks import quote, read_json
-from ..near_misses import place
+from ..checks import place, quote, read_json
 from ..patterns import pattern
 
 _TOKEN = pattern(

@@ -6,10 +6,9 @@ import json
 import re
 from typing import Any
 
-from ..checks import check_length, pixel_side, quote, read_json
+from ..checks import check_characters, check_length, pixel_side, place, quote, read_json
 from ..layout import check_count
 from ..limits import MAX_DOCUMENT, MAX_PROMPT
-from ..near_misses import place
 from ..patterns import pattern
 from ..position_tokens import PositionVocabulary
 from ..remarks import Remark
@@ -30,7 +29,6 @@ _ONLY_CONVENTION = pattern(
     r"(?:,? [xy] first)?\W{0,9}",
     re.IGNORECASE,
 )
-_SURROGATE = pattern("[\ud800-\udfff]")
 
 
 def open_text(text: Any, width: int, height: int, vocabulary: PositionVocabulary) -> Source:
@@ -56,12 +54,7 @@ def _check(text: Any) -> None:
     if not isinstance(text, str):
         raise ValueError(f"{quote(text)} is not a text")
     check_length("the text", text, MAX_DOCUMENT)
-    half = _SURROGATE.search(text)
-    if half:
-        raise ValueError(
-            f"the text has half a character, {half.group()!r}, at {place(text, half.start())}: "
-            "take it out"
-        )
+    check_characters("the text", text)
 
 
 def _without_fence(text: str) -> tuple[str, str, str]:

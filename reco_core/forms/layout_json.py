@@ -9,13 +9,13 @@ from typing import Any
 
 from ..boxes import FoundBox, regions_inside
 from ..checks import quote
-from ..layout import Layout
+from ..layout import Layout, check_count
 from ..remarks import Reading, Remark
 from .form import Form, Source
 
 LAYOUT_NAMES = {"version", "caption", "width", "height", "regions", "incoming"}
-REGION_NAMES = {"text", "box", "weight", "color", "locked"}
-"""Of a layout's JSON; "incoming" and "locked" are the editor's, and change nothing in a layout."""
+REGION_NAMES = {"text", "box", "weight", "color", "locked", "hidden"}
+"""Of a layout's JSON; "incoming", "locked" and "hidden" are the editor's."""
 
 
 def seen(layout: Layout) -> Reading:
@@ -39,8 +39,25 @@ def _read(source: Source) -> Reading | None:
     if "regions" not in data and others:
         return None  # whatever these are, they are not to be dropped
     sized = {"width": source.width, "height": source.height, **data}
+    regions = data.get("regions")
+    hidden: list[Mapping[str, Any]] = []
+    if isinstance(regions, list):
+        check_count(len(regions))
+        hidden = [region for region in regions if _is_hidden(region)]
+        sized["regions"] = [region for region in regions if not _is_hidden(region)]
     reading = seen(Layout.from_json(json.dumps(sized)))
-    return Reading(reading.layout, (*_unread(data), *reading.remarks))
+    return Reading(reading.layout, (*_hidden(hidden), *_unread(data), *reading.remarks))
+
+
+def _is_hidden(region: Any) -> bool:
+    return isinstance(region, Mapping) and bool(region.get("hidden"))
+
+
+def _hidden(regions: list[Mapping[str, Any]]) -> Iterator[Remark]:
+    """As in the layout editor, which leaves hidden regions out."""
+    for region in regions:
+        text = quote(region.get("text", ""))
+        yield Remark("left out", f"region {text} is left out: it is hidden. Show it to paint it.")
 
 
 def _unread(data: Mapping[str, Any]) -> Iterator[Remark]:

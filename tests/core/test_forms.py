@@ -143,7 +143,6 @@ def test_further_words_of_a_box_and_of_a_caption_are_named():
         ({"seed": 5}, {}, "'seed', 5, is left out"),
         ({"extra": {"a": 1}}, {}, "'extra', {'a': 1}, is left out"),
         ({}, {"strength": 0.5}, "'strength' of region 1 is left out"),
-        ({}, {"hidden": True}, "'hidden' of region 1 is left out"),
         ({}, {"mask": [1]}, "'mask' of region 1 is left out"),
     ],
 )
@@ -152,6 +151,15 @@ def test_names_that_a_layout_does_not_have_are_told(more, region, named):
     layout = {"version": 1, "caption": "a park", "incoming": "0", "regions": [item], **more}
     (remark,) = read(json.dumps(layout)).remarks
     assert remark.message.startswith(named)
+
+
+def test_hidden_regions_are_left_out_and_named_as_the_editor_leaves_them_out():
+    shown, hidden = ({"text": text, "box": [0.1, 0.2, 0.4, 0.6]} for text in ("a ball", "a cube"))
+    layout = {"caption": "a park", "regions": [{**hidden, "hidden": True}, shown]}
+    reading = read(json.dumps(layout))
+    assert [region.text for region in reading.layout.regions] == ["a ball"]
+    (remark,) = reading.remarks
+    assert "region 'a cube' is left out: it is hidden" in remark.message
 
 
 @pytest.mark.parametrize("side", [10**400, 0, -8, 512.0, "512", True, None])

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..reco_core import Layout, Reading, TokenSequence, build_sequence, fit_layout, read_layout
 from ..reco_core.checks import quote
+from ..reco_core.forms import read_layout
+from ..reco_core.layout import Layout
 from ..reco_core.layout_remarks import layout_remarks
-from ..reco_core.remarks import Remark
+from ..reco_core.remarks import Reading, Remark
+from ..reco_core.sequence import TokenSequence, build_sequence, fit_layout
 from .remarks import weighted_spans
 from .report import NAMED, name_regions, unknown_words
 

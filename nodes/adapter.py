@@ -8,7 +8,6 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
-from ..reco_core import CheckpointInfo, describe_checkpoint, read_checkpoint
 from ..reco_core.adapter import (
     base_warning,
     extend_with_adapter_rows,
@@ -17,6 +16,9 @@ from ..reco_core.adapter import (
     merged_metadata,
     read_adapter,
 )
+from ..reco_core.checkpoint import describe_checkpoint
+from ..reco_core.checkpoint_file import read_checkpoint
+from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.remarks import Remark
 from .layout import CATEGORY
 from .loaders import build_parts, checkpoint_names, checkpoint_path, part_outputs, start_size

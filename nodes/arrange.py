@@ -2,8 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..reco_core import (
-    Reading,
+from ..reco_core.arrange import (
     flip_layout,
     merge_layouts,
     region_numbers,
@@ -12,6 +11,7 @@ from ..reco_core import (
     scale_picture,
     select_regions,
 )
+from ..reco_core.remarks import Reading
 from .layout import CATEGORY, RecoLayout, layout_output, why_refused
 from .remarks import read_out
 

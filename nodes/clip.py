@@ -11,9 +11,10 @@ from comfy.sd1_clip import SD1ClipModel, SDClipModel
 from comfy.supported_models_base import ClipTarget
 from comfy.utils import calculate_parameters, state_dict_prefix_replace
 
-from ..reco_core import EOS_ID, CheckpointInfo, PositionVocabulary
 from ..reco_core.checkpoint import reco_metadata
+from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.facts import facts_of
+from ..reco_core.position_tokens import EOS_ID, PositionVocabulary
 from .tokenizer import ReCoTokenizer
 
 

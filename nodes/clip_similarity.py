@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from ..reco_core import Box, Layout
+from ..reco_core.layout import Box, Layout
 from ..reco_core.score import compared_texts
 from .clip import ReCoTokenizer
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from comfy_api.latest import io, ui
 
-from ..reco_core import Layout, Reading
 from ..reco_core.checks import quote, read_json
 from ..reco_core.forms.layout_json import seen
+from ..reco_core.layout import Layout
+from ..reco_core.remarks import Reading
 from .layout import CATEGORY, RecoLayout, layout_output, side_input, why_refused
 from .remarks import read_out
 

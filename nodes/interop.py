@@ -2,9 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..reco_core import (
+from ..reco_core.coco import layout_from_coco
+from ..reco_core.interop import (
     layout_from_boxes,
-    layout_from_coco,
     layout_from_elements,
     layout_to_boxes,
     layout_to_elements,

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from comfy_api.latest import io
 
-from ..reco_core import Box, Layout, Reading, Region, read_layout
+from ..reco_core.forms import read_layout
+from ..reco_core.layout import Box, Layout, Region
+from ..reco_core.remarks import Reading
 from .remarks import read_out
 
 RecoLayout = io.Custom("RECO_LAYOUT")

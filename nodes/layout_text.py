@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..reco_core import FORMS, write_layout
+from ..reco_core.forms import FORMS, write_layout
 from .layout import CATEGORY, RecoLayout
 from .remarks import told
 

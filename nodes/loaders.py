@@ -14,14 +14,11 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
-from ..reco_core import (
-    UNET_PREFIX,
-    CheckpointInfo,
-    describe_checkpoint,
-    read_checkpoint,
-)
-from ..reco_core.checkpoint import reco_metadata
+from ..reco_core.checkpoint import describe_checkpoint, reco_metadata
+from ..reco_core.checkpoint_file import read_checkpoint
+from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.facts import UNET_FACTS, Facts, facts_of
+from ..reco_core.keys import UNET_PREFIX
 from .clip import build_clip, check_complete
 from .layout import CATEGORY
 from .vae import build_vae

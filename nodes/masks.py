@@ -7,8 +7,9 @@ import torch
 from comfy.model_management import intermediate_device, throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 
-from ..reco_core import Layout, layout_from_boxes, select_regions
-from ..reco_core.layout import SIZE_STEP
+from ..reco_core.arrange import select_regions
+from ..reco_core.interop import layout_from_boxes
+from ..reco_core.layout import SIZE_STEP, Layout
 from ..reco_core.limits import MAX_REGIONS
 from ..reco_core.remarks import Reading, Remark
 from .layout import (

@@ -6,8 +6,9 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io
 
-from ..reco_core import CheckpointInfo, describe_checkpoint
+from ..reco_core.checkpoint import describe_checkpoint
 from ..reco_core.checkpoint_file import read_parts
+from ..reco_core.checkpoint_info import CheckpointInfo
 from .layout import CATEGORY
 from .loaders import SUFFIXES, build_networks, network_outputs, size_outputs, start_size
 

@@ -6,7 +6,8 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from ..reco_core import Layout, draw_layout
+from ..reco_core.draw import draw_layout
+from ..reco_core.layout import Layout
 from .layout import CATEGORY, RecoLayout
 
 

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ..reco_core import BOS_ID, EOS_ID, Layout, PositionVocabulary, TokenSequence
+from ..reco_core.layout import Layout
+from ..reco_core.position_tokens import BOS_ID, EOS_ID, PositionVocabulary
+from ..reco_core.sequence import TokenSequence
 
 NAMED = 8
 """How many regions a message names before it only counts them."""

@@ -15,9 +15,10 @@ from typing import Any
 import folder_paths
 from aiohttp import web
 
-from ..reco_core import CheckpointInfo, Layout
+from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.checks import quote, read_json
 from ..reco_core.forms import FORMS, Form, read_layout, write_layout
+from ..reco_core.layout import Layout
 from ..reco_core.limits import MAX_DOCUMENT
 from .account import read_prompt
 from .loaders import checkpoint_names, checkpoint_path, read_reco_checkpoint

@@ -10,9 +10,8 @@ import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io
 
-from ..reco_core import write_checkpoint
 from ..reco_core.checkpoint import reco_metadata
-from ..reco_core.checkpoint_file import PREDICTION_KEY
+from ..reco_core.checkpoint_file import PREDICTION_KEY, write_checkpoint
 from ..reco_core.tensor_file import tensor_file_size
 from .layout import CATEGORY
 from .remarks import told

@@ -6,8 +6,8 @@ import comfy.utils
 import torch
 from comfy_api.latest import io, ui
 
-from ..reco_core import Layout
 from ..reco_core.color_names import colors_in_text
+from ..reco_core.layout import Layout
 from ..reco_core.score import (
     RegionScore,
     describe_scores,

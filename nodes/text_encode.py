@@ -7,7 +7,7 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io, ui
 
-from ..reco_core import Layout
+from ..reco_core.layout import Layout
 from ..reco_core.layout_remarks import layout_weights
 from ..reco_core.remarks import Remark
 from .account import Account, overflow_error, overflow_remarks, read_prompt

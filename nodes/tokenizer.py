@@ -7,17 +7,13 @@ from functools import lru_cache, partial
 import torch
 from comfy.sd1_clip import SD1Tokenizer, SDTokenizer
 
-from ..reco_core import (
-    BOS_ID,
-    EOS_ID,
-    CheckpointInfo,
-    Layout,
-    PositionVocabulary,
-    TokenSequence,
-    normalize_text,
-)
+from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.checks import quote
 from ..reco_core.facts import FACTS, Facts
+from ..reco_core.layout import Layout
+from ..reco_core.position_tokens import BOS_ID, EOS_ID, PositionVocabulary
+from ..reco_core.prompt import normalize_text
+from ..reco_core.sequence import TokenSequence
 from .account import Tokenized, overflow_remarks, read_prompt
 
 UNBOUNDED = 1 << 30  # one chunk, whatever its length: the sequence is cut as a whole, not by text

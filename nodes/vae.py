@@ -4,7 +4,7 @@ import comfy.sd
 import comfy.utils
 import torch
 
-from ..reco_core import VAE_PREFIX
+from ..reco_core.keys import VAE_PREFIX
 from .clip import check_complete
 
 TAESD_SCALES = ("vae_scale", "vae_shift")  # ComfyUI has its own where a file has none

@@ -26,6 +26,6 @@ def clip_tokenizer():
 @pytest.fixture(scope="session")
 def tokenize(clip_tokenizer):
     """text -> plain ids with BOS and EOS, normalised as ReCo does."""
-    from reco_core import normalize_text
+    from reco_core.prompt import normalize_text
 
     return lambda text: clip_tokenizer(normalize_text(text))["input_ids"]

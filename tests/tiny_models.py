@@ -53,7 +53,7 @@ def save_checkpoint(path: Path) -> str:
     """A ReCo checkpoint for pictures of 64 pixels."""
     from random_checkpoint import HEADS, Size, random_state_dict
 
-    from reco_core import write_checkpoint
+    from reco_core.checkpoint_file import write_checkpoint
 
     tensors = random_state_dict(Size(max_length=96), torch.float32)
     metadata = {"format": "reco", "num_bins": "1000", "max_length": "96", **HEADS}

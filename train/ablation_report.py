@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reco_core import draw_layout
 from reco_core.atomic import write_atomically
+from reco_core.draw import draw_layout
 from train.ablation import VARIANTS, Run, cpu_minutes
 from train.data.shapeskills import render
 from train.evaluate.markdown import to_markdown

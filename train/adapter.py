@@ -14,7 +14,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from reco_core import describe_checkpoint, write_checkpoint
 from reco_core.adapter import (
     ADAPTER_FORMAT,
     POSITION_ROWS,
@@ -26,6 +25,8 @@ from reco_core.adapter import (
     read_adapter,
 )
 from reco_core.atomic import write_atomically
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import write_checkpoint
 from reco_core.lora import ALPHA, DOWN, TEXT_LORA, UNET_LORA, UP, lora_name
 from train.compute import DTYPES
 from train.config import FitConfig, LoraConfig

@@ -13,7 +13,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from reco_core import UNET_PREFIX, VAE_PREFIX, CheckpointInfo
+from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.keys import UNET_PREFIX, VAE_PREFIX
 from reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
 from train.autoencoder import DOWNSAMPLING, build_autoencoder
 from train.keys import TAESD_ENCODER

@@ -19,16 +19,11 @@ from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
-from reco_core import (
-    CheckpointInfo,
-    check_trainable,
-    describe_checkpoint,
-    extend_checkpoint,
-    read_checkpoint,
-)
-from reco_core.checkpoint import reco_metadata
-from reco_core.checkpoint_file import read_tensors, write_checkpoint
+from reco_core.checkpoint import describe_checkpoint, extend_checkpoint, reco_metadata
+from reco_core.checkpoint_file import read_checkpoint, read_tensors, write_checkpoint
+from reco_core.checkpoint_info import CheckpointInfo
 from reco_core.tensor_file import stored_dtype
+from reco_core.trainable import check_trainable
 
 if TYPE_CHECKING:
     import torch

@@ -27,8 +27,9 @@ from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from torch import Tensor
 from transformers import AddedToken
 
-from reco_core import CheckpointInfo, describe_checkpoint
 from reco_core.atomic import require_space, write_folder_atomically
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_info import CheckpointInfo
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from reco_core.tensor_file import tensor_file_size, write_tensors
 from train.architecture import empty_text_encoder, empty_unet, empty_vae

@@ -10,8 +10,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from reco_core import describe_checkpoint
-from reco_core.checkpoint import standard_heads
+from reco_core.checkpoint import describe_checkpoint, standard_heads
 from reco_core.checkpoint_file import PREDICTION_KEY
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.diffusers_folder import (

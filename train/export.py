@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from reco_core import VAE_PREFIX, write_checkpoint
+from reco_core.checkpoint_file import write_checkpoint
+from reco_core.keys import VAE_PREFIX
 from train.compute import DTYPES
 from train.config import FitConfig, SetConfig, to_dict
 from train.convert import output_form

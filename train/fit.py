@@ -23,7 +23,8 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 from tqdm import tqdm
 
-from reco_core import check_trainable, describe_checkpoint
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.trainable import check_trainable
 from train.agreement import any_process, check_agreement, share_weights, together, trained_tensors
 from train.autoencoder_fit import fit_autoencoder, load_autoencoder
 from train.compute import prepare_model, start_accelerator

@@ -17,7 +17,7 @@ from diffusers.loaders.single_file_utils import (
 )
 from torch import Tensor
 
-from reco_core import TEXT_PREFIX, UNET_PREFIX, VAE_PREFIX
+from reco_core.keys import TEXT_PREFIX, UNET_PREFIX, VAE_PREFIX
 
 RESNET_PARTS = (
     "in_layers.0",

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from torch import Tensor
 
-from reco_core import VAE_PREFIX
+from reco_core.keys import VAE_PREFIX
 from train.architecture import kl_config
 from train.autoencoder import build_autoencoder, narrow_autoencoder, widen_autoencoder
 from train.keys import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, TAESD_ENCODER, pick, taesd_keys

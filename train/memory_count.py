@@ -11,7 +11,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from reco_core import CheckpointInfo, describe_checkpoint
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_info import CheckpointInfo
 from reco_core.keys import POSITION_EMBEDDING, TOKEN_EMBEDDING
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.architecture import empty_text_encoder

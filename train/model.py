@@ -12,14 +12,10 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
-from reco_core import (
-    VAE_PREFIX,
-    CheckpointInfo,
-    describe_checkpoint,
-    extend_checkpoint,
-    ordered_rows,
-    random_rows,
-)
+from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
+from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.keys import VAE_PREFIX
+from reco_core.position_rows import ordered_rows, random_rows
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.architecture import text_config, unet_config
 from train.config import ModelConfig

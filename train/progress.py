@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from reco_core import Layout
+from reco_core.layout import Layout
 from train.config import FitConfig, to_dict
 from train.data.mixture import Mixture
 from train.data.sample import Problem

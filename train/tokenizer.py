@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
-from reco_core import normalize_text
+from reco_core.prompt import normalize_text
 
 ROOT = Path(__file__).resolve().parent.parent
 HUB_COPY = "openai/clip-vit-large-patch14"

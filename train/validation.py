@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reco_core import Layout
+from reco_core.layout import Layout
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.data.batch import Batch, Row, stack
 from train.data.loader import read_row

@@ -14,8 +14,8 @@ from random_checkpoint import Size, random_state_dict
 from safetensors.torch import save_file
 
 from comfy_server import ROOT, ComfyServer, Failure
-from reco_core import write_checkpoint
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS
+from reco_core.checkpoint_file import write_checkpoint
 
 MARKUP = [
     "<img src=x onerror=window.ran=1>",

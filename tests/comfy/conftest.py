@@ -22,7 +22,7 @@ from random_checkpoint import CLIP_VOCABULARY, HEADS, Size, random_state_dict  #
 from workflows import layout_node, node  # noqa: E402
 
 from comfy_server import FETCHED_COMFYUI, ComfyServer, Failure, given_comfyui  # noqa: E402
-from reco_core import write_checkpoint  # noqa: E402
+from reco_core.checkpoint_file import write_checkpoint  # noqa: E402
 
 TINY = "reco-tiny.safetensors"
 TINY_METADATA = {

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from workflows import node
 
 from comfy_server import Failure
-from reco_core import write_checkpoint
 from reco_core.adapter import (
     POSITION_ROWS,
     TOKEN_ROWS,
@@ -22,6 +21,7 @@ from reco_core.adapter import (
     merged_metadata,
     read_adapter,
 )
+from reco_core.checkpoint_file import write_checkpoint
 from reco_core.lora import ALPHA, DOWN, UP, lora_keys
 
 BINS, LENGTH, RANK = 1000, 308, 2

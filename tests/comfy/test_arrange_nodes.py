@@ -3,7 +3,7 @@
 import pytest
 from workflows import CAT, layout_node, node, places
 
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 
 
 def test_layouts_are_merged_reordered_flipped_and_scaled(boxes_of):

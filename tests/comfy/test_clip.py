@@ -7,7 +7,9 @@ import pytest
 import torch
 from random_checkpoint import HEADS, Size, random_state_dict
 
-from reco_core import Box, Layout, PositionVocabulary, Region, write_checkpoint
+from reco_core.checkpoint_file import write_checkpoint
+from reco_core.layout import Box, Layout, Region
+from reco_core.position_tokens import PositionVocabulary
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "tokens.json").read_text("utf-8"))
 BOS, EOS = 49406, 49407

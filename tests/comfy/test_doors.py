@@ -9,7 +9,7 @@ import json
 import pytest
 from workflows import ask, node, value
 
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 
 TEXT = "<lora:some_style:0.8> red circle"
 BOX = Box(16 / 128, 16 / 128, 20 / 128, 36 / 128)

@@ -5,7 +5,7 @@ import torch
 from inside import Inside
 from random_checkpoint import FULL_SIZE, random_state_dict
 
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 
 
 @pytest.mark.slow

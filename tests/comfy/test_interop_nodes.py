@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from workflows import CAT, CAT_PIXELS, DOG, DOG_PIXELS, layout_node, needs, node, places, value
 
-from reco_core import Layout
+from reco_core.layout import Layout
 
 
 def from_boxes(bboxes, **changes) -> dict:

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 from workflows import CAT_PIXELS, DOG_PIXELS, PETS, layout_node, node, places
 
 from comfy_server import Failure
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 from train.data.shapeskills import Scene, Thing, render
 
 HERE = Path(__file__).parent

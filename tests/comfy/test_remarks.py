@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from workflows import node
 
 from comfy_server import Failure
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 
 WIDTH = Size().text_width
 

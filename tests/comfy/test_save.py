@@ -14,7 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from workflows import node
 
-from reco_core import describe_checkpoint, read_checkpoint, write_checkpoint
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
 from train.convert import convert
 
 SOURCE, OTHER, UNSIZED = "sized.safetensors", "other.safetensors", "reco-tiny.safetensors"

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from workflows import DOG_PIXELS, PETS, layout_node, node, pictures, value
 
 from comfy_server import Failure
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 from reco_core.score import find_by_colors, gather_scores, picture_score
 
 BEST_OF_N = Path(__file__).parents[2] / "example_workflows" / "reco_best_of_n.json"

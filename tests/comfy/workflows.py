@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from comfy_server import DIRECT, run_workflow
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 
 DOG = Region("a dog", Box(0.125, 0.25, 0.5, 0.75), color="#AA0000")
 CAT = Region("a cat, left of it", Box(0.5, 0.25, 1.0, 1.0))

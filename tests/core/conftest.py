@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 
 settings.register_profile("reco", deadline=None, max_examples=60)
 settings.load_profile("reco")

@@ -9,14 +9,6 @@ from hypothesis import strategies as st
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
-from reco_core import (
-    POSITION_EMBEDDING,
-    TEXT_PREFIX,
-    TOKEN_EMBEDDING,
-    UNET_PREFIX,
-    describe_checkpoint,
-    extend_checkpoint,
-)
 from reco_core.adapter import (
     POSITION_ROWS,
     TOKEN_ROWS,
@@ -30,6 +22,8 @@ from reco_core.adapter import (
     merged_metadata,
     read_adapter,
 )
+from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
+from reco_core.keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX
 
 WIDTH, BINS, LENGTH, RANK = 64, 50, 120, 3
 TO_K = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"

@@ -6,10 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_core import (
-    Box,
-    Layout,
-    Region,
+from reco_core.arrange import (
     flip_layout,
     merge_layouts,
     region_numbers,
@@ -19,6 +16,7 @@ from reco_core import (
     select_regions,
     swap_left_right,
 )
+from reco_core.layout import Box, Layout, Region
 
 LAYOUTS = st.from_type(Layout)
 

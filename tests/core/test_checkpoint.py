@@ -11,17 +11,9 @@ import torch
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
-from reco_core import (
-    POSITION_EMBEDDING,
-    TEXT_PREFIX,
-    TOKEN_EMBEDDING,
-    UNET_PREFIX,
-    VAE_PREFIX,
-    describe_checkpoint,
-    extend_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
+from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
+from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
+from reco_core.keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX, VAE_PREFIX
 
 WIDTH = 128
 CONTEXT = UNET_PREFIX + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from reco_core import Box, layout_from_coco
+from reco_core.coco import layout_from_coco
+from reco_core.layout import Box
 
 INSTANCES = {
     "images": [

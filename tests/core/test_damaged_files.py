@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save, save_file
 
-from reco_core import read_checkpoint
 from reco_core.adapter import read_adapter
-from reco_core.checkpoint_file import read_tensors
+from reco_core.checkpoint_file import read_checkpoint, read_tensors
 
 CUT = "the file is truncated, damaged or not what its name says: fetch it again"
 TENSORS = {"a": torch.zeros(2)}

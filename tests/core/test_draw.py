@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reco_core import Box, Layout, Region, draw_layout
-from reco_core.draw import PALETTE, _overlap, _place_labels, _Type
+from reco_core.draw import PALETTE, _overlap, _place_labels, _Type, draw_layout
+from reco_core.layout import Box, Layout, Region
 
 GREY = (128, 128, 128)
 

@@ -6,15 +6,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reco_core import (
-    Box,
-    Layout,
-    Region,
+from reco_core.interop import (
     layout_from_boxes,
     layout_from_elements,
     layout_to_boxes,
     layout_to_elements,
 )
+from reco_core.layout import Box, Layout, Region
 from reco_core.remarks import Reading
 
 HORSE = Region("brown horse", Box(0.25, 0.5, 0.75, 1.0), color="#AA0000")

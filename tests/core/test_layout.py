@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 
 HORSE = Region("brown horse", Box(0.25, 0.5, 0.75, 1.0))
 

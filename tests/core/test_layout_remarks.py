@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from reco_core import Box, Layout, Region
 from reco_core.foreign_syntax import foreign_syntax
+from reco_core.layout import Box, Layout, Region
 from reco_core.layout_remarks import STRONGEST, layout_remarks, layout_weights
 from reco_core.limits import MAX_TEXT
 

@@ -10,7 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_core import Box, PositionVocabulary, ordered_rows, random_rows
+from reco_core.layout import Box
+from reco_core.position_rows import ordered_rows, random_rows
+from reco_core.position_tokens import PositionVocabulary
 
 VOCABULARIES = st.sampled_from([2, 64, 999, 1000, 1001, 4096]).map(PositionVocabulary)
 

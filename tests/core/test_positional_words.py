@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_core import Box, Layout, Region, build_sequence, in_words, positional_words
+from reco_core.layout import Box, Layout, Region
+from reco_core.positional_words import in_words, positional_words
+from reco_core.sequence import build_sequence
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reco_core import (
-    Box,
-    Layout,
-    PositionVocabulary,
-    Region,
-    build_sequence,
-    format_prompt,
-    normalize_text,
-    parse_prompt,
-)
+from reco_core.layout import Box, Layout, Region
+from reco_core.position_tokens import PositionVocabulary
+from reco_core.prompt import format_prompt, normalize_text, parse_prompt
+from reco_core.sequence import build_sequence
 
 RESERVED = re.compile(r"<(bin)?[-+]?[0-9.]+>|<\|startoftext\|>|<\|endoftext\|>")
 AUTHORS = "a park <546> <621> <885> <861> brown horse <654> <512> <739> <779> a man in blue shirt"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from reco_core import Box, Layout, Region
 from reco_core.color_names import BASIC_COLORS, basic_colors, colors_in_text
+from reco_core.layout import Box, Layout, Region
 from reco_core.score import (
     Finding,
     RegionScore,

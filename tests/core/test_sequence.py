@@ -4,17 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_core import (
-    BOS_ID,
-    EOS_ID,
-    Box,
-    Layout,
-    PositionVocabulary,
-    Region,
-    build_sequence,
-    fit_layout,
-    parse_prompt,
-)
+from reco_core.layout import Box, Layout, Region
+from reco_core.position_tokens import BOS_ID, EOS_ID, PositionVocabulary
+from reco_core.prompt import parse_prompt
+from reco_core.sequence import build_sequence, fit_layout
 
 WHOLE = Box(0, 0, 1, 1)
 

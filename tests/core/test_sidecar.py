@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 from reco_core.remarks import Reading
 from reco_core.sidecar import layout_from_sidecar, layout_to_sidecar
 

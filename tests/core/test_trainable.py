@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from reco_core import UNET_PREFIX, check_trainable
+from reco_core.keys import UNET_PREFIX
+from reco_core.trainable import check_trainable
 
 FIRST, LAST = f"{UNET_PREFIX}input_blocks.0.0.weight", f"{UNET_PREFIX}out.2.weight"
 

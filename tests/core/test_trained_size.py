@@ -2,7 +2,7 @@
 
 import pytest
 
-from reco_core import CheckpointInfo
+from reco_core.checkpoint_info import CheckpointInfo
 
 BUCKETS = ((384, 640), (448, 576), (512, 512), (576, 448), (640, 384))
 

@@ -4,14 +4,9 @@ import pytest
 import torch
 from random_checkpoint import HEADS, Size, random_state_dict
 
-from reco_core import (
-    POSITION_EMBEDDING,
-    TEXT_PREFIX,
-    TOKEN_EMBEDDING,
-    UNET_PREFIX,
-    describe_checkpoint,
-)
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, describe_adapter
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX
 
 CONV = f"{UNET_PREFIX}input_blocks.0.0.weight"
 TO_Q = f"{UNET_PREFIX}middle_block.1.transformer_blocks.0.attn1.to_q.weight"

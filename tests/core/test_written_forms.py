@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reco_core import FORMS, Box, Layout, Region, format_prompt, read_layout, write_layout
+from reco_core.forms import FORMS, read_layout, write_layout
+from reco_core.layout import Box, Layout, Region
+from reco_core.prompt import format_prompt
 
 BALL = Region("a red ball", Box(0.1, 0.2, 0.4, 0.6))
 PARK = Layout("a park", (BALL,), 512, 256)

@@ -6,12 +6,15 @@ call checks itself, or raise a clear ValueError.
 
 from __future__ import annotations
 
+import inspect
 import json
+import pkgutil
 import random
 import re
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,29 +32,6 @@ from random_checkpoint import Size, random_state_dict
 from safetensors.torch import save
 
 import reco_core
-from reco_core import (
-    FORMS,
-    Box,
-    Layout,
-    Reading,
-    Region,
-    describe_checkpoint,
-    draw_layout,
-    flip_layout,
-    format_prompt,
-    in_words,
-    layout_from_boxes,
-    layout_from_coco,
-    layout_from_elements,
-    layout_to_boxes,
-    layout_to_elements,
-    parse_prompt,
-    read_checkpoint,
-    read_layout,
-    region_numbers,
-    scale_boxes,
-    write_layout,
-)
 from reco_core.adapter import (
     POSITION_ROWS,
     TOKEN_ROWS,
@@ -59,8 +39,24 @@ from reco_core.adapter import (
     merged_metadata,
     read_adapter,
 )
+from reco_core.arrange import flip_layout, region_numbers, scale_boxes
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint
+from reco_core.coco import layout_from_coco
 from reco_core.color_names import colors_in_text
+from reco_core.draw import draw_layout
+from reco_core.forms import FORMS, read_layout, write_layout
+from reco_core.interop import (
+    layout_from_boxes,
+    layout_from_elements,
+    layout_to_boxes,
+    layout_to_elements,
+)
+from reco_core.layout import Box, Layout, Region
 from reco_core.limits import MAX_REGIONS
+from reco_core.positional_words import in_words
+from reco_core.prompt import format_prompt, parse_prompt
+from reco_core.remarks import Reading
 from reco_core.score import find_by_boxes, find_by_colors
 from reco_core.sidecar import layout_from_sidecar, layout_to_sidecar
 
@@ -365,6 +361,13 @@ DOORS: dict[str, Door] = {
 
 
 def forgotten() -> list[str]:
-    """Doors of reco_core, by their names, that are not in the table."""
+    """Readers of layouts anywhere in reco_core, by their names, that are not in the table."""
     named = re.compile("read_|parse_|layout_from_")
-    return [name for name in reco_core.__all__ if named.match(name) and name not in DOORS]
+    return [
+        name
+        for module in pkgutil.walk_packages(reco_core.__path__, "reco_core.")
+        for name, reader in inspect.getmembers(import_module(module.name), inspect.isfunction)
+        if named.match(name) and reader.__module__ == module.name and name not in DOORS
+        if reader.__annotations__["return"] in ("Reading", "Layout")
+        and "Source" not in reader.__annotations__.values()
+    ]

@@ -8,13 +8,10 @@ import torch
 from diffusers import UNet2DConditionModel
 from random_checkpoint import FULL_SIZE, Size, checkpoint_shapes, random_state_dict
 
-from reco_core import (
-    TEXT_PREFIX,
-    describe_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, read_adapter
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
+from reco_core.keys import TEXT_PREFIX
 from reco_core.lora import lora_keys
 from train.adapter import add_lora, base_metadata, merge_adapter_file, write_adapter
 from train.config import FitConfig, LoraConfig, ModelConfig

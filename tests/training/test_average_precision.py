@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reco_core import Box
+from reco_core.layout import Box
 from train.evaluate.average_precision import PrecisionTally, average_precision
 from train.evaluate.clip_scores import clip_score, cosines, nearest_categories
 from train.evaluate.detection import Detection, read_detections

@@ -11,7 +11,9 @@ import torch
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
-from reco_core import CheckpointInfo, describe_checkpoint, read_checkpoint
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint
+from reco_core.checkpoint_info import CheckpointInfo
 from train.config import FitConfig, ModelConfig, load_config
 from train.fit import fit
 from train.memory_count import count_memory

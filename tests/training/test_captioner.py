@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reco_core import Box
+from reco_core.layout import Box
 from train.config import SetConfig
 from train.data.caption_model import load_describer
 from train.data.captioner import MIN_SIDE, PADDING, crop_pixels, write_captions

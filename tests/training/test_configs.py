@@ -13,8 +13,9 @@ from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from set_files import write_json, write_picture
 
-from reco_core import describe_checkpoint, read_checkpoint
 from reco_core.adapter import read_adapter
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint
 from train.config import FitConfig, SetConfig, load_config
 from train.fit import fit
 

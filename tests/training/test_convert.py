@@ -16,14 +16,9 @@ import torch
 from random_checkpoint import FULL_SIZE, HEADS, Size, checkpoint_shapes, random_state_dict
 from safetensors.torch import load_file, save_file
 
-from reco_core import (
-    POSITION_EMBEDDING,
-    TOKEN_EMBEDDING,
-    UNET_PREFIX,
-    describe_checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-)
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
+from reco_core.keys import POSITION_EMBEDDING, TOKEN_EMBEDDING, UNET_PREFIX
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.convert import ConvertOptions, convert, read_any
 from train.diffusers_folder import write_diffusers_folder

@@ -17,7 +17,7 @@ from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 from train.config import FitConfig, SetConfig, load_config
 from train.data.mixture import open_mixture
 from train.evaluate.sample import denoise

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageFilter
 from random_checkpoint import HEADS, Size, random_state_dict
 
-from reco_core import read_checkpoint, write_checkpoint
+from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
 from train.__main__ import main
 from train.data.shapeskills import render
 from train.evaluate.draw import Drawing, Studio, open_checkpoint

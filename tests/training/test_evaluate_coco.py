@@ -10,7 +10,7 @@ from PIL import Image
 from set_files import write_json
 from tiny_models import save_checkpoint, save_clip, save_detector, save_features
 
-from reco_core import Box
+from reco_core.layout import Box
 from train.evaluate.coco import CocoOptions, coco_suite
 from train.evaluate.frechet import FrechetDistance, to_bytes
 

@@ -9,7 +9,7 @@ from PIL import Image
 from set_files import write_json
 from tiny_models import save_checkpoint, save_detector
 
-from reco_core import Box
+from reco_core.layout import Box
 from train.evaluate.detection import Detection
 from train.evaluate.paintskills import PaintSkillsOptions, PaintSkillsSuite, paintskills_suite
 from train.evaluate.paintskills_rules import (

@@ -11,7 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from reco_core import Box, Layout, Region, describe_checkpoint, read_checkpoint
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint
+from reco_core.layout import Box, Layout, Region
 from train.__main__ import main
 from train.config import ModelConfig, load_config
 from train.evaluate.sample import token_ids

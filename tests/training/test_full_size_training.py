@@ -15,7 +15,9 @@ from random_checkpoint import FULL_SIZE, random_state_dict
 from safetensors.torch import save_file
 
 from comfy_server import FETCHED_COMFYUI, given_comfyui
-from reco_core import Box, Layout, Region, describe_checkpoint, read_checkpoint
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint
+from reco_core.layout import Box, Layout, Region
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "comfy"))

@@ -14,7 +14,7 @@ from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from reco_core import read_checkpoint
+from reco_core.checkpoint_file import read_checkpoint
 from train.compute import prepare_model
 from train.config import FitConfig, load_config
 from train.live_memory import LiveBytes, StepMemory, step_memory

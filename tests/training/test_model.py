@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from reco_core import describe_checkpoint, extend_checkpoint
+from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
 from train.autoencoder import (
     build_autoencoder,
     grow_autoencoder,

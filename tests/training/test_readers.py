@@ -20,7 +20,10 @@ from set_files import (
     write_shard,
 )
 
-from reco_core import Box, Layout, PositionVocabulary, Region, build_sequence, layout_from_coco
+from reco_core.coco import layout_from_coco
+from reco_core.layout import Box, Layout, Region
+from reco_core.position_tokens import PositionVocabulary
+from reco_core.sequence import build_sequence
 from train.config import SetConfig
 from train.data.sample import Problem
 from train.data.sets import open_set

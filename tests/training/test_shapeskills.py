@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reco_core import normalize_text
+from reco_core.prompt import normalize_text
 from train.data.shape_boxes import SIDES, relation
 from train.data.shapeskills import (
     COLOURS,

@@ -7,7 +7,8 @@ import torch
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
-from reco_core import describe_checkpoint, read_checkpoint
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import read_checkpoint
 from train.config import ModelConfig, load_config
 from train.fit import fit
 from train.model import load_model, single_file

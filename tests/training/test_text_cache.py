@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reco_core import read_checkpoint
+from reco_core.checkpoint_file import read_checkpoint
 from train.fit import fit
 
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reco_core import Box, Region
+from reco_core.layout import Box, Region
 from train.data.transforms import (
     View,
     draw_regions,

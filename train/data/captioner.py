@@ -20,8 +20,8 @@ from typing import BinaryIO, cast
 from PIL import Image
 from tqdm import tqdm
 
-from reco_core import Box
 from reco_core.checks import quote
+from reco_core.layout import Box
 from train.data.caption_model import DEFAULT_MODEL, Describe, load_describer
 from train.data.commands import add_set_options, set_of
 from train.data.sample import Problem, Sample, SampleSet, SampleStream

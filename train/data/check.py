@@ -14,7 +14,9 @@ from typing import cast
 import numpy as np
 from tqdm import tqdm
 
-from reco_core import DEFAULT_VOCABULARY, Layout, PositionVocabulary, Region, build_sequence
+from reco_core.layout import Layout, Region
+from reco_core.position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
+from reco_core.sequence import build_sequence
 from train.data.report import Cut, Report, Summary
 from train.data.sample import Problem, Sample, SampleSet, SampleStream
 from train.data.transforms import largest_regions

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from reco_core import Region
 from reco_core.boxes import box_inside
 from reco_core.checks import pixel_side, quote
 from reco_core.coco import annotation_bbox, is_region, own_text
+from reco_core.layout import Region
 from train.data.files import Entry, FileSet, folder_of, picture_size, read_json_file
 from train.data.regions import listing, sticks_out
 from train.data.sample import Problem

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from reco_core import describe_checkpoint
+from reco_core.checkpoint import describe_checkpoint
 from train.config import ModelConfig, SetConfig, load_config
 
 if TYPE_CHECKING:

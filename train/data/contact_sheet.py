@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from reco_core import Layout, draw_layout
+from reco_core.draw import draw_layout
+from reco_core.layout import Layout
 from train.data.sample import Sample
 
 SIDE = 400

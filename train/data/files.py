@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from PIL import Image, UnidentifiedImageError
 
-from reco_core import Region
 from reco_core.checks import quote
+from reco_core.layout import Region
 from train.data.sample import Problem, Sample, picture_file
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from reco_core import Layout, Region
+from reco_core.layout import Layout, Region
 from train.config import DataConfig
 from train.data.batch import Batch, Row, stack
 from train.data.cache import LatentCache

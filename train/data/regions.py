@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reco_core import Box, Region
 from reco_core.boxes import box_inside
 from reco_core.checks import finite, quote
+from reco_core.layout import Box, Region
 from train.data.sample import Problem
 
 ROUNDING = 1e-6

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from PIL import Image, ImageOps
 
-from reco_core import Region
+from reco_core.layout import Region
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from reco_core import Box, Layout, Region
+from reco_core.layout import Box, Layout, Region
 from train.data.shape_boxes import RELATIONS, SIDES, PixelBox, draw_boxes, relation
 
 COLOURS: dict[str, tuple[int, int, int]] = {

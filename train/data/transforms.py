@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from reco_core import Box, Region, swap_left_right
+from reco_core.arrange import swap_left_right
+from reco_core.layout import Box, Region
 
 Size = tuple[int, int]
 """Width and height in pixels."""

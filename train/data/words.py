@@ -8,7 +8,10 @@ from typing import Any
 
 import torch
 
-from reco_core import Layout, PositionVocabulary, TokenSequence, build_sequence, in_words
+from reco_core.layout import Layout
+from reco_core.position_tokens import PositionVocabulary
+from reco_core.positional_words import in_words
+from reco_core.sequence import TokenSequence, build_sequence
 from train.tokenizer import plain_tokenize
 
 

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
-from reco_core import Box
+from reco_core.layout import Box
 from train.evaluate.detection import Detections
 
 AT_MOST = 100

@@ -18,7 +18,7 @@ from typing import Any, cast
 from PIL import Image
 from tqdm import tqdm
 
-from reco_core import Box
+from reco_core.layout import Box
 from train.data.coco import CocoIndex, open_coco
 from train.data.files import FileSet, read_json_file
 from train.data.sample import Sample

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from reco_core import Box
 from reco_core.boxes import box_inside
+from reco_core.layout import Box
 from train.evaluate.pretrained import batches, load_pretrained
 
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from reco_core import read_checkpoint
 from reco_core.atomic import write_atomically
+from reco_core.checkpoint_file import read_checkpoint
 from train.evaluate.sample import build_scheduler, sample_batch
 from train.evaluate.suite import Case
 from train.model import TextToImage, load_model

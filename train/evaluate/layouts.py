@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from reco_core import Layout, Region
+from reco_core.layout import Layout, Region
 from train.data.sample import Sample
 from train.data.transforms import View, draw_view
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from reco_core import Box
 from reco_core.color_names import BASIC_COLORS, basic_colors
+from reco_core.layout import Box
 from train.data.paintskills import shape_words
 from train.evaluate.detection import Detection, Detections
 

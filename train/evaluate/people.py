@@ -20,9 +20,9 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from reco_core import Layout
 from reco_core.atomic import write_atomically
 from reco_core.draw import region_color
+from reco_core.layout import Layout
 from train.evaluate.people_page.bundle import fill_page
 from train.evaluate.suite import Case, Pictures
 

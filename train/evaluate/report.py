@@ -10,8 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from reco_core import Layout, draw_layout
 from reco_core.atomic import write_atomically
+from reco_core.draw import draw_layout
+from reco_core.layout import Layout
 from train.evaluate.markdown import to_markdown
 from train.evaluate.suite import Pictures, PictureScore, Result, Table
 

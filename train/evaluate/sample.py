@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from reco_core import Layout
+from reco_core.layout import Layout
 from train.model import TextToImage
 from train.noise import SCHEDULE
 

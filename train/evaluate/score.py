@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from reco_core import Box
+from reco_core.layout import Box
 from reco_core.score import box_iou
 from train.data.shape_boxes import PixelBox
 from train.data.shapeskills import (

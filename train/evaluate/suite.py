@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from reco_core import Layout
+from reco_core.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from train.ablation import add_command as add_ablation
-from train.bench import add_command as add_bench
-from train.convert import add_command as add_convert
+from train.ablation.command import add_command as add_ablation
+from train.bench.command import add_command as add_bench
+from train.checkpoints.convert import add_command as add_convert
 from train.data.commands import add_commands as add_data
 from train.evaluate.command import add_command as add_evaluate
 from train.evaluate.tally import add_command as add_tally
-from train.memory_plan import add_command as add_memory
+from train.memory.command import add_command as add_memory
+
+if TYPE_CHECKING:
+    from train.data.check import TrainedSets
 
 
 def main() -> int:
@@ -50,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_ablation(commands)
     add_convert(commands)
-    add_data(commands)
+    add_data(commands, _trained_sets)
     add_tally(commands)
     add_memory(commands)
     add_bench(commands)
@@ -59,11 +64,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from train.config import load_config
-    from train.fit import fit
+    from train.fit.loop import fit
 
     path = fit(load_config(arguments.config, arguments.overrides))
     print(f"wrote {path}")
     return 0
+
+
+def _trained_sets(config: Path, overrides: Sequence[str]) -> TrainedSets:
+    from train.config import load_config
+    from train.fit.training_data import trained_sets
+
+    return trained_sets(load_config(config, overrides))
 
 
 if __name__ == "__main__":

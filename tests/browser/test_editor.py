@@ -11,7 +11,7 @@ from editor_page import EditorPage
 from PIL import Image
 
 from train.data.shapeskills import Scene, Thing
-from train.evaluate.score import score_scene
+from train.evaluate.shape_finder import score_scene
 
 SHAPES = (
     ((0.0625, 0.125), (0.4375, 0.5), "red circle"),

@@ -8,7 +8,7 @@ from PIL import Image
 from workflows import ask, pictures
 
 from train.data.shapeskills import Scene, Thing
-from train.evaluate.score import score_scene
+from train.evaluate.shape_finder import score_scene
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "example_workflows" / "reco_quickstart.json"

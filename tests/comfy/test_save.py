@@ -16,7 +16,7 @@ from workflows import node
 
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
-from train.convert import convert
+from train.checkpoints.convert import convert
 
 SOURCE, OTHER, UNSIZED = "sized.safetensors", "other.safetensors", "reco-tiny.safetensors"
 METADATA = {

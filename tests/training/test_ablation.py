@@ -8,10 +8,11 @@ import sys
 import pytest
 from PIL import Image
 
-from train import ablation
 from train.__main__ import main
-from train.ablation import BASE, CONFIGS, VARIANTS, plan
-from train.ablation_report import interval
+from train.ablation import command as ablation
+from train.ablation.command import BASE, CONFIGS
+from train.ablation.report import interval
+from train.ablation.variants import VARIANTS, plan
 from train.config import load_config
 
 TINY = (

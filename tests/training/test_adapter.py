@@ -13,11 +13,14 @@ from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
 from reco_core.keys import TEXT_PREFIX
 from reco_core.lora import lora_keys
-from train.adapter import add_lora, base_metadata, merge_adapter_file, write_adapter
-from train.config import FitConfig, LoraConfig, ModelConfig
-from train.diffusers_folder import write_diffusers_folder
-from train.keys import unet_keys
-from train.model import load_model
+from train.checkpoints.diffusers_folder import write_diffusers_folder
+from train.checkpoints.merge import base_metadata, merge_adapter_file
+from train.fit.export import write_adapter
+from train.fit.options import FitConfig
+from train.model.keys import unet_keys
+from train.model.lora import add_lora
+from train.model.options import LoraConfig, ModelConfig
+from train.model.text_to_image import load_model
 
 BINS, LENGTH, WIDTH = 50, 120, 64
 METADATA = {"unet_heads": "4", "text_heads": "2"}

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from train.autoencoder import autoencoder_loss
-from train.autoencoder_fit import fit_autoencoder, load_autoencoder, start_autoencoder
-from train.config import AutoencoderConfig
 from train.data.picture import to_tensor
 from train.data.shapeskills import Split, render, sample
+from train.fit.autoencoder import fit_autoencoder, load_autoencoder, start_autoencoder
+from train.model.autoencoder import autoencoder_loss
+from train.model.options import AutoencoderConfig
 
 TINY = AutoencoderConfig(
     width=8,

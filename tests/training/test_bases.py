@@ -14,10 +14,12 @@ from safetensors.torch import save_file
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo
-from train.config import FitConfig, ModelConfig, load_config
-from train.fit import fit
-from train.memory_count import count_memory
-from train.model import extends
+from train.config import load_config
+from train.fit.loop import fit
+from train.fit.options import FitConfig
+from train.memory.count import count_memory
+from train.model.options import ModelConfig
+from train.model.text_to_image import extends
 
 RECO = CheckpointInfo(True, 64, 100, 64, 2, 256, 1, 8)
 PLAIN = replace(RECO, is_reco=False, num_bins=0, max_length=77)

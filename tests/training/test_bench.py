@@ -10,7 +10,7 @@ from statistics import median
 
 import pytest
 
-from train.bench import EQUAL, PEER, BenchConfig, Speed, bench, summary, table
+from train.bench.command import EQUAL, PEER, BenchConfig, Speed, bench, summary, table
 
 ROOT = Path(__file__).parents[2]
 PEER_SCRIPT = """

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reco_core.layout import Box
-from train.config import SetConfig
 from train.data.caption_model import load_describer
 from train.data.captioner import MIN_SIDE, PADDING, crop_pixels, write_captions
+from train.data.options import SetConfig
 from train.data.sets import open_set
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,10 @@ from set_files import write_json, write_picture
 from reco_core.adapter import read_adapter
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
-from train.config import FitConfig, SetConfig, load_config
-from train.fit import fit
+from train.config import load_config
+from train.data.options import SetConfig
+from train.fit.loop import fit
+from train.fit.options import FitConfig
 
 EMBEDDED = "models/reco-shapes.safetensors"
 PLAIN = Size(

@@ -20,8 +20,9 @@ from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
 from reco_core.keys import POSITION_EMBEDDING, TOKEN_EMBEDDING, UNET_PREFIX
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
-from train.convert import ConvertOptions, convert, read_any
-from train.diffusers_folder import write_diffusers_folder
+from train.checkpoints.convert import ConvertOptions, convert
+from train.checkpoints.diffusers_folder import write_diffusers_folder
+from train.checkpoints.read import read_any
 
 ROOT = Path(__file__).parents[2]
 METADATA = {
@@ -142,7 +143,7 @@ def test_diffusers_modules_hold_the_same_weights_as_the_trainers(single, folder)
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    from train.keys import text_keys, unet_keys
+    from train.model.keys import text_keys, unet_keys
 
     state = read_checkpoint(single)[0]
     unet = UNet2DConditionModel.from_pretrained(folder / "unet")
@@ -410,8 +411,8 @@ def test_memory_stays_below_the_larger_file(tmp_path):
 import resource, sys
 from pathlib import Path
 import diffusers, transformers
-import train.diffusers_input
-from train.convert import ConvertOptions, convert
+import train.checkpoints.diffusers_input
+from train.checkpoints.convert import ConvertOptions, convert
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
 bins = int(sys.argv[3]) or None

@@ -18,16 +18,19 @@ from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from reco_core.layout import Box, Layout, Region
-from train.config import FitConfig, SetConfig, load_config
+from train.config import load_config
 from train.data.mixture import open_mixture
-from train.evaluate.sample import denoise
-from train.grounding import record_cross_attention
-from train.live_memory import AUTOCAST, Answer, step_inputs
-from train.losses import sample_losses
-from train.memory_count import empty_model, give_fake_weights
-from train.model import TextToImage
-from train.noise import kept_signal
-from train.validation import Validation
+from train.data.options import SetConfig
+from train.fit.losses import sample_losses
+from train.fit.options import FitConfig
+from train.fit.validation import Validation
+from train.memory.count import empty_model, give_fake_weights
+from train.memory.live import Answer, step_inputs
+from train.model.grounding import record_cross_attention
+from train.model.noise import kept_signal
+from train.model.sampling import denoise
+from train.model.text_to_image import TextToImage
+from train.precision import dtype_of
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "train" / "configs").rglob("*.toml"))
@@ -64,7 +67,7 @@ def autocast(precision: str) -> Iterator[None]:
     """As torch.autocast("cuda"), which does nothing where there is no CUDA."""
     before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
     torch.set_autocast_enabled("cuda", precision != "no")
-    torch.set_autocast_dtype("cuda", AUTOCAST.get(precision, torch.float32))
+    torch.set_autocast_dtype("cuda", dtype_of("fp32" if precision == "no" else precision))
     torch.autocast_increment_nesting()
     try:
         yield

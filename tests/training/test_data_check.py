@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from set_files import COCO, encoded, write_coco, write_lines, write_picture, write_shard
 
-from train.config import SetConfig
 from train.data.check import Limits, check_set
+from train.data.options import SetConfig
 from train.data.report import Cut, Summary
 from train.data.sample import Problem
 from train.data.sets import open_set

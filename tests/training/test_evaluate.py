@@ -16,7 +16,7 @@ from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
 from train.__main__ import main
 from train.data.shapeskills import render
 from train.evaluate.draw import Drawing, Studio, open_checkpoint
-from train.evaluate.score import find_things, score_scene
+from train.evaluate.shape_finder import find_things, score_scene
 from train.evaluate.shapeskills import (
     PARTS,
     ScoredCase,

@@ -15,12 +15,13 @@ from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
 from reco_core.layout import Box, Layout, Region
 from train.__main__ import main
-from train.config import ModelConfig, load_config
-from train.evaluate.sample import token_ids
-from train.fit import fit
-from train.keys import TAESD_ENCODER
-from train.model import load_model
-from train.tokenizer import plain_tokenize
+from train.config import load_config
+from train.fit.loop import fit
+from train.model.keys import TAESD_ENCODER
+from train.model.options import ModelConfig
+from train.model.sampling import token_ids
+from train.model.text_to_image import load_model
+from train.model.tokenizer import plain_tokenize
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from reco_core.adapter import read_adapter
 from train.config import load_config
-from train.fit import fit
+from train.fit.loop import fit
 
 TEXT = "cond_stage_model."
 UNET = "model.diffusion_model."

@@ -6,21 +6,20 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 
-from train.autoencoder import build_autoencoder
-from train.config import LossConfig, ModelConfig
-from train.grounding import RecordingAttention, box_coverage, grounding_loss, record_cross_attention
-from train.latents import TinyCodec
-from train.losses import contrastive_loss, draw_noise, region_error
-from train.model import new_model
-from train.noise import (
-    HIGH_NOISE,
-    add_noise,
-    draw_timestep,
-    kept_signal,
-    loss_weights,
-    predicted_clean,
+from train.fit.losses import contrastive_loss, draw_noise, loss_weights, region_error
+from train.fit.options import LossConfig
+from train.fit.validation import foreign_boxes
+from train.model.autoencoder import build_autoencoder
+from train.model.grounding import (
+    RecordingAttention,
+    box_coverage,
+    grounding_loss,
+    record_cross_attention,
 )
-from train.validation import foreign_boxes
+from train.model.latents import TinyCodec
+from train.model.noise import HIGH_NOISE, add_noise, draw_timestep, kept_signal, predicted_clean
+from train.model.options import ModelConfig
+from train.model.text_to_image import new_model
 
 EVERY = torch.arange(1000)
 

@@ -15,12 +15,13 @@ from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from reco_core.checkpoint_file import read_checkpoint
-from train.compute import prepare_model
-from train.config import FitConfig, load_config
-from train.live_memory import LiveBytes, StepMemory, step_memory
-from train.memory_count import count_memory, empty_model, give_fake_weights
-from train.model import load_model
-from train.optimizer import build_optimizer, choose_trained, trained_parameters
+from train.config import load_config
+from train.fit.optimizer import build_optimizer, choose_trained, trained_parameters
+from train.fit.options import FitConfig
+from train.memory.count import count_memory, empty_model, give_fake_weights
+from train.memory.live import LiveBytes, StepMemory, step_memory
+from train.model.compute import prepare_model
+from train.model.text_to_image import load_model
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")

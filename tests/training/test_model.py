@@ -7,16 +7,16 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
-from train.autoencoder import (
+from train.model.autoencoder import (
     build_autoencoder,
     grow_autoencoder,
     narrow_autoencoder,
     widen_autoencoder,
 )
-from train.config import AutoencoderConfig, ModelConfig
-from train.keys import unet_keys
-from train.latents import TinyCodec
-from train.model import load_model, new_model, single_file
+from train.model.keys import unet_keys
+from train.model.latents import TinyCodec
+from train.model.options import AutoencoderConfig, ModelConfig
+from train.model.text_to_image import load_model, new_model, single_file
 
 SMALL = ModelConfig(
     unet_channels=(32, 64), text_width=64, text_layers=2, text_heads=2, max_length=40, num_bins=50

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from train.config import load_config
-from train.fit import fit
+from train.fit.loop import fit
 
 ROOT = Path(__file__).parents[2]
 ACCUMULATING = ("optimizer.steps=7", "optimizer.batch_size=4", "optimizer.micro_batch=2")

@@ -14,7 +14,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from train.config import load_config
-from train.fit import fit
+from train.fit.loop import fit
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
@@ -26,8 +26,8 @@ PROGRAM = """
 import json, os, sys
 from pathlib import Path
 import torch
-from train import fit as module
-from train.agreement import check_agreement, digest, model_tensors, share_weights
+from train.fit import loop as module
+from train.fit.agreement import check_agreement, digest, model_tensors, share_weights
 from train.config import load_config
 
 told, steps, rank = {}, [], int(os.environ["RANK"])

@@ -24,7 +24,7 @@ from reco_core.coco import layout_from_coco
 from reco_core.layout import Box, Layout, Region
 from reco_core.position_tokens import PositionVocabulary
 from reco_core.sequence import build_sequence
-from train.config import SetConfig
+from train.data.options import SetConfig
 from train.data.sample import Problem
 from train.data.sets import open_set
 
@@ -43,7 +43,7 @@ def everything(opened):
 
 
 def test_golden_token_ids_come_out_of_samples(tmp_path):
-    from train.tokenizer import plain_tokenize
+    from train.model.tokenizer import plain_tokenize
 
     write_picture(tmp_path / "a.png")
     lines = [

@@ -15,12 +15,14 @@ from safetensors.torch import load_file, save_file
 from set_files import write_picture
 
 from train.__main__ import main
-from train.autoencoder_fit import fit_autoencoder
-from train.config import AutoencoderConfig, FitConfig, load_config
+from train.config import load_config
 from train.data.batch import Batch
 from train.data.look_ahead import LookAhead
-from train.fit import fit
-from train.health import IDLE_STEPS, OVERFLOWS, Health, not_finite
+from train.fit.autoencoder import fit_autoencoder
+from train.fit.health import IDLE_STEPS, OVERFLOWS, Health, not_finite
+from train.fit.loop import fit
+from train.fit.options import FitConfig
+from train.model.options import AutoencoderConfig
 
 ROOT = Path(__file__).parents[2]
 PICTURES = 8
@@ -146,7 +148,7 @@ def test_a_run_that_diverges_writes_nothing(kind, words, config_file, written, t
 
 def test_weights_that_are_spoiled_on_the_way_do_not_replace_good_ones(words, config_file, written):
     """Over all steps the newest states are those of finite weights."""
-    from train import fit as module
+    from train.fit import loop as module
 
     config, seen = load_config(config_file, words), {}
     models = []

@@ -22,7 +22,7 @@ from train.data.shapeskills import (
     sample,
     swap_attributes,
 )
-from train.evaluate.score import region_accuracy, score_scene
+from train.evaluate.shape_finder import region_accuracy, score_scene
 
 SAMPLES = [sample(i, seed=3) for i in range(300)]
 UNSEEN = [sample(i, seed=3, split=Split.TEST) for i in range(60)]

@@ -9,9 +9,10 @@ from safetensors.torch import save_file
 
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
-from train.config import ModelConfig, load_config
-from train.fit import fit
-from train.model import load_model, single_file
+from train.config import load_config
+from train.fit.loop import fit
+from train.model.options import ModelConfig
+from train.model.text_to_image import load_model, single_file
 
 PLAIN = Size(
     channel_mult=(1, 2, 4, 4),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reco_core.checkpoint_file import read_checkpoint
-from train.fit import fit
+from train.fit.loop import fit
 
 
 @pytest.fixture

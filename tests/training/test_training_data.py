@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import load_file
 from set_files import encoded, write_lines, write_picture, write_shard
 
-from train.config import DataConfig, SetConfig, load_config
+from train.config import load_config
 from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import open_mixture
+from train.data.options import DataConfig, SetConfig
 from train.data.plan import Draw, Plan, Share
-from train.data.words import Words
-from train.fit import fit
+from train.fit.loop import fit
+from train.model.words import Words
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "tokens.json").read_text("utf-8"))
 CASES = [case for case in GOLDEN if case["caption"]]

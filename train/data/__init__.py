@@ -1,0 +1,1 @@
+"""Data sets as samples, and the way from samples to batches."""

@@ -20,7 +20,7 @@ from train.data.mixture import Mixture
 from train.data.picture import UNREADABLE, read_picture
 from train.data.sample import Problem
 from train.data.transforms import draw_view
-from train.latents import LatentCodec
+from train.model.latents import LatentCodec
 
 PART = 256
 """Samples of a file: what a run that is stopped while encoding does again, at most."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import Image
 
+from train.precision import Precision, dtype_of
+
 DEFAULT_MODEL = "microsoft/git-base-coco"
 
 Describe = Callable[[Sequence[Image.Image]], list[str]]
@@ -16,7 +18,7 @@ Describe = Callable[[Sequence[Image.Image]], list[str]]
 
 
 def load_describer(
-    name: str, precision: str = "fp32", max_tokens: int = 30, beams: int = 1
+    name: str, precision: Precision = "fp32", max_tokens: int = 30, beams: int = 1
 ) -> Describe:
     """A GIT or BLIP model of transformers, on CUDA where there is some, as a function.
 
@@ -33,7 +35,7 @@ def load_describer(
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise ValueError("--precision bf16 is more than this GPU can do: use fp32 or fp16")
     processor, model = _load_model(name)
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    dtype = dtype_of(precision)
     model = model.to(device, dtype).eval()
 
     @torch.inference_mode()

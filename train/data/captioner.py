@@ -7,7 +7,6 @@ taken instead (released code).
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -22,8 +21,7 @@ from tqdm import tqdm
 
 from reco_core.checks import quote
 from reco_core.layout import Box
-from train.data.caption_model import DEFAULT_MODEL, Describe, load_describer
-from train.data.commands import add_set_options, set_of
+from train.data.caption_model import Describe
 from train.data.sample import Problem, Sample, SampleSet, SampleStream
 
 PADDING = 0.2
@@ -63,50 +61,6 @@ class CaptionReport:
     written: int
     before: int
     problems: tuple[Problem, ...]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `python -m train data caption`."""
-    add_set_options(parser)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        required=True,
-        help="JSON lines, for the option region_captions; continued where it ends",
-    )
-    parser.add_argument(
-        "--model", default=DEFAULT_MODEL, help="GIT or BLIP: name on the hub, or its folder"
-    )
-    parser.add_argument("--batch-size", type=int, default=32, help="crops at once")
-    parser.add_argument("--max-tokens", type=int, default=30, help="of a caption")
-    parser.add_argument("--beams", type=int, default=1, help="beams of the search; 1: greedy")
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16", "fp16"), default="fp32", help="of the model"
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Caption the regions of a set. Raises ValueError for a user's mistake."""
-    from train.data.sets import open_set
-
-    if not arguments.kind:
-        raise ValueError("give --kind KIND, and for most kinds --path: the set to caption")
-    if min(arguments.batch_size, arguments.max_tokens, arguments.beams) < 1:
-        raise ValueError("--batch-size, --max-tokens and --beams must be at least 1")
-    opened = open_set(set_of(arguments))
-    describe = load_describer(
-        arguments.model, arguments.precision, arguments.max_tokens, arguments.beams
-    )
-    report = write_captions(opened, describe, arguments.output, arguments.batch_size)
-    for problem in report.problems:
-        print(f"left out: {problem.key}: {problem.reason}")
-    print(
-        f"wrote {report.written} captions to {arguments.output}; "
-        f"{report.before} regions had theirs, {len(report.problems)} problems"
-    )
-    if not report.written + report.before:
-        raise ValueError(f"no region of {arguments.path!r} could be captioned")
-    return 0
 
 
 def write_captions(

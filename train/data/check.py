@@ -17,10 +17,11 @@ from tqdm import tqdm
 from reco_core.layout import Layout, Region
 from reco_core.position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 from reco_core.sequence import build_sequence
+from train.data.options import SetConfig
 from train.data.report import Cut, Report, Summary
 from train.data.sample import Problem, Sample, SampleSet, SampleStream
 from train.data.transforms import largest_regions
-from train.tokenizer import plain_tokenize
+from train.model.tokenizer import plain_tokenize
 
 TINY = 1 / 300
 """Area share below which a box is called small (ReCo's positional words)."""
@@ -36,6 +37,15 @@ class Limits:
     max_length: int = 616
     num_bins: int = 1000
     max_regions: int = 20
+
+
+@dataclass(frozen=True)
+class TrainedSets:
+    """The sets of a training, what it has room for, and the side of pictures that it draws."""
+
+    sets: tuple[SetConfig, ...]
+    limits: Limits
+    size: int
 
 
 def check_set(

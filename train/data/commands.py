@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from reco_core.checkpoint import describe_checkpoint
-from train.config import ModelConfig, SetConfig, load_config
+from train.data.caption_model import DEFAULT_MODEL
+from train.data.options import SetConfig
+from train.precision import PRECISIONS
 
 if TYPE_CHECKING:
-    from train.data.check import Limits
+    from train.data.check import Limits, TrainedSets
 
 _OPTIONS = {
-    "path": "folder, file or pattern of shards; see SetConfig in train/config.py",
+    "path": "folder, file or pattern of shards; see SetConfig in train/data/options.py",
     "annotations": "coco: the instances file",
     "captions": "coco: the captions file",
     "region_captions": "what `data caption` wrote",
@@ -24,16 +27,19 @@ _OPTIONS = {
 }
 
 
-def add_commands(commands: Any) -> None:
-    """Add `data` with its own commands to the subparsers of the command line."""
+Trained = Callable[[Path, Sequence[str]], "TrainedSets"]
+"""From a configuration file and overrides to what its training reads."""
+
+
+def add_commands(commands: Any, trained: Trained) -> None:
+    """Add `data` with its own commands to the subparsers of the command line.
+
+    trained: reads a configuration of training, for `data check --config`.
+    """
     data = commands.add_parser("data", help="look at data sets, caption their regions")
     kinds = data.add_subparsers(required=True, metavar="COMMAND")
-    _add_check(kinds.add_parser("check", help="read a set and say what is in it"))
-    caption = kinds.add_parser("caption", help="caption regions with a vision-language model")
-    from train.data.captioner import add_arguments, run
-
-    add_arguments(caption)
-    caption.set_defaults(run=run)
+    _add_check(kinds.add_parser("check", help="read a set and say what is in it"), trained)
+    _add_caption(kinds.add_parser("caption", help="caption regions with a vision-language model"))
 
 
 def add_set_options(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +57,7 @@ def set_of(arguments: argparse.Namespace) -> SetConfig:
     return SetConfig(kind=arguments.kind, **{name: getattr(arguments, name) for name in _OPTIONS})
 
 
-def _add_check(parser: argparse.ArgumentParser) -> None:
+def _add_check(parser: argparse.ArgumentParser, trained: Trained) -> None:
     parser.add_argument("--config", type=Path, help="TOML file: check all of its sets")
     parser.add_argument(
         "overrides", nargs="*", metavar="OPTION=VALUE", help="for instance data.sets.0.path=..."
@@ -70,7 +76,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sheet", type=Path, help="PNG to draw a contact sheet to")
     parser.add_argument("--sheet-samples", type=int, default=24, help="pictures on it")
     parser.add_argument("--json", type=Path, help="file to write the report to")
-    parser.set_defaults(run=run_check)
+    parser.set_defaults(run=run_check, trained=trained)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
@@ -105,34 +111,62 @@ def _sets_and_limits(arguments: argparse.Namespace) -> tuple[list[SetConfig], Li
 
     if bool(arguments.config) == bool(arguments.kind):
         raise ValueError("give either --config FILE or --kind KIND with --path")
-    limits, size = {}, 128
+    limits, size = Limits(), 128
     if arguments.config:
-        config = load_config(arguments.config, arguments.overrides)
-        limits = {"max_regions": config.data.max_regions, **_tables(config.model)}
-        sets, size = [*config.data.sets], config.image_size
-        if config.validation.set:
-            sets.append(config.validation.set)
+        asked = arguments.trained(arguments.config, arguments.overrides)
+        sets, limits, size = asked.sets, asked.limits, asked.size
     elif arguments.overrides:
         raise ValueError(f"{arguments.overrides[0]!r} changes a configuration: give --config")
     else:
         sets = [set_of(arguments)]
-    for name in ("max_length", "num_bins", "max_regions"):
-        if getattr(arguments, name) is not None:
-            limits[name] = getattr(arguments, name)
-    return sets, Limits(**limits), size
+    names = ("max_length", "num_bins", "max_regions")
+    given = {name: getattr(arguments, name) for name in names}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return sets, replace(limits, **chosen), size
 
 
-def _tables(config: ModelConfig) -> dict[str, int]:
-    """Position tokens and length of a model that learns from the sets, as the trainer makes it."""
-    from train.convert import read_any
-    from train.model import extends, new_tables
+def _add_caption(parser: argparse.ArgumentParser) -> None:
+    add_set_options(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help="JSON lines, for the option region_captions; continued where it ends",
+    )
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="GIT or BLIP: name on the hub, or its folder"
+    )
+    parser.add_argument("--batch-size", type=int, default=32, help="crops at once")
+    parser.add_argument("--max-tokens", type=int, default=30, help="of a caption")
+    parser.add_argument("--beams", type=int, default=1, help="beams of the search; 1: greedy")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the model")
+    parser.set_defaults(run=run_caption)
 
-    if config.base and Path(config.base).exists():
-        info = describe_checkpoint(*read_any(Path(config.base)))
-        if not extends(config, info):
-            return {"num_bins": info.num_bins, "max_length": info.max_length}
-    tables = new_tables(config)
-    return {"num_bins": tables.num_bins, "max_length": tables.max_length}
+
+def run_caption(arguments: argparse.Namespace) -> int:
+    """Caption the regions of a set. Raises ValueError for a user's mistake."""
+    from train.data.caption_model import load_describer
+    from train.data.captioner import write_captions
+    from train.data.sets import open_set
+
+    if not arguments.kind:
+        raise ValueError("give --kind KIND, and for most kinds --path: the set to caption")
+    if min(arguments.batch_size, arguments.max_tokens, arguments.beams) < 1:
+        raise ValueError("--batch-size, --max-tokens and --beams must be at least 1")
+    opened = open_set(set_of(arguments))
+    describe = load_describer(
+        arguments.model, arguments.precision, arguments.max_tokens, arguments.beams
+    )
+    report = write_captions(opened, describe, arguments.output, arguments.batch_size)
+    for problem in report.problems:
+        print(f"left out: {problem.key}: {problem.reason}")
+    print(
+        f"wrote {report.written} captions to {arguments.output}; "
+        f"{report.before} regions had theirs, {len(report.problems)} problems"
+    )
+    if not report.written + report.before:
+        raise ValueError(f"no region of {arguments.path!r} could be captioned")
+    return 0
 
 
 def _write_sheet(picked: list[Any], path: Path) -> None:

@@ -11,15 +11,15 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from reco_core.layout import Layout, Region
-from train.config import DataConfig
 from train.data.batch import Batch, Row, stack
 from train.data.cache import LatentCache
 from train.data.mixture import Mixture
+from train.data.options import DataConfig
 from train.data.picture import UNREADABLE, read_picture
 from train.data.plan import Draw, Plan, Share
 from train.data.sample import Problem, Sample
 from train.data.transforms import View, draw_regions, draw_view, drop_words, view_sample
-from train.data.words import Words
+from train.model.words import Words
 
 
 class TrainingSet(Dataset):

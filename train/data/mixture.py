@@ -8,8 +8,8 @@ from typing import cast
 
 from tqdm import tqdm
 
-from train.config import DataConfig, SetConfig
 from train.data.buckets import buckets, nearest_bucket
+from train.data.options import DataConfig, SetConfig
 from train.data.sample import Problem, Sample, SampleSet
 from train.data.sets import open_set
 

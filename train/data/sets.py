@@ -12,9 +12,9 @@ from typing import cast
 from tqdm import tqdm
 
 from reco_core.checks import quote
-from train.config import SetConfig
 from train.data import shapeskills
 from train.data.json_lines import parse_object
+from train.data.options import SetConfig
 from train.data.sample import Problem, Sample, SampleSet, SampleStream
 from train.data.shape_boxes import SIDES
 

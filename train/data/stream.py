@@ -8,13 +8,13 @@ from itertools import count
 import numpy as np
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from train.config import DataConfig
 from train.data.batch import Batch, Row, stack
 from train.data.loader import reading, training_row
 from train.data.mixture import PictureSizes, Size
+from train.data.options import DataConfig
 from train.data.plan import Share
 from train.data.sample import Sample, SampleStream
-from train.data.words import Words
+from train.model.words import Words
 
 
 class StreamBatches(IterableDataset):

@@ -11,13 +11,7 @@ from PIL import Image
 
 from reco_core.score import box_iou
 from train.evaluate.average_precision import PrecisionTally
-from train.evaluate.clip_scores import (
-    PROMPT,
-    ClipFeatures,
-    clip_score,
-    cosines,
-    nearest_categories,
-)
+from train.evaluate.clip_scores import PROMPT, ClipFeatures, clip_score, cosines, nearest_categories
 from train.evaluate.detection import Detections, Detector
 from train.evaluate.suite import Case
 

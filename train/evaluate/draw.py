@@ -15,11 +15,10 @@ from tqdm import tqdm
 
 from reco_core.atomic import write_atomically
 from reco_core.checkpoint_file import read_checkpoint
-from train.evaluate.sample import build_scheduler, sample_batch
 from train.evaluate.suite import Case
-from train.model import TextToImage, load_model
-
-PRECISIONS = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
+from train.model.sampling import build_scheduler, sample_batch
+from train.model.text_to_image import TextToImage, load_model
+from train.precision import PRECISIONS, Precision, dtype_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Drawing:
     guidance: float = 4.0
     batch_size: int = 16
     device: str = "auto"
-    precision: str = "fp32"
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         build_scheduler(self.sampler)
@@ -100,8 +99,10 @@ class Studio:
     def _sample(self, batch: Sequence[Case]) -> list[Image.Image]:
         if self._model is None:
             self._model = _load(self.checkpoint, self.drawing)
-        options, dtype = self.drawing, PRECISIONS[self.drawing.precision]
-        with torch.autocast(self._model.unet.device.type, dtype, enabled=dtype is not None):
+        options = self.drawing
+        mixed = options.precision != "fp32"
+        dtype = dtype_of(options.precision) if mixed else None
+        with torch.autocast(self._model.unet.device.type, dtype, enabled=mixed):
             return sample_batch(
                 self._model,
                 [case.layout for case in batch],

@@ -19,13 +19,7 @@ from train.data.sample import Sample
 from train.evaluate.coco_measures import CONFIDENT, best_iou, mean
 from train.evaluate.detection import Detections, Detector, open_detector
 from train.evaluate.layouts import case_names, choose, seen_layout, square_view
-from train.evaluate.paintskills_rules import (
-    SKILLS,
-    Asked,
-    judge,
-    plain_detections,
-    read_scene,
-)
+from train.evaluate.paintskills_rules import SKILLS, Asked, judge, plain_detections, read_scene
 from train.evaluate.pretrained import batches, pick_device
 from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
 

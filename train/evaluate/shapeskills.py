@@ -23,7 +23,13 @@ from train.data.shapeskills import (
     sample,
     swap_attributes,
 )
-from train.evaluate.score import MIN_IOU, RegionScore, find_things, region_accuracy, score_scene
+from train.evaluate.shape_finder import (
+    MIN_IOU,
+    RegionScore,
+    find_things,
+    region_accuracy,
+    score_scene,
+)
 from train.evaluate.skills import SKILL_RULES
 from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from train.data.shape_boxes import relation
 from train.data.shapeskills import Scene, Thing
-from train.evaluate.score import FoundThing, pixel_iou
+from train.evaluate.shape_finder import FoundThing, pixel_iou
 
 
 def has_object(found: Sequence[FoundThing], scene: Scene) -> bool:

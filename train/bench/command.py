@@ -1,0 +1,238 @@
+"""Images per second and peak memory, side by side with another trainer given by path.
+
+    python -m train bench --peer train_text_to_image.py
+
+The peer takes the options of diffusers' examples/text_to_image/train_text_to_image.py. Both train
+the UNet of the same small random model on the same pictures (bench_work.py), each in processes of
+its own: the peer, ours doing the same work, and ours with each of its gains.
+
+Start-up and saving do not count: steps are timed by the progress bars, from the end of the second
+on. All take turns in every round, in one order and then in the other, and ratios are of the same
+round. Time is taken on the clock and of the processor: on a CPU that others use too, the second is
+what to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tqdm import tqdm
+
+from reco_core.atomic import write_atomically
+from train.bench.process import Run, run_process
+from train.bench.work import TINY, Size, Work, make_work
+from train.precision import MIXED_PRECISIONS
+
+PEER, EQUAL = "peer", "equal"
+_LAYOUT, _LATENTS, _TEXT = (
+    "compute.channels_last=true",
+    "data.cache_latents=true",
+    "data.cache_text=true",
+)
+OURS: dict[str, tuple[str, ...]] = {
+    EQUAL: (),
+    "plain-attention": ('compute.attention="math"',),
+    "channels-last": (_LAYOUT,),
+    "cached-latents": (_LATENTS,),
+    "cached-text": (_TEXT,),
+    "cached": (_LATENTS, _TEXT),
+    "all": (_LATENTS, _TEXT, _LAYOUT),
+}
+"""Our trainer doing the peer's work, and options on top of that: each gain apart, then together.
+Plain attention is a loss: the peers use the faster kernel as well."""
+RATIOS = {"images_per_second": "times_peer", "images_per_cpu_second": "times_peer_by_cpu"}
+"""Figures of a trainer, and the names of their ratios to the peer's."""
+WARM_UP = 2
+"""Steps that do not count."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A trainer in one round, without its start-up; peak: bytes of memory at most."""
+
+    images_per_second: float
+    images_per_cpu_second: float
+    peak: int
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """What is measured, and how often."""
+
+    peer: Path
+    output: Path = Path("runs/bench")
+    steps: int = 20
+    batch_size: int = 4
+    image_size: int = 128
+    rounds: int = 3
+    threads: int = 1
+    precision: str = "no"
+    ours: tuple[str, ...] = tuple(OURS)
+    tiny: bool = False
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add `bench` to the command line."""
+    defaults = BenchConfig(Path())
+    parser = commands.add_parser("bench", help="speed and memory side by side with another trainer")
+    parser.add_argument(
+        "--peer", type=Path, required=True, help="script with train_text_to_image.py's options"
+    )
+    parser.add_argument("--output", type=Path, default=defaults.output, help="folder")
+    parser.add_argument("--steps", type=int, default=defaults.steps, help="measured, per run")
+    parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
+    parser.add_argument("--image-size", type=int, default=defaults.image_size)
+    parser.add_argument("--rounds", type=int, default=defaults.rounds)
+    parser.add_argument("--threads", type=int, default=defaults.threads, help="of the CPU")
+    parser.add_argument("--precision", choices=MIXED_PRECISIONS, default=defaults.precision)
+    parser.add_argument("--ours", nargs="+", choices=list(OURS), default=defaults.ours)
+    parser.add_argument("--tiny", action="store_true", help="a model too small to measure")
+    parser.set_defaults(run=_run)
+
+
+def bench(config: BenchConfig) -> dict[str, Any]:
+    """Measure, and write `bench.json` and `bench.md` to the output folder after every round.
+
+    Raises:
+        ValueError: options that cannot work, or a trainer that fails; quotes its last lines.
+        FileNotFoundError: no such peer.
+    """
+    _check(config)
+    work = Work(
+        config.output.resolve(), config.image_size, config.batch_size, precision=config.precision
+    )
+    make_work(work, TINY if config.tiny else Size())
+    names = (PEER, *config.ours)
+    rounds: list[dict[str, Speed]] = []
+    result: dict[str, Any] = {}
+    with tqdm(total=config.rounds * len(names), desc="bench", unit="trainer") as bar:
+        for number in range(config.rounds):
+            speeds = {}
+            for name in names if number % 2 == 0 else names[::-1]:
+                bar.set_postfix_str(name)
+                speeds[name] = measure(name, work, config)
+                bar.update()
+            rounds.append(speeds)
+            result = summary(rounds) | {"settings": _settings(config)}
+            _write(work.folder / "bench.json", json.dumps(result, indent=2) + "\n")
+            _write(work.folder / "bench.md", table(result["trainers"]))
+    return result
+
+
+def measure(name: str, work: Work, config: BenchConfig) -> Speed:
+    """One trainer's speed in one run.
+
+    Raises:
+        ValueError: it fails, or shows no progress that can be timed.
+    """
+    if _caches(name) and not (work.folder / "runs" / name / "cache").exists():
+        _train(name, work, config, 1)  # filling it is paid once, and not per image
+    run = _train(name, work, config, WARM_UP + config.steps)
+    timed = [stamp for stamp in run.stamps if stamp.step >= WARM_UP]
+    if len(timed) < 2:
+        raise ValueError(
+            f"{name} shows no progress bar of {WARM_UP + config.steps} steps, or is too fast for "
+            "it: a peer needs a tqdm over its steps; use more --steps"
+        )
+    first, last = timed[0], timed[-1]
+    images = (last.step - first.step) * config.batch_size
+    # The system counts processor time in hundredths of a second.
+    cpu = max(last.cpu - first.cpu, 0.01)
+    return Speed(images / (last.wall - first.wall), images / cpu, run.peak)
+
+
+def summary(rounds: list[dict[str, Speed]]) -> dict[str, Any]:
+    """Medians with lowest and highest per trainer, and ratios to the peer of the same round."""
+
+    def spread(values: list[float]) -> dict[str, float]:
+        return {"median": median(values), "min": min(values), "max": max(values)}
+
+    trainers = {}
+    for name in rounds[0]:
+        figures: dict[str, Any] = {"peak_gib": median(r[name].peak for r in rounds) / 2**30}
+        for figure, ratio in RATIOS.items():
+            mine, peers = ([getattr(r[who], figure) for r in rounds] for who in (name, PEER))
+            figures[figure] = spread(mine)
+            figures[ratio] = spread([m / p for m, p in zip(mine, peers, strict=True)])
+        trainers[name] = figures
+    return {"trainers": trainers, "rounds": [{n: asdict(s) for n, s in r.items()} for r in rounds]}
+
+
+def table(trainers: dict[str, Any]) -> str:
+    """The summary as a table in Markdown."""
+    heads = ("", "images/s", "x peer", "images/CPU s", "x peer", "peak GiB")
+    lines = [heads, ("---", *("---:",) * (len(heads) - 1))]
+    for name, figures in trainers.items():
+        spreads = [_spread(figures[column]) for pair in RATIOS.items() for column in pair]
+        label = name if name == PEER else f"ours, {name.replace('-', ' ')}"
+        lines.append((label, *spreads, f"{figures['peak_gib']:.2f}"))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _train(name: str, work: Work, config: BenchConfig, steps: int) -> Run:
+    """One run from nothing; only what it cached stays."""
+    output = work.folder / "runs" / name
+    for leftover in output.glob("*"):
+        if leftover.name == "cache":
+            continue
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    if name == PEER:
+        command = work.peer_command(config.peer.resolve(), steps, output)
+    else:
+        command = work.our_command(OURS[name], steps, output)
+    log = work.folder / "logs" / f"{name}.txt"
+    return run_process(command, log, config.threads, steps)
+
+
+def _caches(name: str) -> bool:
+    return any("cache" in option for option in OURS.get(name, ()))
+
+
+def _spread(figures: dict[str, float]) -> str:
+    return f"{figures['median']:.2f} ({figures['min']:.2f}..{figures['max']:.2f})"
+
+
+def _settings(config: BenchConfig) -> dict[str, Any]:
+    import diffusers
+    import torch
+
+    settings = asdict(config) | {"peer": config.peer.name, "output": config.output.name}
+    return settings | {
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "python": platform.python_version(),
+        "cuda": torch.cuda.is_available(),
+    }
+
+
+def _check(config: BenchConfig) -> None:
+    if not hasattr(os, "wait4"):
+        raise ValueError("this system does not tell a process's peak memory: use Linux or macOS")
+    if not config.peer.is_file():
+        raise FileNotFoundError(f"there is no peer script {config.peer}")
+    for name in ("steps", "batch_size", "rounds", "threads"):
+        if getattr(config, name) < 1:
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} {getattr(config, name)} must be at least 1")
+    if config.image_size < 8 or config.image_size % 8:
+        raise ValueError(f"--image-size {config.image_size} is not a positive multiple of 8")
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    options = {name: value for name, value in vars(arguments).items() if name != "run"}
+    config = BenchConfig(**options | {"ours": tuple(arguments.ours)})
+    print(table(bench(config)["trainers"]), end="")
+    print(f"wrote {config.output / 'bench.md'} and {config.output / 'bench.json'}")
+    return 0

@@ -1,0 +1,65 @@
+"""An adapter and its base: what it says of the base, and the checkpoint that both make."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from tqdm import tqdm
+
+from reco_core.adapter import (
+    base_warning,
+    file_sha256,
+    merge_adapter,
+    merged_metadata,
+    read_adapter,
+)
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_file import write_checkpoint
+from train.checkpoints.read import read_any
+
+
+def merge_adapter_file(adapter: Path, base: Path, output: Path, strength: float = 1.0) -> str:
+    """Write the ReCo checkpoint that a base and an adapter make, in the base's precision.
+
+    base: a single file or a diffusers folder.
+
+    Returns:
+        A warning when the base is not the file that the adapter was trained on, else "".
+        Folders cannot be told apart.
+
+    Raises:
+        ValueError: a file cannot be read, or adapter and base do not go together.
+    """
+    read = read_adapter(adapter)
+    state_dict, metadata = read_any(base)
+    try:
+        merged = merge_adapter(state_dict, read, strength)
+    except ValueError as error:
+        raise ValueError(f"{adapter.name} with base {base.name}: {error}") from error
+    write_checkpoint(output, merged, merged_metadata(metadata, read.info))
+    return base_warning(read.info, base.name, base_sha256(base))
+
+
+def base_metadata(path: Path) -> dict[str, str]:
+    """What an adapter says of its base, a single file or a diffusers folder."""
+    info = describe_checkpoint(*read_any(path))
+    return {
+        "base": path.name,
+        "base_sha256": base_sha256(path),
+        "base_num_bins": str(info.num_bins),
+    }
+
+
+def base_sha256(path: Path) -> str:
+    """Of a single file, in hexadecimal; empty for a folder, which has none."""
+    return "" if path.is_dir() else _sha256(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _sha256(path: Path, modified: int) -> str:
+    """modified: when the file was written, so that another under its name is read again."""
+    with tqdm(
+        total=path.stat().st_size, unit="B", unit_scale=True, desc=f"SHA-256 of {path.name}"
+    ) as bar:
+        return file_sha256(path, bar.update)

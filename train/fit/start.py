@@ -1,0 +1,101 @@
+"""What a run starts from: the model, its autoencoder, the average of its weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch import nn
+
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.trainable import check_trainable
+from train.checkpoints.read import read_any
+from train.fit.agreement import together
+from train.fit.autoencoder import fit_autoencoder, load_autoencoder
+from train.fit.health import check_finite
+from train.fit.optimizer import trained_parameters
+from train.fit.options import FitConfig
+from train.model.latents import LatentCodec, TinyCodec, load_codec
+from train.model.text_to_image import (
+    TextToImage,
+    extends,
+    load_model,
+    new_model,
+    new_tables,
+    with_autoencoder,
+)
+
+
+def start_model(config: FitConfig, accelerator: Accelerator) -> tuple[TextToImage, dict[str, str]]:
+    """The model to train, from a checkpoint or new with its autoencoder; the base's metadata.
+
+    Raises:
+        ValueError: a base that cannot be read, that training does not fit, of other sizes than the
+            options ask for, or with numbers that are not finite.
+    """
+    path = config.model.base
+    if not path:
+        return new_model(config.model, start_codec(config, accelerator), config.seed), {}
+    tensors, metadata = read_any(Path(path))
+    try:
+        check_trainable(tensors, metadata)
+        extends(config.model, describe_checkpoint(tensors, metadata))
+    except ValueError as error:
+        raise ValueError(f"model.base = {path!r}: {error}") from error
+    if config.model.autoencoder or config.autoencoder.base:
+        codec = start_codec(config, accelerator)
+        tensors = with_autoencoder(tensors, codec.single_file())
+    check_finite(tensors, f"model.base = {path!r}", "It is damaged: take another file.")
+    return load_model(tensors, metadata, config.model, config.seed), metadata
+
+
+def settled(config: FitConfig, model: TextToImage) -> FitConfig:
+    """The configuration with the sizes that it left to the base, for states and files to tell."""
+    sized = replace(
+        config.model,
+        num_bins=model.num_bins,
+        max_length=model.max_length,
+        rows=new_tables(config.model).rows,
+    )
+    return replace(config, model=sized)
+
+
+def start_codec(config: FitConfig, accelerator: Accelerator) -> LatentCodec:
+    """The autoencoder of `model.autoencoder`, or the small one, trained first.
+
+    Raises:
+        ValueError: both are asked for, or the base has none that can be trained.
+    """
+    if config.model.autoencoder and config.autoencoder.base:
+        raise ValueError(
+            f"model.autoencoder = {config.model.autoencoder!r} is taken as it is, and "
+            f"autoencoder.base = {config.autoencoder.base!r} is trained: give one of them"
+        )
+    if config.model.autoencoder:
+        return load_codec(read_any(Path(config.model.autoencoder))[0])
+    for turn in (True, False):  # the main process trains it, the others find it done
+        with together(accelerator):
+            if accelerator.is_main_process == turn:
+                weights = fit_autoencoder(
+                    config.autoencoder,
+                    config.image_size,
+                    config.seed,
+                    Path(config.folder),
+                    accelerator.autocast,
+                )
+    return TinyCodec(load_autoencoder(config.autoencoder, weights))
+
+
+def start_average(
+    model: TextToImage, config: FitConfig
+) -> tuple[EMAModel | None, list[nn.Parameter]]:
+    """The running average of weights, and the parameters it averages."""
+    modules = (model.unet, model.text_encoder) if config.optimizer.ema_text else (model.unet,)
+    parameters = trained_parameters(*modules)
+    if not (config.optimizer.ema_decay and parameters):
+        return None, []
+    decay = config.optimizer.ema_decay
+    ema = EMAModel(parameters, decay=decay, use_ema_warmup=True, power=0.75, foreach=True)
+    return ema, parameters

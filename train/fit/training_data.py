@@ -1,0 +1,144 @@
+"""All that a run reads: what it trains on, what it is measured on, what it draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from accelerate import Accelerator
+
+from reco_core.checkpoint import describe_checkpoint
+from train.checkpoints.read import read_any
+from train.data.batch import Batch
+from train.data.cache import LatentCache
+from train.data.check import Limits, TrainedSets
+from train.data.loader import TrainingSet, training_batches
+from train.data.mixture import Mixture, PictureSizes, open_mixture
+from train.data.options import SetConfig
+from train.data.plan import Plan, Share
+from train.data.sample import Problem, SampleStream
+from train.data.sets import open_set
+from train.data.stream import StreamBatches, stream_batches
+from train.fit.options import FitConfig
+from train.model.options import ModelConfig
+from train.model.text_to_image import TextToImage, extends, new_tables
+from train.model.words import Words
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Micro-batches to train on, the samples kept apart, and what was left out."""
+
+    batches: Callable[[int], Iterator[Batch]]
+    """The endless micro-batches of this process, from a step on."""
+    held_out: Mixture | None
+    words: Words
+    problems: tuple[Problem, ...]
+
+
+def open_training_data(
+    config: FitConfig, model: TextToImage, share: Share, accelerator: Accelerator
+) -> TrainingData:
+    """Open the sets, keep some samples apart, and encode pictures where they are cached.
+
+    Raises:
+        ValueError: a set that cannot be opened, nothing usable in it, or options that do not go
+            together.
+    """
+    words = model.words(config.data.max_regions)
+    pin = accelerator.device.type == "cuda"
+    if config.data.sets[0].kind == "shards":
+        return _open_stream(config, words, share, pin)
+    mixture = open_mixture(config.data.sets, config.data, config.image_size)
+    mixture, held_out = _hold_out(config, mixture)
+    usable, problems, cache = list(range(len(mixture))), list(mixture.problems), None
+    if config.data.cache_latents:
+        cache = _fill_cache(config, model, mixture, accelerator)
+        broken = cache.problems()
+        problems += broken.values()
+        usable = [number for number in usable if number not in broken]
+    rows = TrainingSet(mixture, config.data, words, config.seed, cache)
+    plan = Plan([mixture.targets[n] for n in usable], usable, share.micro_batch, config.seed)
+    batches = partial(training_batches, rows, plan, share, pin)
+    return TrainingData(batches, held_out, words, tuple(problems))
+
+
+def _open_stream(config: FitConfig, words: Words, share: Share, pin: bool) -> TrainingData:
+    if len(config.data.sets) > 1 or config.data.cache_latents:
+        raise ValueError(
+            "shards are trained on alone and uncached: give one set, and set "
+            "data.cache_latents = false"
+        )
+    sizes = PictureSizes(config.data, config.image_size)
+    stream = cast(SampleStream, open_set(config.data.sets[0]))
+
+    def batches(step: int) -> Iterator[Batch]:
+        reader = StreamBatches(stream, config.data, sizes, words, config.seed, share, step)
+        return stream_batches(reader, pin)
+
+    held_out = None
+    if config.validation.set is not None:
+        held_out = _open_validation(config, config.validation.set)
+    return TrainingData(batches, held_out, words, tuple(stream.problems))
+
+
+def _fill_cache(
+    config: FitConfig, model: TextToImage, mixture: Mixture, accelerator: Accelerator
+) -> LatentCache:
+    folder = Path(config.data.cache_folder or Path(config.folder) / "cache")
+    cache = LatentCache(folder, model.codec, mixture, config.data.flip > 0)
+    cache.fill(model.codec, accelerator.process_index, accelerator.num_processes)
+    accelerator.wait_for_everyone()
+    return cache
+
+
+def check_data_options(config: FitConfig) -> None:
+    """Raises ValueError for options that do not go together; says which to change."""
+    data = config.data
+    if not data.sets:
+        raise ValueError("there is nothing to train on: add a [[data.sets]] table")
+    if data.cache_latents and data.crop != "centre":
+        raise ValueError(
+            'data.cache_latents needs data.crop = "centre": a random crop has new latents each time'
+        )
+    for name in ("flip", "min_visible", "text_dropout", "caption_dropout", "region_dropout"):
+        if not 0 <= getattr(data, name) <= 1:
+            raise ValueError(f"data.{name} = {getattr(data, name)} is not a share from 0 to 1")
+
+
+def _hold_out(config: FitConfig, mixture: Mixture) -> tuple[Mixture, Mixture | None]:
+    """Samples to train on, and samples to measure on."""
+    validation, first = config.validation, config.data.sets[0]
+    if not (validation.every and validation.samples):
+        return mixture, None
+    if validation.set is not None:
+        return mixture, _open_validation(config, validation.set)
+    if first.kind == "shapeskills":
+        return mixture, _open_validation(config, replace(first, split="test"))
+    held_out = min(validation.samples, len(mixture.sets[0]) // 10)
+    return mixture.split(held_out) if held_out else (mixture, None)
+
+
+def _open_validation(config: FitConfig, chosen: SetConfig) -> Mixture:
+    chosen = replace(chosen, samples=config.validation.samples)
+    return open_mixture([chosen], config.data, config.image_size)
+
+
+def trained_sets(config: FitConfig) -> TrainedSets:
+    """What a training reads, for `data check`; ValueError where its base cannot be read."""
+    sets = config.data.sets + ((config.validation.set,) if config.validation.set else ())
+    limits = Limits(max_regions=config.data.max_regions, **_tables(config.model))
+    return TrainedSets(sets, limits, config.image_size)
+
+
+def _tables(config: ModelConfig) -> dict[str, int]:
+    """Position tokens and length of a model that learns from the sets, as the trainer makes it."""
+    if config.base and Path(config.base).exists():
+        info = describe_checkpoint(*read_any(Path(config.base)))
+        if not extends(config, info):
+            return {"num_bins": info.num_bins, "max_length": info.max_length}
+    tables = new_tables(config)
+    return {"num_bins": tables.num_bins, "max_length": tables.max_length}

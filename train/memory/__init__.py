@@ -1,0 +1,1 @@
+"""How much memory a run needs, counted before anything is trained."""

@@ -1,0 +1,215 @@
+"""Counts of a configuration's weights, gradients, optimiser states, averages and activations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.extension import RECO
+from reco_core.keys import POSITION_EMBEDDING, TOKEN_EMBEDDING
+from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
+from train.checkpoints.read import read_any
+from train.fit.optimizer import choose_trained, trained_parameters
+from train.fit.options import FitConfig, OptimizerConfig
+from train.memory.live import compute_norms_as_cuda, step_memory
+from train.memory.plan import MemoryPlan
+from train.model.architecture import empty_text_encoder
+from train.model.autoencoder import build_autoencoder
+from train.model.compute import prepare_model
+from train.model.embeddings import CLIP_LENGTH
+from train.model.keys import TAESD_ENCODER, kl_keys, text_keys, unet_keys
+from train.model.latents import TinyCodec, load_codec
+from train.model.noise import kept_signal
+from train.model.options import ModelConfig
+from train.model.text_to_image import (
+    TextToImage,
+    extends,
+    load_networks,
+    new_model,
+    new_tables,
+    with_autoencoder,
+)
+from train.precision import dtype_of
+
+SD1 = CheckpointInfo(False, 0, CLIP_LENGTH, 768, 12, 3072, 12, 8)
+SD1_UNET = {"cross_attention_dim": 768, "attention_head_dim": 8}  # the rest: diffusers' defaults
+SD1_VAE = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "latent_channels": 4,
+}
+FP32, BYTES_OF_STEP = 4, 4
+SMALL, BLOCK = 4096, 256
+"""bitsandbytes: weights below SMALL numbers have fp32 moments; each BLOCK shares an fp32 scale."""
+
+
+def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
+    """What a run of this configuration takes on each device, in bytes.
+
+    processes: that share a batch; they matter where micro_batch leaves the size to them.
+
+    Raises:
+        ValueError: options that do not go together, or a base that is no Stable Diffusion 1.x.
+    """
+    options = config.optimizer
+    micro_batch = options.micro_batch or options.batch_size // processes
+    if micro_batch < 1:
+        raise ValueError(
+            f"optimizer.batch_size = {options.batch_size} gives {processes} processes less than "
+            "a sample each: use a larger batch or fewer processes"
+        )
+    passes = min(2, max(1, options.batch_size // (processes * micro_batch)))  # the rest is alike
+    kept_signal()  # remembered by its module: it must not be a fake one
+    model, base = empty_model(config)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        give_fake_weights(model)
+        if config.compute.precision != "no":
+            compute_norms_as_cuda(model)
+        parts = (model.unet, model.text_encoder, model.codec.autoencoder)
+        trained = trained_parameters(*parts[:2])
+        averaged = trained_parameters(*(parts[:2] if options.ema_text else parts[:1]))
+        step = step_memory(model, config, micro_batch, passes)
+    unet, text, vae = (_size(module.parameters()) for module in parts)
+    return MemoryPlan(
+        base=base,
+        image_size=config.image_size,
+        max_length=model.max_length,
+        micro_batch=micro_batch,
+        unet=unet,
+        text_encoder=text,
+        autoencoder=vae,
+        gradients=_size(trained),
+        optimizer=optimizer_bytes(trained, options),
+        average=_size(averaged) if options.ema_decay else 0,
+        kept_for_backward=step.kept,
+        step_peak=step.peak,
+        states=config.keep + 1,
+        output=_output_size(config, model, vae),
+    )
+
+
+def empty_model(config: FitConfig) -> tuple[TextToImage, str]:
+    """The model that would be trained, ready to train but on the meta device, and where its sizes
+    are from.
+
+    Only shapes are read of a base, and one that is not there is taken to be a Stable Diffusion 1.x
+    of full size.
+    """
+    if config.model.base:
+        state, metadata, origin = _open_base(config.model)
+        model = _without_memory(state, metadata, config.model)
+    else:
+        with torch.device("meta"):
+            model = new_model(config.model, TinyCodec(build_autoencoder()), config.seed)
+        origin = "a new model"
+    with torch.device("meta"):
+        choose_trained(model, config)
+    prepare_model(model, replace(config.compute, compile=False), torch.device("meta"))
+    return model, origin
+
+
+def give_fake_weights(model: TextToImage, device: str = "cpu") -> None:
+    """Replace weights on the meta device by fake ones of another; call under a FakeTensorMode."""
+    for part in (model.unet, model.text_encoder, model.codec.autoencoder):
+        for module in part.modules():
+            for name, weight in module.named_parameters(recurse=False):
+                fake = nn.Parameter(torch.empty_like(weight, device=device), weight.requires_grad)
+                setattr(module, name, fake)
+            for name, buffer in module.named_buffers(recurse=False):
+                setattr(module, name, torch.empty_like(buffer, device=device))
+
+
+def optimizer_bytes(parameters: Iterable[nn.Parameter], options: OptimizerConfig) -> int:
+    """Of an optimiser's states, after its first step."""
+    return sum(_state_bytes(parameter.shape, options.kind) for parameter in parameters)
+
+
+def _state_bytes(shape: torch.Size, kind: str) -> int:
+    numbers = shape.numel()
+    if kind == "adamw8bit":  # two moments of a byte each; not run here: read in bitsandbytes
+        if numbers < SMALL:
+            return 2 * FP32 * numbers
+        return 2 * numbers + 2 * FP32 * -(-numbers // BLOCK)
+    if kind == "adamw":
+        return 2 * FP32 * numbers + BYTES_OF_STEP
+    if len(shape) < 2:  # adafactor
+        return FP32 * numbers + BYTES_OF_STEP
+    rows, columns = numbers // shape[-1], numbers // shape[-2]
+    return FP32 * (rows + columns) + BYTES_OF_STEP
+
+
+def _without_memory(
+    state: dict[str, Tensor], metadata: dict[str, str], config: ModelConfig
+) -> TextToImage:
+    """As load_model, on the meta device."""
+    is_tiny = any(key.startswith(TAESD_ENCODER) for key in state)  # its weights tell its size
+    on_meta = {key: torch.empty_like(tensor, device="meta") for key, tensor in state.items()}
+    with torch.device("cpu" if is_tiny else "meta"):
+        codec = load_codec(state if is_tiny else on_meta)
+    codec.autoencoder.to("meta")
+    with torch.device("meta"):
+        extended = _extended(on_meta, metadata, config)
+        if extended is not on_meta:
+            metadata = metadata | RECO
+        networks = load_networks(extended, describe_checkpoint(extended, metadata))
+    return TextToImage(*networks, codec)
+
+
+def _open_base(config: ModelConfig) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    """The base as a single file, mapped or on the meta device, its metadata, and what it is."""
+    if not Path(config.base).exists():
+        return _sd1(), {}, f"Stable Diffusion 1.x, as there is no {config.base!r}"
+    tensors, metadata = read_any(Path(config.base))
+    if config.autoencoder:
+        tensors = with_autoencoder(tensors, read_any(Path(config.autoencoder))[0])
+    return tensors, metadata, config.base
+
+
+def _sd1() -> dict[str, Tensor]:
+    """Stable Diffusion 1.x's tensors on the meta device."""
+    with torch.device("meta"):
+        unet, vae = UNet2DConditionModel(**SD1_UNET), AutoencoderKL(**SD1_VAE)
+    text = empty_text_encoder(SD1)
+    return {
+        **_named(unet.state_dict(), unet_keys(unet)),
+        **_named(vae.state_dict(), kl_keys(vae)),
+        **_named(text.state_dict(), text_keys(text.state_dict())),
+    }
+
+
+def _named(tensors: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
+    return {keys[key]: tensor for key, tensor in tensors.items()}
+
+
+def _extended(
+    state: dict[str, Tensor], metadata: dict[str, str], config: ModelConfig
+) -> dict[str, Tensor]:
+    """With tables as long as extend_checkpoint would make them, which looks at their content."""
+    if not extends(config, describe_checkpoint(state, metadata)):
+        return state
+    tables, width = new_tables(config), state[TOKEN_EMBEDDING].shape[1]
+    tokens = torch.empty(CLIP_VOCABULARY_SIZE + tables.num_bins, width)
+    positions = torch.empty(tables.max_length, width)
+    return state | {TOKEN_EMBEDDING: tokens, POSITION_EMBEDDING: positions}
+
+
+def _output_size(config: FitConfig, model: TextToImage, vae: int) -> int:
+    item = dtype_of(config.output_precision).itemsize
+    modules = (model.unet, model.text_encoder)
+    if config.lora.rank or config.lora.text_rank:
+        return item * sum(p.numel() for p in trained_parameters(*modules))
+    return vae + item * sum(p.numel() for module in modules for p in module.parameters())
+
+
+def _size(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(p.numel() * p.element_size() for p in parameters)

@@ -1,0 +1,53 @@
+"""What a run takes on each device and on disk, in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes that a run takes on each device, and on disk."""
+
+    base: str
+    """Where the model's sizes are from."""
+    image_size: int
+    max_length: int
+    micro_batch: int
+    unet: int
+    text_encoder: int
+    autoencoder: int
+    gradients: int
+    optimizer: int
+    average: int
+    kept_for_backward: int
+    """What a micro-batch's forward pass leaves for its backward pass."""
+    step_peak: int
+    """The most that passes take beside weights, gradients included."""
+    states: int
+    """Resumable states on disk at once: those that are kept, and one being written."""
+    output: int
+    """The file that training ends with."""
+
+    @property
+    def activations(self) -> int:
+        """What the highest point of a micro-batch takes beside gradients."""
+        return max(0, self.step_peak - self.gradients)
+
+    @property
+    def averaging(self) -> int:
+        """What the averages' update takes for a moment, beyond the passes before it: differences
+        of all averaged weights, when gradients are gone."""
+        return max(0, self.average - max(self.step_peak, self.gradients))
+
+    @property
+    def total(self) -> int:
+        """At the highest point of a step."""
+        held = self.unet + self.text_encoder + self.autoencoder + self.optimizer + self.average
+        return held + self.gradients + self.activations + self.averaging
+
+    @property
+    def disk(self) -> int:
+        """For states and output."""
+        state = self.unet + self.text_encoder + self.optimizer + self.average
+        return self.states * state + self.output

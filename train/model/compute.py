@@ -1,0 +1,82 @@
+"""How the arithmetic is done: memory layout, attention kernel, recomputation, compilation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils.memory import should_reduce_batch_size
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+
+from train.model.options import ComputeConfig
+from train.model.text_to_image import TextToImage
+from train.precision import dtype_of
+
+ONEDNN_FAILURE = "could not create a primitive"
+"""How convolutions on a CPU report that they got no memory."""
+PATIENCE = timedelta(hours=24)
+"""How long processes wait for one that encodes a data set."""
+
+
+def start_accelerator(config: ComputeConfig) -> Accelerator:
+    """The device of this process, its place among others, and mixed precision."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.tf32:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    return Accelerator(
+        mixed_precision=config.precision,
+        cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+    )
+
+
+def prepare_model(model: TextToImage, config: ComputeConfig, device: torch.device) -> None:
+    """Move the model to its device and apply the options of `compute`.
+
+    Weights that learn stay fp32; call after `requires_grad` is set.
+
+    Raises:
+        ValueError: some of UNet or text encoder would be frozen in half precision and the rest
+            would compute in fp32.
+    """
+    frozen = dtype_of(config.frozen_precision)
+    _check_precisions(model, config)
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    for module in (model.unet, model.text_encoder, model.codec.autoencoder):
+        module.to(device)
+        is_codec = module is model.codec.autoencoder
+        for parameter in module.parameters():
+            # Beside fp32 weights norms and biases stay fp32: autocast on a CPU does not mix them.
+            if not parameter.requires_grad and (is_codec or parameter.dim() > 1):
+                parameter.data = parameter.data.to(frozen)
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=layout)
+    use_fused = config.attention == "sdpa"
+    model.unet.set_attn_processor(AttnProcessor2_0() if use_fused else AttnProcessor())
+    model.text_encoder.set_attn_implementation("sdpa" if use_fused else "eager")
+    if config.gradient_checkpointing:
+        model.unet.enable_gradient_checkpointing()
+        model.text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
+    if config.compile:
+        model.unet.compile()
+
+
+def _check_precisions(model: TextToImage, config: ComputeConfig) -> None:
+    weights = [*model.unet.parameters(), *model.text_encoder.parameters()]
+    is_mixed = config.frozen_precision != "fp32" and config.precision == "no"
+    if is_mixed and not all(weight.requires_grad for weight in weights):
+        raise ValueError(
+            f"compute.frozen_precision = {config.frozen_precision!r} with compute.precision = "
+            f"'no': half-precision weights do not mix with fp32, set compute.precision = 'bf16' "
+            "or 'fp16'"
+        )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that a device, or the CPU, has no memory left."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(error):
+        return True
+    return ONEDNN_FAILURE in str(error)

@@ -1,0 +1,84 @@
+"""Pictures to latents and back, for the two autoencoders an SD 1.x file can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+from torch import Tensor
+
+from reco_core.keys import VAE_PREFIX
+from train.model.architecture import kl_config
+from train.model.autoencoder import build_autoencoder, narrow_autoencoder, widen_autoencoder
+from train.model.keys import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, TAESD_ENCODER, pick, taesd_keys
+
+SD_SCALE = 0.18215
+"""Stable Diffusion 1.x's factor between its autoencoder's latents and the UNet's."""
+
+
+class TinyCodec:
+    """AutoencoderTiny: latents are the UNet's own, no sampling.
+
+    tensors: what it was read from, under single-file keys.
+    """
+
+    def __init__(self, autoencoder: AutoencoderTiny, tensors: Mapping[str, Tensor] | None = None):
+        self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.tensors = tensors
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, None]:
+        """images (B, 3, H, W) in [-1, 1] -> latents (B, 4, H/8, W/8), and no spread."""
+        return self.autoencoder.encoder(images.to(self.autoencoder.dtype)).float(), None
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """latents (B, 4, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
+        return self.autoencoder.decoder(latents.to(self.autoencoder.dtype)).float().clamp(-1, 1)
+
+    def single_file(self) -> dict[str, Tensor]:
+        """TAESD tensors at TAESD's full size; those it was read from, if it was."""
+        if self.tensors is not None:
+            return dict(self.tensors)
+        stock = widen_autoencoder(self.autoencoder)
+        values = stock.state_dict()
+        tensors = {ldm: values[key] for key, ldm in taesd_keys(stock).items()}
+        scaling = {LATENT_SCALE_KEY: torch.tensor(SD_SCALE), LATENT_SHIFT_KEY: torch.tensor(0.0)}
+        return tensors | scaling
+
+
+class KLCodec:
+    """SD's AutoencoderKL: latents are drawn from its posterior (paper's recipe) and scaled."""
+
+    def __init__(self, state: Mapping[str, Tensor]):
+        self.tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
+        config = kl_config(self.tensors)
+        self.autoencoder = AutoencoderKL(**config).eval().requires_grad_(False)
+        self.autoencoder.load_state_dict(convert_ldm_vae_checkpoint(self.tensors, config))
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """images (B, 3, H, W) in [-1, 1] -> mean and standard deviation (B, 4, H/8, W/8)."""
+        drawn = self.autoencoder.encode(images.to(self.autoencoder.dtype)).latent_dist
+        return drawn.mean.float() * SD_SCALE, drawn.std.float() * SD_SCALE
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """latents (B, 4, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
+        scaled = latents.to(self.autoencoder.dtype) / SD_SCALE
+        return self.autoencoder.decode(scaled).sample.float().clamp(-1, 1)
+
+    def single_file(self) -> dict[str, Tensor]:
+        """The tensors as they were read: the autoencoder is never trained."""
+        return self.tensors
+
+
+LatentCodec = TinyCodec | KLCodec
+
+
+def load_codec(state: Mapping[str, Tensor]) -> LatentCodec:
+    """The autoencoder inside a single-file state dict: TAESD or AutoencoderKL of any width."""
+    if not any(key.startswith(TAESD_ENCODER) for key in state):
+        return KLCodec(state)
+    autoencoder = build_autoencoder()
+    autoencoder.load_state_dict(pick(state, taesd_keys(autoencoder)))
+    tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
+    return TinyCodec(narrow_autoencoder(autoencoder.float()), tensors)

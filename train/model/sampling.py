@@ -1,0 +1,137 @@
+"""Pictures from layouts, with diffusers' schedulers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import diffusers
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from reco_core.layout import Layout
+from train.model.noise import SCHEDULE
+from train.model.text_to_image import TextToImage
+
+LDM_TIMESTEPS = {"timestep_spacing": "leading", "steps_offset": 1, "set_alpha_to_one": False}
+SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "euler": ("EulerDiscreteScheduler", {"timestep_spacing": "linspace"}),
+    "ddim": ("DDIMScheduler", LDM_TIMESTEPS),
+    "plms": ("PNDMScheduler", {"skip_prk_steps": True, **LDM_TIMESTEPS}),
+}
+"""Short names; ddim and plms have the timesteps of the paper's code."""
+
+
+@torch.no_grad()
+def sample_layouts(
+    model: TextToImage,
+    layouts: Sequence[Layout],
+    *,
+    steps: int = 20,
+    guidance: float = 3.0,
+    seed: int = 0,
+    sampler: str = "euler",
+    batch_size: int = 50,
+    progress: bool = False,
+) -> list[Image.Image]:
+    """One picture per layout. Layout i starts from noise of seed + i, whatever the batch size."""
+    images: list[Image.Image] = []
+    for start in tqdm(range(0, len(layouts), batch_size), desc="sampling", disable=not progress):
+        chunk = layouts[start : start + batch_size]
+        seeds = range(seed + start, seed + start + len(chunk))
+        images += sample_batch(model, chunk, seeds, steps, guidance, sampler)
+    return images
+
+
+@torch.no_grad()
+def sample_batch(
+    model: TextToImage,
+    layouts: Sequence[Layout],
+    seeds: Sequence[int],
+    steps: int,
+    guidance: float,
+    sampler: str,
+) -> list[Image.Image]:
+    """Pictures of layouts of one size, each from the noise of its own seed."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    noise = torch.stack(
+        [
+            torch.randn(4, layout.height // 8, layout.width // 8, generator=generator)
+            for layout, generator in zip(layouts, generators, strict=True)
+        ]
+    )
+    latents = denoise(model, layouts, noise, steps, guidance, sampler, generators)
+    return [to_image(picture) for picture in model.codec.decode(latents)]
+
+
+def denoise(
+    model: TextToImage,
+    layouts: Sequence[Layout],
+    noise: Tensor,
+    steps: int,
+    guidance: float,
+    sampler: str = "euler",
+    generators: list[torch.Generator] | None = None,
+) -> Tensor:
+    """noise (B, 4, h, w) of unit spread -> latents (B, 4, h, w), with classifier-free guidance.
+
+    generators: one per layout, for samplers that add noise on the way.
+    """
+    scheduler = build_scheduler(sampler)
+    scheduler.set_timesteps(steps)
+    device = model.unet.device
+    latents = noise.to(device) * scheduler.init_noise_sigma
+    states = model.text_states(token_ids(model, [*layouts, *(Layout("") for _ in layouts)]))
+    takes_generator = "generator" in inspect.signature(scheduler.step).parameters
+    options = {"generator": generators} if takes_generator else {}
+    for t in scheduler.timesteps:
+        both = scheduler.scale_model_input(torch.cat([latents, latents]), t)
+        wanted, empty = model.unet(both, t.to(device), states).sample.float().chunk(2)
+        guided = empty + guidance * (wanted - empty)
+        latents = scheduler.step(guided, t, latents, **options).prev_sample
+    return latents
+
+
+def build_scheduler(name: str) -> Any:
+    """A scheduler of diffusers on Stable Diffusion 1.x's noise schedule.
+
+    name: a key of SAMPLERS, or the name of a scheduler's class in diffusers.
+
+    Raises:
+        ValueError: diffusers has no such scheduler.
+    """
+    kind, options = SAMPLERS.get(name, (name, {}))
+    scheduler = getattr(diffusers, kind, None) if kind.endswith("Scheduler") else None
+    if scheduler is None:
+        raise ValueError(
+            f"Unknown sampler {name!r}: choose {', '.join(SAMPLERS)} or the name of a scheduler "
+            "of diffusers, such as DPMSolverMultistepScheduler."
+        )
+    known = inspect.signature(scheduler.__init__).parameters
+    options = {k: v for k, v in {**SCHEDULE, **options}.items() if k in known}
+    return scheduler(**options)
+
+
+def token_ids(model: TextToImage, layouts: Sequence[Layout]) -> Tensor:
+    """(B, L) ids of layouts; raises ValueError for one that does not fit into L."""
+    words = model.words()
+    if not (words.num_bins or words.positional_words):  # a caption-only model
+        layouts = [replace(layout, regions=()) for layout in layouts]
+    sequences = [words.sequence(layout) for layout in layouts]
+    for layout, sequence in zip(layouts, sequences, strict=True):
+        if sequence.overflow or not sequence.caption_fits:
+            raise ValueError(
+                f"The layout {layout.caption!r} needs {sequence.needed} tokens, more than the "
+                f"checkpoint's {model.max_length}: shorten its texts or remove regions."
+            )
+    return torch.tensor([s.ids for s in sequences], device=model.unet.device)
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    """(3, H, W) in [-1, 1] -> PIL RGB."""
+    pixels = ((picture + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy())

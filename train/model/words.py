@@ -1,0 +1,62 @@
+"""How captions and regions become the token sequences that a model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from reco_core.layout import Layout
+from reco_core.position_tokens import PositionVocabulary
+from reco_core.positional_words import in_words
+from reco_core.sequence import TokenSequence, build_sequence
+from train.model.tokenizer import plain_tokenize
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a model reads: L tokens, its bins (0: none), and regions of a batch's row.
+
+    positional_words: places are told in words instead of position tokens (the paper's baseline).
+    """
+
+    max_length: int
+    num_bins: int
+    max_regions: int
+    positional_words: bool = False
+
+    def sequence(self, layout: Layout) -> TokenSequence:
+        """A layout's token ids, the same in training as in generation.
+
+        Raises:
+            ValueError: regions, and the model has neither position tokens nor positional words.
+        """
+        if self.positional_words:
+            return build_sequence(in_words(layout), tokenize, self.max_length, None)
+        if layout.regions and not self.num_bins:
+            raise ValueError(
+                "this model has no position tokens: add some (model.num_bins), or train on "
+                "captions alone with data.use_regions = false"
+            )
+        vocabulary = PositionVocabulary(self.num_bins) if self.num_bins else None
+        return build_sequence(layout, tokenize, self.max_length, vocabulary)
+
+    def encode(self, layout: Layout) -> dict[str, Any]:
+        """A layout's ids (L,), boxes (R, 4) and spans (R, 2), and how much of it was cut at L."""
+        sequence = self.sequence(layout)
+        boxes = torch.zeros(self.max_regions, 4)
+        spans = torch.zeros(self.max_regions, 2, dtype=torch.int32)
+        for i, (region, span) in enumerate(zip(layout.regions, sequence.region_spans, strict=True)):
+            boxes[i] = torch.tensor([region.box.x0, region.box.y0, region.box.x1, region.box.y1])
+            spans[i] = torch.tensor(span)
+        cut = len(sequence.overflow) + (not sequence.caption_fits)
+        ids = torch.tensor(sequence.ids, dtype=torch.int32)
+        return {"ids": ids, "boxes": boxes, "spans": spans, "cut": cut}
+
+
+@lru_cache(maxsize=200_000)
+def tokenize(text: str) -> tuple[int, ...]:
+    """Token ids of a text, remembered: region texts come again and again."""
+    return tuple(plain_tokenize()(text))

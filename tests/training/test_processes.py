@@ -26,7 +26,7 @@ PROGRAM = """
 import json, os, sys
 from pathlib import Path
 import torch
-from train.fit import loop as module
+from train.fit import loop, run as module
 from train.fit.agreement import check_agreement, digest, model_tensors, share_weights
 from train.config import load_config
 
@@ -66,7 +66,7 @@ for name in ("full", "adapter", "apart"):
             next(told["model"].unet.parameters()).data.add_(1e-3)
 
     try:
-        module.fit(config, after_step)
+        loop.fit(config, after_step)
         failure = ""
     except ValueError as error:
         failure = str(error)

@@ -148,7 +148,7 @@ def test_a_run_that_diverges_writes_nothing(kind, words, config_file, written, t
 
 def test_weights_that_are_spoiled_on_the_way_do_not_replace_good_ones(words, config_file, written):
     """Over all steps the newest states are those of finite weights."""
-    from train.fit import loop as module
+    from train.fit import run as module
 
     config, seen = load_config(config_file, words), {}
     models = []

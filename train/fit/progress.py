@@ -1,133 +1,149 @@
-"""What a run says of itself: figures to TensorBoard, log.jsonl and wandb, and sample grids."""
+"""How far a run is: what is due after a step, and what is said, measured and drawn then."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-import numpy as np
-from PIL import Image
-from torch.utils.tensorboard import SummaryWriter
+from accelerate import Accelerator
+from torch import Tensor
 from tqdm import tqdm
 
-from reco_core.layout import Layout
-from train.data.mixture import Mixture
-from train.data.sample import Problem
-from train.data.shapeskills import Scene, Split, sample
-from train.data.transforms import draw_view, largest_regions, view_sample
-from train.evaluate.report import picture_sheet
-from train.evaluate.shape_finder import region_accuracy, score_scene
-from train.fit.options import FitConfig, to_dict
+from train.data.batch import Batch
+from train.data.plan import Share
+from train.fit.gallery import Gallery, open_gallery
+from train.fit.options import FitConfig
+from train.fit.peak_memory import peak_memory
+from train.fit.run_log import RunLog
 from train.fit.training_data import TrainingData
 from train.fit.validation import Validation
-from train.model.sampling import sample_layouts
 from train.model.text_to_image import TextToImage
 
 
-class RunLog:
-    """Figures of a run, under its folder; processes other than the main one say nothing.
+@dataclass(frozen=True)
+class Due:
+    """What follows a step, beside the next one."""
 
-    first: the step the run continues from; what was logged beyond it is dropped.
-    """
+    figures: bool
+    validation: bool
+    samples: bool
+    export: bool
+    state: bool
 
-    def __init__(self, config: FitConfig, first: int, is_main: bool):
-        self.is_main, self.folder = is_main, Path(config.folder)
-        self.lines, self.step = self.folder / "log.jsonl", first
-        self.broken: set[str] = set()
-        self.board: SummaryWriter | None = None
-        self.wandb: Any = None
-        if is_main:
-            _drop_lines_after(self.lines, first)
-            self.board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=first)
-            self.wandb = _start_wandb(config) if config.log.wandb else None
+    @property
+    def shows(self) -> bool:
+        """Measures or draws with the averaged weights."""
+        return self.validation or self.samples
 
-    def scalars(self, group: str, figures: dict[str, float], step: int) -> None:
-        if self.board is None:
-            return
-        for name, value in figures.items():
-            self.board.add_scalar(f"{group}/{name}", value, step)
-        if self.wandb:
-            self.wandb.log({f"{group}/{k}": v for k, v in figures.items()}, step=step)
-        self._write({"step": step, "group": group} | {k: round(v, 6) for k, v in figures.items()})
+    @property
+    def uses_weights(self) -> bool:
+        """Needs weights that are known to be good."""
+        return self.shows or self.export or self.state
 
-    def picture(self, group: str, picture: Image.Image, step: int) -> None:
-        """A grid: as PNG in the folder, and wherever figures go."""
-        path = self.folder / group / f"step_{step:06d}.png"
-        path.parent.mkdir(exist_ok=True)
-        picture.save(path)
-        if self.board:
-            self.board.add_image(group, np.asarray(picture), step, dataformats="HWC")
-        if self.wandb:
-            import wandb
 
-            self.wandb.log({group: wandb.Image(picture)}, step=step)
+def due_after(step: int, config: FitConfig, stops: bool = False) -> Due:
+    """What is due when `step` steps are done; the last of a run has everything but an export of
+    its own. stops: the run was asked to stop after it."""
+    last = step == config.optimizer.steps
 
-    def note(self, message: str) -> None:
-        """One line for the reader: on the terminal and in log.jsonl."""
-        tqdm.write(message)
-        if self.is_main:
-            self._write({"step": self.step, "group": "note", "message": message})
+    def is_due(every: int) -> bool:
+        return every > 0 and (step % every == 0 or last)
 
-    def problems(self, problems: Sequence[Problem], step: int) -> None:
-        """Name every sample that is skipped, once."""
-        self.step = step
-        for problem in problems:
-            if problem.key not in self.broken:
-                self.broken.add(problem.key)
-                self.note(f"skipped {problem.key}: {problem.reason}")
+    return Due(
+        figures=is_due(config.log.every),
+        validation=is_due(config.validation.every),
+        samples=is_due(config.sample.every),
+        export=config.export_every > 0 and step % config.export_every == 0,
+        state=is_due(config.save_every) or stops,
+    )
 
-    def close(self) -> None:
-        """Say how many samples were skipped, and finish."""
-        if self.broken:
-            self.note(f"{len(self.broken)} samples were skipped; log.jsonl names them")
-        if self.board:
-            self.board.close()
-        if self.wandb:
-            self.wandb.finish()
 
-    def _write(self, line: dict) -> None:
-        with self.lines.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+@dataclass
+class Speed:
+    """Pictures per second over the steps since the last reading; pauses do not count."""
+
+    batch_size: int
+    steps: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    def read(self) -> float:
+        """Of the steps counted since the last reading; starts the next."""
+        now = time.monotonic()
+        speed = self.steps * self.batch_size / max(now - self.since, 1e-9)
+        self.steps, self.since = 0, now
+        return speed
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done within is no training."""
+        start = time.monotonic()
+        yield
+        self.since += time.monotonic() - start
 
 
 class Progress:
-    """Validation and sample grids, when they are due."""
+    """A run's bar, figures, validation and sample grids. Only the main process says anything.
+
+    step: the step that the run goes on from.
+    """
 
     def __init__(
         self,
         config: FitConfig,
         model: TextToImage,
         data: TrainingData,
-        micro_batch: int,
-        log: RunLog,
+        share: Share,
+        accelerator: Accelerator,
+        step: int,
     ):
-        self.config, self.model, self.log = config, model, log
+        self.config, self.model, self.accelerator = config, model, accelerator
+        self.log = RunLog(config, step, accelerator.is_main_process)
+        self.log.problems(data.problems, step)
+        self.bar = tqdm(
+            initial=step, total=config.optimizer.steps, desc="fit", disable=not self.log.is_main
+        )
         self.validation: Validation | None = None
         self.gallery: Gallery | None = None
-        if log.is_main:
+        if self.log.is_main:
             self.gallery = open_gallery(config, data.held_out)
-        if log.is_main and data.held_out is not None and config.validation.every:
+        if self.log.is_main and data.held_out is not None and config.validation.every:
             self.validation = Validation(
                 model,
                 data.held_out,
                 data.words,
                 config.validation.timesteps,
                 config.seed,
-                micro_batch,
+                share.micro_batch,
                 config.data.use_regions,
             )
-            log.problems(self.validation.problems, log.step)
+            self.log.problems(self.validation.problems, step)
+        self.speed = Speed(config.optimizer.batch_size)
 
-    def is_due(self, step: int) -> bool:
-        return bool(self._validates(step) or self._samples(step))
+    def stepped(
+        self, step: int, losses: dict[str, Tensor], norm: Tensor, rate: float, chunks: list[Batch]
+    ) -> None:
+        """After every step: name samples that were skipped, move the bar, log what is due.
 
-    def report(self, step: int) -> None:
+        losses: this process's part of the batch's means; norm: of the gradients before clipping.
+        """
+        self.speed.steps += 1
+        self.bar.update()
+        self.log.problems([problem for chunk in chunks for problem in chunk.problems], step)
+        if not due_after(step, self.config).figures:
+            return
+        figures = {name: self.accelerator.reduce(x).item() for name, x in losses.items()}
+        speed = self.speed.read()
+        figures |= {"gradient_norm": norm.item(), "rate": rate}
+        figures |= {"images_per_second": speed, "peak_gib": peak_memory()}
+        self.log.scalars("train", figures, step)
+        self.bar.set_postfix(loss=f"{figures['total']:.4f}", img_s=f"{speed:.1f}")
+
+    def show(self, step: int, due: Due) -> None:
         """Measure and draw with the weights as they are; ValueError where they give no number."""
-        if self.validation and self._validates(step):
+        if self.validation and due.validation:
             figures = self.validation.measure()
             if not all(map(math.isfinite, figures.values())):
                 raise ValueError(
@@ -136,99 +152,11 @@ class Progress:
                     "optimizer.learning_rate, or with compute.precision = 'bf16' instead of fp16"
                 )
             self.log.scalars("validation", figures, step)
-        if self.gallery and self._samples(step):
+        if self.gallery and due.samples:
             sheet, figures = self.gallery.draw(self.model, self.config)
             self.log.picture("samples", sheet, step)
             self.log.scalars("samples", figures, step)
 
-    def _validates(self, step: int) -> bool:
-        return self._is_due(self.config.validation.every, step)
-
-    def _samples(self, step: int) -> bool:
-        return self._is_due(self.config.sample.every, step)
-
-    def _is_due(self, every: int, step: int) -> bool:
-        return every > 0 and (step % every == 0 or step == self.config.optimizer.steps)
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Layouts whose pictures are drawn as training goes on; scenes, where truth is known."""
-
-    layouts: list[Layout]
-    scenes: list[Scene] | None = None
-
-    def draw(self, model: TextToImage, config: FitConfig) -> tuple[Image.Image, dict[str, float]]:
-        """A sheet of pictures with their boxes, and region accuracy where it can be scored."""
-        options = config.sample
-        images = sample_layouts(
-            model, self.layouts, steps=options.steps, guidance=options.guidance, seed=config.seed
-        )
-        if self.scenes is None:
-            return picture_sheet(images, self.layouts), {}
-        scores = [score_scene(i, s) for i, s in zip(images, self.scenes, strict=True)]
-        right = [all(score.right for score in scene) for scene in scores]
-        sheet = picture_sheet(images, self.layouts, right)
-        return sheet, {"region_accuracy": region_accuracy(scores)}
-
-
-def open_gallery(config: FitConfig, held_out: Mixture | None) -> Gallery | None:
-    """Unseen layouts of ShapeSkills where that is trained on, else those of held-out samples."""
-    first, count = config.data.sets[0], config.sample.layouts
-    if not (config.sample.every and count):
-        return None
-    if first.kind == "shapeskills" and config.data.use_regions:
-        samples = [
-            sample(
-                i,
-                first.seed,
-                Split.TEST,
-                config.image_size,
-                first.counts,
-                first.skills,
-                first.sides,
-            )
-            for i in range(count)
-        ]
-        return Gallery([s.layout for s in samples], [s.scene for s in samples])
-    if held_out is None or not len(held_out):
-        return None
-    return Gallery([_layout(held_out, n, config) for n in range(min(count, len(held_out)))])
-
-
-def _layout(mixture: Mixture, number: int, config: FitConfig) -> Layout:
-    one, size = mixture.sample(number), mixture.targets[number]
-    view = draw_view(np.random.default_rng(0), one.width, one.height, size, "centre", 0)
-    regions = largest_regions(one.regions, config.data.max_regions)
-    caption, seen = view_sample(one.captions[0], regions, view)
-    return Layout(caption, seen if config.data.use_regions else (), *size)
-
-
-def _drop_lines_after(path: Path, step: int) -> None:
-    """Forget what a run that was stopped logged after the state it continues from."""
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        path.write_text("".join(x for x in lines if _logged_step(x) <= step), encoding="utf-8")
-
-
-def _logged_step(line: str) -> float:
-    try:
-        return json.loads(line)["step"]
-    except ValueError:  # the process was killed while it wrote
-        return float("inf")
-
-
-def _start_wandb(config: FitConfig) -> Any:
-    try:
-        import wandb
-    except ImportError as error:
-        raise ValueError("log.wandb is set but wandb is missing: pip install wandb") from error
-    folder = Path(config.folder).resolve()
-    return wandb.init(
-        project=config.log.wandb,
-        name=folder.name,
-        id=folder.name,
-        dir=str(folder),
-        resume="allow",
-        config=to_dict(config),
-    )
+    def close(self) -> None:
+        """Say how many samples were skipped, and finish what figures go to."""
+        self.log.close()

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from accelerate import Accelerator
-from diffusers.training_utils import EMAModel
-from torch import nn
 
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.trainable import check_trainable
@@ -15,7 +13,6 @@ from train.checkpoints.read import read_any
 from train.fit.agreement import together
 from train.fit.autoencoder import fit_autoencoder, load_autoencoder
 from train.fit.health import check_finite
-from train.fit.optimizer import trained_parameters
 from train.fit.options import FitConfig
 from train.model.latents import LatentCodec, TinyCodec, load_codec
 from train.model.text_to_image import (
@@ -86,16 +83,3 @@ def start_codec(config: FitConfig, accelerator: Accelerator) -> LatentCodec:
                     accelerator.autocast,
                 )
     return TinyCodec(load_autoencoder(config.autoencoder, weights))
-
-
-def start_average(
-    model: TextToImage, config: FitConfig
-) -> tuple[EMAModel | None, list[nn.Parameter]]:
-    """The running average of weights, and the parameters it averages."""
-    modules = (model.unet, model.text_encoder) if config.optimizer.ema_text else (model.unet,)
-    parameters = trained_parameters(*modules)
-    if not (config.optimizer.ema_decay and parameters):
-        return None, []
-    decay = config.optimizer.ema_decay
-    ema = EMAModel(parameters, decay=decay, use_ema_warmup=True, power=0.75, foreach=True)
-    return ema, parameters

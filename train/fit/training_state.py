@@ -6,13 +6,11 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.training_utils import EMAModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.atomic import save_atomically
@@ -128,20 +126,6 @@ def check_room(config: FitConfig, trained: int, weights: int) -> None:
             f"states and the output need up to {needed / 2**30:.1f} GiB: make room, choose "
             "another folder, or set keep = 1."
         )
-
-
-@contextmanager
-def averaged(ema: EMAModel | None, parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Swap the averaged weights in for the duration of a with block."""
-    if ema is None:
-        yield
-        return
-    ema.store(parameters)
-    ema.copy_to(parameters)
-    try:
-        yield
-    finally:
-        ema.restore(parameters)
 
 
 def _table_sizes(text_encoder: dict[str, Tensor]) -> dict[str, int]:

@@ -9,10 +9,15 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
+from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from reco_core.prompt import normalize_text
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HUB_COPY = "openai/clip-vit-large-patch14"
+NOT_FOUND = (
+    "CLIP's vocabulary was not found: set COMFYUI_PATH to a ComfyUI folder, or run once with "
+    f"access to the hub ({HUB_COPY})"
+)
 
 
 @cache
@@ -30,12 +35,12 @@ def clip_tokenizer() -> CLIPTokenizer:
         if (vocabulary / "vocab.json").exists():
             return CLIPTokenizer.from_pretrained(vocabulary)
     try:
-        return CLIPTokenizer.from_pretrained(HUB_COPY)
+        tokenizer = CLIPTokenizer.from_pretrained(HUB_COPY)
     except OSError as error:
-        raise ValueError(
-            "CLIP's vocabulary was not found: set COMFYUI_PATH to a ComfyUI folder, "
-            f"or run once with access to the hub ({HUB_COPY})."
-        ) from error
+        raise ValueError(f"{NOT_FOUND}: {error}") from error
+    if len(tokenizer) != CLIP_VOCABULARY_SIZE:  # without the hub it can come empty
+        raise ValueError(f"{NOT_FOUND}: it gives {len(tokenizer)} words")
+    return tokenizer
 
 
 def plain_tokenize() -> Callable[[str], list[int]]:

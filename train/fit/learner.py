@@ -1,0 +1,104 @@
+"""What learns: weights under an optimiser with its schedule, and the average of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from train.fit.agreement import trained_tensors
+from train.fit.optimizer import (
+    build_optimizer,
+    build_schedule,
+    decay_used_rows,
+    trained_parameters,
+)
+from train.fit.options import FitConfig
+from train.fit.steps import finish_gradients
+from train.fit.training_state import check_room
+from train.model.text_to_image import TextToImage
+
+
+class Learner:
+    """The model's weights that learn, and what makes them.
+
+    Raises:
+        ValueError: nothing learns, or the disk has no room for states.
+    """
+
+    def __init__(self, model: TextToImage, config: FitConfig, accelerator: Accelerator):
+        self.model, self.options, self.accelerator = model, config.optimizer, accelerator
+        self.parameters = trained_parameters(model.unet, model.text_encoder)
+        check_room(config, _count(self.parameters), _count(model.parameters()))
+        optimizer = build_optimizer(model, self.options, accelerator.device)
+        self.schedule = build_schedule(optimizer, self.options)
+        self.optimizer = accelerator.prepare_optimizer(optimizer)
+        self.average, self.in_average = start_average(model, config)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What a state keeps, by its names there; None where there is no such part."""
+        return {
+            "unet": self.model.unet,
+            "text_encoder": self.model.text_encoder,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "ema": self.average,
+            "scaler": self.accelerator.scaler,
+        }
+
+    @property
+    def rate(self) -> float:
+        """The UNet's learning rate of the next step."""
+        return self.schedule.get_last_lr()[0]
+
+    def finish_gradients(self) -> Tensor:
+        """Average the gradients over processes and clip them; returns their norm before."""
+        return finish_gradients(self.parameters, self.options.max_grad_norm, self.accelerator)
+
+    def learn(self) -> None:
+        """Change the weights by their gradients, which are gone then."""
+        decay_used_rows(self.optimizer, self.options.weight_decay)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.schedule.step()
+        if self.average:
+            self.average.step(self.in_average)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of the model, and what the optimiser remembers, by name."""
+        return trained_tensors(self.model, self.optimizer)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, the model has its averaged weights."""
+        if self.average is None:
+            yield
+            return
+        self.average.store(self.in_average)
+        self.average.copy_to(self.in_average)
+        try:
+            yield
+        finally:
+            self.average.restore(self.in_average)
+
+
+def start_average(
+    model: TextToImage, config: FitConfig
+) -> tuple[EMAModel | None, list[nn.Parameter]]:
+    """The running average of weights, and the parameters it averages."""
+    modules = (model.unet, model.text_encoder) if config.optimizer.ema_text else (model.unet,)
+    parameters = trained_parameters(*modules)
+    if not (config.optimizer.ema_decay and parameters):
+        return None, []
+    decay = config.optimizer.ema_decay
+    ema = EMAModel(parameters, decay=decay, use_ema_warmup=True, power=0.75, foreach=True)
+    return ema, parameters
+
+
+def _count(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)

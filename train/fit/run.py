@@ -1,0 +1,107 @@
+"""A training run: all its parts, ready for the next step, and what is kept of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from reco_core.extension import starting_rows
+from train.data.look_ahead import LookAhead
+from train.data.plan import Share
+from train.fit.agreement import check_agreement, share_weights, together
+from train.fit.export import check_output, export
+from train.fit.health import Health
+from train.fit.learner import Learner
+from train.fit.optimizer import choose_trained
+from train.fit.options import FitConfig
+from train.fit.progress import Due, Progress
+from train.fit.start import settled, start_model
+from train.fit.steps import Stepper, divide
+from train.fit.training_data import check_data_options, open_training_data
+from train.fit.training_state import check_folder, restore_state, save_state
+from train.model.compute import prepare_model, start_accelerator
+from train.model.grounding import record_cross_attention
+from train.model.text_cache import cache_text
+from train.model.text_to_image import TextToImage, new_tables
+
+
+@dataclass
+class Run:
+    """step: finished steps; base: metadata of the checkpoint it began with."""
+
+    config: FitConfig
+    accelerator: Accelerator
+    share: Share
+    model: TextToImage
+    base: dict[str, str]
+    learner: Learner
+    stepper: Stepper
+    progress: Progress
+    health: Health
+    batches: LookAhead
+    step: int
+
+    def keep(self, due: Due) -> None:
+        """Show, export and save what is due."""
+        if due.shows:
+            with self.learner.averaged(), self.accelerator.autocast():
+                self.progress.show(self.step, due)
+        if due.export:
+            self.export(numbered_output(self.config, self.step))
+        if due.state and self.accelerator.is_main_process:
+            save_state(self.learner.parts, self.config, self.step, self.stepper.halvings)
+
+    def export(self, path: Path) -> None:
+        """Write the averaged weights."""
+        if self.accelerator.is_main_process:
+            with self.learner.averaged():
+                export(self.config, self.model, self.base, self.step, path)
+
+
+def start_run(config: FitConfig) -> Run:
+    """A run from its start, or from its newest state.
+
+    Raises:
+        ValueError: options, data or folders that cannot work.
+    """
+    accelerator = start_accelerator(config.compute)
+    share = divide(config, accelerator)
+    check_data_options(config)
+    starting_rows(new_tables(config.model).rows)
+    check_folder(config)
+    check_output(config)
+    model, base = start_model(config, accelerator)
+    config = settled(config, model)
+    choose_trained(model, config)
+    prepare_model(model, config.compute, accelerator.device)
+    share_weights(model, accelerator)
+    if config.data.cache_text:
+        model = cache_text(model, config.data.use_regions, Path(config.folder) / "cache")
+    data = open_training_data(config, model, share, accelerator)
+    recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
+    learner = Learner(model, config, accelerator)
+    with together(accelerator):
+        step, halvings = restore_state(learner.parts, config, accelerator.device)
+    check_start(config, learner, step, halvings)
+    with together(accelerator):
+        progress = Progress(config, model, data, share, accelerator, step)
+    stepper = Stepper(model, config, share, accelerator, recorders, progress.log.note, halvings)
+    health, batches = Health(config, accelerator), LookAhead(data.batches(step))
+    return Run(
+        config, accelerator, share, model, base, learner, stepper, progress, health, batches, step
+    )
+
+
+def check_start(config: FitConfig, learner: Learner, step: int, halvings: int) -> None:
+    """Raise ValueError where processes do not begin with the same weights and options."""
+    facts = {name: getattr(config, name) for name in ("seed", "optimizer", "loss", "lora")}
+    facts |= {"the step it goes on from": step, "halved micro-batches": halvings}
+    check_agreement(learner.tensors(), facts, learner.accelerator, "At the start")
+
+
+def numbered_output(config: FitConfig, step: int) -> Path:
+    """Where `export_every` writes: beside the states, named like the output."""
+    output = Path(config.output)
+    return Path(config.folder) / "exports" / f"{output.stem}-{step:07d}{output.suffix}"

@@ -1,4 +1,11 @@
-"""The nodes of the pack, in menu order."""
+"""The nodes of the pack, in menu order.
+
+ComfyUI imports this package at every start, whether a workflow uses it or not. So there are two
+kinds of modules here. Those imported below declare nodes and routes: at their top they import only
+ComfyUI, each other, and of reco_core `limits` and `forms.labels`. The others, and all else of
+reco_core, do the work: they are imported in the functions that need them, when a workflow runs or
+the editor asks.
+"""
 
 from comfy_api.latest import ComfyExtension, io
 from server import PromptServer

@@ -1,10 +1,12 @@
 """One account of how a checkpoint reads a prompt: its tokens, and all there is to know of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..reco_core.checks import quote
-from ..reco_core.forms import read_layout
+from ..reco_core.forms.table import read_layout
 from ..reco_core.layout import Layout
 from ..reco_core.layout_remarks import layout_remarks
 from ..reco_core.remarks import Reading, Remark

@@ -1,73 +1,15 @@
 """Load ReCo adapters: LoRA and position tokens for a plain Stable Diffusion 1 checkpoint."""
 
-from functools import lru_cache, partial
+from __future__ import annotations
+
 from pathlib import Path
 
-import comfy.sd
-import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
-from ..reco_core.adapter import (
-    base_warning,
-    extend_with_adapter_rows,
-    file_sha256,
-    lora_changes,
-    merged_metadata,
-    read_adapter,
-)
-from ..reco_core.checkpoint import describe_checkpoint
-from ..reco_core.checkpoint_file import read_checkpoint
-from ..reco_core.checkpoint_info import CheckpointInfo
-from ..reco_core.remarks import Remark
-from .layout import CATEGORY
-from .loaders import build_parts, checkpoint_names, checkpoint_path, part_outputs, start_size
+from .inputs import CATEGORY
+from .loaders import checkpoint_names, checkpoint_path, part_outputs, start_size
 from .remarks import told
-
-
-def read_extended(base: Path, adapter_path: Path) -> tuple[dict, CheckpointInfo]:
-    """A base's weights with an adapter's rows in its tables, its LoRA not yet applied.
-
-    Raises ValueError when a file is unreadable, or base and adapter do not go together.
-    """
-    state_dict, metadata = read_checkpoint(base)
-    adapter = read_adapter(adapter_path)
-    try:
-        extended = extend_with_adapter_rows(state_dict, adapter)
-        lora_changes(extended, adapter)  # ComfyUI only logs what does not fit
-    except ValueError as error:
-        raise ValueError(f"{adapter_path.name!r} with {base.name!r}: {error}") from error
-    return extended, describe_checkpoint(extended, merged_metadata(metadata, adapter.info))
-
-
-def load_with_adapter(
-    base: Path,
-    adapter_path: Path,
-    strength_model: float = 1.0,
-    strength_clip: float = 1.0,
-    embedding_directory: list[str] | None = None,
-):
-    """MODEL, CLIP and VAE of a base with an adapter. Strengths are those of the LoRA; the position
-    tokens are there at any. Raises ValueError as read_extended."""
-    model, clip, vae = build_parts(partial(read_extended, base, adapter_path), embedding_directory)
-    lora = read_adapter(adapter_path).lora_tensors
-    model, clip = comfy.sd.load_lora_for_models(model, clip, lora, strength_model, strength_clip)
-    return model, clip, vae
-
-
-def warning_of(base: Path, adapter_path: Path) -> str:
-    """What to tell a user whose base is not the one that the adapter names; empty if it is."""
-    info = read_adapter(adapter_path).info
-    if not info.base_sha256:
-        return ""
-    return base_warning(info, base.name, _sha256(base, base.stat().st_mtime_ns))
-
-
-@lru_cache(maxsize=8)
-def _sha256(path: Path, modified: int) -> str:
-    """modified: when the file was written, so that another under its name is read again."""
-    progress = comfy.utils.ProgressBar(path.stat().st_size)  # seconds, for a full-size file
-    return file_sha256(path, progress.update)
 
 
 def adapter_names() -> list[str]:
@@ -132,6 +74,9 @@ class ReCoLoadAdapter(io.ComfyNode):
     def execute(
         cls, ckpt_name: str, adapter_name: str, strength_model: float, strength_clip: float
     ) -> io.NodeOutput:
+        from ..reco_core.remarks import Remark
+        from .checkpoints import load_with_adapter, warning_of
+
         base, adapter = checkpoint_path(ckpt_name), adapter_path(adapter_name)
         embeddings = folder_paths.get_folder_paths("embeddings")
         parts = load_with_adapter(base, adapter, strength_model, strength_clip, embeddings)

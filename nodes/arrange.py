@@ -1,19 +1,11 @@
 """Nodes that rearrange layouts: merge, reorder, scale, flip."""
 
+from __future__ import annotations
+
 from comfy_api.latest import io
 
-from ..reco_core.arrange import (
-    flip_layout,
-    merge_layouts,
-    region_numbers,
-    reorder_regions,
-    scale_boxes,
-    scale_picture,
-    select_regions,
-)
-from ..reco_core.remarks import Reading
-from .layout import CATEGORY, RecoLayout, layout_output, why_refused
-from .remarks import read_out
+from .inputs import CATEGORY, RecoLayout, layout_output, why_refused
+from .remarks import layout_out
 
 OTHERS_BEHIND = "put behind them"
 OTHERS_OUT = "leave out"
@@ -40,7 +32,9 @@ class ReCoMergeLayouts(io.ComfyNode):
 
     @classmethod
     def execute(cls, first, second) -> io.NodeOutput:
-        return read_out(Reading(merge_layouts(first, second)))
+        from ..reco_core.arrange import merge_layouts
+
+        return layout_out(merge_layouts(first, second))
 
 
 class ReCoReorderRegions(io.ComfyNode):
@@ -71,12 +65,16 @@ class ReCoReorderRegions(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, order) -> bool | str:
+        from ..reco_core.arrange import region_numbers
+
         return why_refused(region_numbers, order)
 
     @classmethod
     def execute(cls, layout, order, others) -> io.NodeOutput:
+        from ..reco_core.arrange import reorder_regions, select_regions
+
         arrange = reorder_regions if others == OTHERS_BEHIND else select_regions
-        return read_out(Reading(arrange(layout, order)))
+        return layout_out(arrange(layout, order))
 
 
 class ReCoScaleLayout(io.ComfyNode):
@@ -104,7 +102,9 @@ class ReCoScaleLayout(io.ComfyNode):
 
     @classmethod
     def execute(cls, layout, picture_factor, box_factor) -> io.NodeOutput:
-        return read_out(Reading(scale_boxes(scale_picture(layout, picture_factor), box_factor)))
+        from ..reco_core.arrange import scale_boxes, scale_picture
+
+        return layout_out(scale_boxes(scale_picture(layout, picture_factor), box_factor))
 
 
 class ReCoFlipLayout(io.ComfyNode):
@@ -135,4 +135,6 @@ class ReCoFlipLayout(io.ComfyNode):
 
     @classmethod
     def execute(cls, layout, horizontal, vertical, swap_words) -> io.NodeOutput:
-        return read_out(Reading(flip_layout(layout, horizontal, vertical, swap_words)))
+        from ..reco_core.arrange import flip_layout
+
+        return layout_out(flip_layout(layout, horizontal, vertical, swap_words))

@@ -1,6 +1,8 @@
 """ReCo's text encoder as ComfyUI classes: CLIP's text model with the longer token and position
 tables, behind the tokenizer that understands layouts."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import partial
 

@@ -1,5 +1,7 @@
 """How alike crops and texts are, by ComfyUI's own CLIP vision and text encoders."""
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
 

@@ -1,15 +1,10 @@
 """Layouts from and to what other nodes and files have: bounding boxes, elements, COCO."""
 
+from __future__ import annotations
+
 from comfy_api.latest import io
 
-from ..reco_core.coco import layout_from_coco
-from ..reco_core.interop import (
-    layout_from_boxes,
-    layout_from_elements,
-    layout_to_boxes,
-    layout_to_elements,
-)
-from .layout import (
+from .inputs import (
     CATEGORY,
     RecoLayout,
     caption_input,
@@ -66,6 +61,8 @@ class ReCoLayoutFromBoxes(io.ComfyNode):
 
     @classmethod
     def execute(cls, bboxes, texts, caption, width, height, frame=0, image=None) -> io.NodeOutput:
+        from ..reco_core.interop import layout_from_boxes
+
         if image is not None:
             height, width = image.shape[1:3]
         return read_out(
@@ -96,6 +93,8 @@ class ReCoLayoutFromElements(io.ComfyNode):
 
     @classmethod
     def execute(cls, elements, caption, width, height) -> io.NodeOutput:
+        from ..reco_core.interop import layout_from_elements
+
         return read_out(layout_from_elements(elements, caption, width, height))
 
 
@@ -153,6 +152,8 @@ class ReCoLayoutFromCoco(io.ComfyNode):
 
 def _read_coco(instances, image, captions, *more):
     """As layout_from_coco, for widgets, whose empty texts mean none."""
+    from ..reco_core.coco import layout_from_coco
+
     return layout_from_coco(instances, image or None, captions or None, *more)
 
 
@@ -183,5 +184,7 @@ class ReCoLayoutToBoxes(io.ComfyNode):
 
     @classmethod
     def execute(cls, layout) -> io.NodeOutput:
+        from ..reco_core.interop import layout_to_boxes, layout_to_elements
+
         texts = "\n".join(" ".join(region.text.splitlines()) for region in layout.regions)
         return io.NodeOutput([layout_to_boxes(layout)], layout_to_elements(layout), texts)

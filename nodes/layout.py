@@ -1,78 +1,11 @@
 """Nodes that make layouts: an image caption and boxes with words in them."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..reco_core.forms import read_layout
-from ..reco_core.layout import Box, Layout, Region
-from ..reco_core.remarks import Reading
-from .remarks import read_out
-
-RecoLayout = io.Custom("RECO_LAYOUT")
-
-CATEGORY = "ReCo"
-MAX_SIDE = 16384  # ComfyUI's own limit for images, in pixels
-VALIDATED = 50_000  # characters of text that are read in milliseconds
-
-
-def side_input(name: str, more: str = "") -> io.Int.Input:
-    """The width or height of the picture. more: a sentence for the tooltip's end."""
-    return io.Int.Input(
-        name,
-        default=512,
-        min=8,
-        max=MAX_SIDE,
-        step=8,
-        tooltip=f"{name.title()} of the picture: pixels, a multiple of 8. {more}".strip(),
-    )
-
-
-def caption_input(more: str = "") -> io.String.Input:
-    """The caption. more: a sentence for the tooltip's end."""
-    return io.String.Input(
-        "caption",
-        multiline=True,
-        dynamic_prompts=True,
-        default="",
-        tooltip=f"What the whole picture shows; mention what the boxes say too. {more}".strip(),
-    )
-
-
-def texts_input(noun: str, more: str = "") -> io.String.Input:
-    """Region texts, to be read by `split_lines`. noun: what each of them is for."""
-    return io.String.Input(
-        "texts",
-        multiline=True,
-        dynamic_prompts=True,
-        default="",
-        placeholder="a brown dog\na black cat",
-        tooltip=f"The regions' texts: one line for each {noun}, or one for all. {more}".strip(),
-    )
-
-
-def layout_output(tooltip: str = "Caption, boxes and size.") -> RecoLayout.Output:
-    return RecoLayout.Output(display_name="layout", tooltip=tooltip)
-
-
-def why_refused(read: Callable, *constants) -> bool | str:
-    """For validate_inputs: True, or the message of the ValueError of read(*constants).
-
-    A constant that is None is linked: what it will be is known only when the workflow runs. Long
-    texts are also left to the run, since ComfyUI validates on the loop that answers everybody.
-    """
-    if None in constants or sum(len(c) for c in constants if isinstance(c, str)) > VALIDATED:
-        return True
-    try:
-        read(*constants)
-    except ValueError as error:
-        return str(error)
-    return True
-
-
-def split_lines(text: str) -> list[str]:
-    """The lines of a text that have words in them."""
-    return [line for line in text.splitlines() if line.strip()]
+from .inputs import CATEGORY, IMAGE_SIDE, RecoLayout, layout_output, side_input, why_refused
+from .remarks import layout_out, read_out
 
 
 class ReCoLayoutFromText(io.ComfyNode):
@@ -103,10 +36,14 @@ class ReCoLayoutFromText(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, text, width, height) -> bool | str:
+        from ..reco_core.forms.table import read_layout
+
         return why_refused(read_layout, text, width, height)
 
     @classmethod
     def execute(cls, text: str, width: int, height: int) -> io.NodeOutput:
+        from ..reco_core.forms.table import read_layout
+
         return read_out(read_layout(text, width, height))
 
 
@@ -159,10 +96,12 @@ class ReCoAddRegion(io.ComfyNode):
 
     @classmethod
     def execute(cls, text, x, y, width, height, weight=1.0, layout=None) -> io.NodeOutput:
+        from ..reco_core.layout import Box, Layout, Region
+
         layout = layout if layout is not None else Layout()
         box = Box.from_pixels(x, y, width, height, layout.width, layout.height)
-        return read_out(Reading(layout.with_region(Region(text, box, weight))))
+        return layout_out(layout.with_region(Region(text, box, weight)))
 
 
 def _pixels(name: str, default: int, minimum: int, tooltip: str) -> io.Int.Input:
-    return io.Int.Input(name, default=default, min=minimum, max=MAX_SIDE, tooltip=tooltip)
+    return io.Int.Input(name, default=default, min=minimum, max=IMAGE_SIDE, tooltip=tooltip)

@@ -1,12 +1,14 @@
 """Layouts as text, in any form that is read, for models that read boxes as words."""
 
+from __future__ import annotations
+
 from comfy_api.latest import io
 
-from ..reco_core.forms import FORMS, write_layout
-from .layout import CATEGORY, RecoLayout
+from ..reco_core.forms.labels import LABELS
+from .inputs import CATEGORY, RecoLayout
 from .remarks import told
 
-_NAMES = {form.label: form.name for form in FORMS}
+_NAMES = {label: name for name, label in LABELS.items()}
 
 
 class ReCoLayoutToText(io.ComfyNode):
@@ -31,5 +33,7 @@ class ReCoLayoutToText(io.ComfyNode):
 
     @classmethod
     def execute(cls, layout, form) -> io.NodeOutput:
+        from ..reco_core.forms.table import write_layout
+
         written = write_layout(layout, _NAMES[form])
         return io.NodeOutput(written.text, ui=told(written.remarks))

@@ -1,20 +1,19 @@
 """Layouts from masks, and masks from layouts."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import torch
 from comfy.model_management import intermediate_device, throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 
-from ..reco_core.arrange import select_regions
-from ..reco_core.interop import layout_from_boxes
-from ..reco_core.layout import SIZE_STEP, Layout
-from ..reco_core.limits import MAX_REGIONS
-from ..reco_core.remarks import Reading, Remark
-from .layout import (
+from ..reco_core.limits import MAX_REGIONS, SIZE_STEP
+from .inputs import (
     CATEGORY,
-    MAX_SIDE,
+    IMAGE_SIDE,
     RecoLayout,
     caption_input,
     layout_output,
@@ -22,6 +21,10 @@ from .layout import (
     texts_input,
 )
 from .remarks import read_out, told
+
+if TYPE_CHECKING:
+    from ..reco_core.layout import Layout
+    from ..reco_core.remarks import Reading
 
 LATENT_CELLS = "whole latent cells"
 EXACT_PIXELS = "exact pixels"
@@ -41,6 +44,8 @@ def layout_from_masks(
     masks: (B, H, W) in [0, 1]. texts: one for each mask, or one for all. The layout's size is the
     masks', rounded to multiples of 8. Raises ValueError for an empty mask and for missing texts.
     """
+    from ..reco_core.interop import layout_from_boxes
+
     if not texts:
         raise ValueError(NO_TEXTS)
     height, width = masks.shape[-2:]
@@ -176,7 +181,7 @@ class ReCoLayoutToMasks(io.ComfyNode):
                     "feather",
                     default=0,
                     min=0,
-                    max=MAX_SIDE,
+                    max=IMAGE_SIDE,
                     optional=True,
                     tooltip="Width of a soft edge in pixels: around whole latent cells, or half of "
                     "it on either side of a box's exact edge. 0 is a hard edge.",
@@ -215,6 +220,9 @@ class ReCoLayoutToMasks(io.ComfyNode):
 
     @classmethod
     def execute(cls, layout, feather=0, edges=LATENT_CELLS, region=0) -> io.NodeOutput:
+        from ..reco_core.arrange import select_regions
+        from ..reco_core.remarks import Remark
+
         if region:
             masks = layout_masks(select_regions(layout, (region,)), feather, edges)
             everything = union_mask(layout, feather, edges)

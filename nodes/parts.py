@@ -1,46 +1,17 @@
 """Load UNet and text encoder of a ReCo checkpoint that ComfyUI saved apart."""
 
-from functools import partial
+from __future__ import annotations
+
 from pathlib import Path
 
 import folder_paths
 from comfy_api.latest import io
 
-from ..reco_core.checkpoint import describe_checkpoint
-from ..reco_core.checkpoint_file import read_parts
-from ..reco_core.checkpoint_info import CheckpointInfo
-from .layout import CATEGORY
-from .loaders import SUFFIXES, build_networks, network_outputs, size_outputs, start_size
+from .inputs import CATEGORY
+from .loaders import SUFFIXES, network_outputs, size_outputs, start_size
 
 UNET_FOLDER, TEXT_ENCODER_FOLDER = "diffusion_models", "text_encoders"
 """Where ComfyUI looks for what ModelSave and CLIPSave write."""
-
-
-def read_reco_parts(unet: Path, text_encoder: Path) -> tuple[dict, CheckpointInfo]:
-    """Read UNet and text encoder that were saved apart, without an autoencoder.
-
-    Raises ValueError when a file is no such part, or they make no ReCo checkpoint together.
-    """
-    state_dict, metadata = read_parts(unet, text_encoder)
-    try:
-        info = describe_checkpoint(state_dict, metadata)
-        if not info.is_reco:
-            raise ValueError(
-                "the text encoder has no position tokens: choose that of a ReCo "
-                "checkpoint, or open both with ComfyUI's own Load Diffusion Model and Load CLIP"
-            )
-    except ValueError as error:
-        raise ValueError(f"{unet.name!r} with {text_encoder.name!r}: {error}") from error
-    return state_dict, info
-
-
-def load_parts(unet: Path, text_encoder: Path, embedding_directory: list[str] | None = None):
-    """MODEL and CLIP of files that ComfyUI's ModelSave and CLIPSave wrote.
-
-    Raises ValueError as read_reco_parts.
-    """
-    read = partial(read_reco_parts, unet, text_encoder)
-    return build_networks(*read(), read, embedding_directory)
 
 
 def part_names(folder: str) -> list[str]:
@@ -87,6 +58,8 @@ class ReCoLoadParts(io.ComfyNode):
 
     @classmethod
     def execute(cls, unet_name: str, clip_name: str) -> io.NodeOutput:
+        from .checkpoints import load_parts
+
         embeddings = folder_paths.get_folder_paths("embeddings")
         model, clip = load_parts(*part_paths(unet_name, clip_name), embeddings)
         return io.NodeOutput(model, clip, *start_size(clip))

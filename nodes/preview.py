@@ -1,14 +1,19 @@
 """Draw a layout on an image."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import comfy.model_management
 import numpy as np
 import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from ..reco_core.draw import draw_layout
-from ..reco_core.layout import Layout
-from .layout import CATEGORY, RecoLayout
+from .inputs import CATEGORY, RecoLayout
+
+if TYPE_CHECKING:
+    from ..reco_core.layout import Layout
 
 
 def draw_on_batch(images: torch.Tensor, layout: Layout) -> torch.Tensor:
@@ -25,6 +30,8 @@ def draw_on_batch(images: torch.Tensor, layout: Layout) -> torch.Tensor:
 
 def _draw(pixels: torch.Tensor, layout: Layout) -> torch.Tensor:
     """pixels: (H, W, 3) of bytes, and so is what returns."""
+    from ..reco_core.draw import draw_layout
+
     image = draw_layout(Image.fromarray(pixels.numpy()), layout, _end_if_interrupted)
     return torch.from_numpy(np.array(image.convert("RGB")))
 

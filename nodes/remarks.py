@@ -1,13 +1,17 @@
 """Say remarks where the user stands: on the node, and in ComfyUI's log."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from comfy_api.latest import io
 
-from ..reco_core.layout_remarks import layout_remarks
-from ..reco_core.remarks import Reading, Remark
+if TYPE_CHECKING:
+    from ..reco_core.layout import Layout
+    from ..reco_core.remarks import Reading, Remark
 
 UI_KEY = "reco_remarks"
 """Of a node's `ui` output; web/js/remarks.js shows it on the node as plain text, to stay."""
@@ -32,8 +36,17 @@ def read_out(reading: Reading, *outputs, **shown) -> io.NodeOutput:
     return io.NodeOutput(reading.layout, *outputs, ui={**shown, **told(remarks)})
 
 
+def layout_out(layout: Layout) -> io.NodeOutput:
+    """As read_out, of a layout that was made of values, with nothing to say of a reading."""
+    from ..reco_core.remarks import Reading
+
+    return read_out(Reading(layout))
+
+
 def all_remarks(reading: Reading) -> tuple[Remark, ...]:
     """Of the reading itself and of the layout it made. Raises ValueError as layout_remarks."""
+    from ..reco_core.layout_remarks import layout_remarks
+
     return (*reading.remarks, *layout_remarks(reading.layout, weighted_spans))
 
 

@@ -1,5 +1,7 @@
 """What the text encoder was given, in words: tokens used, the sequence, and warnings."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,56 +1,33 @@
-"""What the editor asks the server: how many tokens a layout takes, and to read and write the forms
-in which layouts are pasted and copied.
+"""The addresses that the pack adds to ComfyUI's, for its editor.
 
 Bodies and answers are JSON; {"error": ...} comes with status 400.
 """
 
+from __future__ import annotations
+
 import asyncio
 import functools
-import inspect
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import folder_paths
 from aiohttp import web
 
-from ..reco_core.checkpoint_info import CheckpointInfo
-from ..reco_core.checks import quote, read_json
-from ..reco_core.forms import FORMS, Form, read_layout, write_layout
-from ..reco_core.layout import Layout
 from ..reco_core.limits import MAX_DOCUMENT
-from .account import read_prompt
-from .loaders import checkpoint_names, checkpoint_path, read_reco_checkpoint
-from .remarks import all_remarks
-from .tokenizer import ReCoTokenizer
-
-# CLIP's text encoder in Stable Diffusion 1, for counting before a checkpoint is chosen.
-NO_CHECKPOINT = CheckpointInfo(
-    is_reco=True,
-    num_bins=1000,
-    max_length=77,
-    text_width=768,
-    text_layers=12,
-    text_intermediate=3072,
-    text_heads=12,
-    unet_heads=8,
-)
 
 _THREADS = ThreadPoolExecutor(2, "reco-routes")
 
 
 def add_routes(routes: web.RouteTableDef) -> None:
     """Add the pack's addresses to ComfyUI's."""
-    for path, answer in (("count", count), ("read", read), ("write", write)):
-        routes.post(f"/reco/{path}")(functools.partial(_respond, answer))
+    for question in ("count", "read", "write"):
+        routes.post(f"/reco/{question}")(functools.partial(_respond, question))
 
 
-async def _respond(answer: Callable[..., dict], request: web.Request) -> web.Response:
+async def _respond(question: str, request: web.Request) -> web.Response:
     try:
         body = await _read_body(request)
         loop = asyncio.get_running_loop()
-        text, status = await loop.run_in_executor(_THREADS, _answer, answer, body), 200
+        text, status = await loop.run_in_executor(_THREADS, _answer, question, body), 200
     except (OSError, ValueError) as error:
         text, status = json.dumps({"error": str(error)}), 400
     return web.Response(text=text, status=status, content_type="application/json")
@@ -68,98 +45,8 @@ async def _read_body(request: web.Request) -> bytes:
     return bytes(body)
 
 
-def _answer(answer: Callable[..., dict], body: bytes) -> str:
-    """JSON text of answer(**body). In a thread: a count may read a checkpoint's file first."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the request is not UTF-8 text: byte {error.start} is wrong") from None
-    return json.dumps(answer(**_arguments(answer, read_json(text))))
+def _answer(question: str, body: bytes) -> str:
+    """JSON text. In a thread: a count may read a checkpoint's file first."""
+    from .answers import answer
 
-
-def _arguments(answer: Callable[..., dict], data: Any) -> dict[str, Any]:
-    """A request's JSON object. Raises ValueError unless it has the names and types of answer's
-    parameters."""
-    parameters = inspect.signature(answer).parameters
-    expected = f"expected an object with {', '.join(map(str, parameters.values()))}"
-    if not isinstance(data, dict):
-        raise ValueError(f"the request is {quote(data)}: {expected}")
-    for name, parameter in parameters.items():
-        if name not in data and parameter.default is parameter.empty:
-            raise ValueError(f"the request lacks {name}: {expected}")
-        if name in data and not isinstance(data[name], parameter.annotation):
-            raise ValueError(f"{name} = {quote(data[name])} is of another type: {expected}")
-    for name in data:
-        if name not in parameters:
-            raise ValueError(f"the request has {quote(name)}, which is unknown: {expected}")
-    return data
-
-
-def count(layout: dict, checkpoint: str | None = None) -> dict:
-    """Tokens of a layout for a checkpoint of ReCo Load Checkpoint's list.
-
-    Returns {"limit": tokens the checkpoint reads, or None without one, "used", "caption",
-    "regions": tokens of each, "overflow": indices from 0 of those that do not fit,
-    "remarks": all there is to know, "size": [width, height] in pixels that the checkpoint was
-    trained for, the layout's own if it was, or None}.
-    """
-    parsed = Layout.from_json(json.dumps(layout))
-    tokenizer = _tokenizer(checkpoint)
-    account = read_prompt(tokenizer, parsed)
-    return {
-        "limit": tokenizer.info.max_length if checkpoint else None,
-        "used": account.whole.needed,
-        "caption": _length(account.whole.caption_span),
-        "regions": [_length(span) for span in account.whole.region_spans],
-        "overflow": list(account.dropped) if checkpoint else [],
-        "remarks": [remark.to_data() for remark in account.remarks],
-        "size": tokenizer.info.nearest_size(parsed.width, parsed.height) if checkpoint else None,
-    }
-
-
-def read(text: str, width: int, height: int) -> dict:
-    """{"layout", "remarks"} of any written form. width, height: of those that bring no size."""
-    reading = read_layout(text, width, height)
-    return {
-        "layout": json.loads(reading.layout.to_json()),
-        "remarks": [remark.to_data() for remark in all_remarks(reading)],
-    }
-
-
-def write(layout: dict) -> dict:
-    """{form: {"label": words for a menu, "text", "remarks": what it loses}}, in menu order.
-
-    A form that cannot hold the layout has {"label", "error"}.
-    """
-    parsed = Layout.from_json(json.dumps(layout))
-    return {form.name: {"label": form.label, **_written(parsed, form)} for form in FORMS}
-
-
-def _written(layout: Layout, form: Form) -> dict:
-    try:
-        written = write_layout(layout, form.name)
-    except ValueError as error:
-        return {"error": str(error)}
-    return {"text": written.text, "remarks": [remark.to_data() for remark in written.remarks]}
-
-
-def _tokenizer(checkpoint: str | None) -> ReCoTokenizer:
-    if not checkpoint:
-        return _build_tokenizer(None, 0)
-    if checkpoint not in checkpoint_names():
-        raise ValueError(f"there is no checkpoint {quote(checkpoint)}")
-    return _build_tokenizer(checkpoint, checkpoint_path(checkpoint).stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=4)
-def _build_tokenizer(checkpoint: str | None, written: int) -> ReCoTokenizer:
-    """written: when the file was, so that a newly trained one is read again."""
-    info = NO_CHECKPOINT
-    if checkpoint:
-        _, info = read_reco_checkpoint(checkpoint_path(checkpoint))
-    embeddings = folder_paths.get_folder_paths("embeddings")
-    return ReCoTokenizer(embeddings, tokenizer_data={"reco_info": info})
-
-
-def _length(span: tuple[int, int]) -> int:
-    return span[1] - span[0]
+    return answer(question, body)

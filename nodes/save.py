@@ -1,5 +1,7 @@
 """Save a ReCo checkpoint as one file, with all that is known of it."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
@@ -10,13 +12,8 @@ import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io
 
-from ..reco_core.checkpoint import reco_metadata
-from ..reco_core.checkpoint_file import PREDICTION_KEY, write_checkpoint
-from ..reco_core.tensor_file import tensor_file_size
-from .layout import CATEGORY
+from .inputs import CATEGORY
 from .remarks import told
-from .tables import check_tables
-from .text_encode import reco_tokenizer
 
 WORKFLOW_KEYS = ("prompt", "workflow")
 """Metadata in which ComfyUI keeps how a file was made."""
@@ -32,6 +29,9 @@ def checkpoint_tensors(model, clip: comfy.sd.CLIP, vae: comfy.sd.VAE) -> dict:
 
 def checkpoint_metadata(clip: comfy.sd.CLIP, workflow: dict) -> dict[str, str]:
     """What is known of the checkpoint; workflow: how it was made, as of this run's."""
+    from ..reco_core.checkpoint import reco_metadata
+    from ..reco_core.checkpoint_file import PREDICTION_KEY
+
     info = clip.tokenizer.info
     known = {key: text for key, text in info.metadata.items() if key not in WORKFLOW_KEYS}
     made = {key: json.dumps(value) for key, value in workflow.items() if value is not None}
@@ -49,8 +49,11 @@ def save_checkpoint(model, clip: comfy.sd.CLIP, vae: comfy.sd.VAE, path: Path, w
     Raises ValueError when the CLIP is no ReCo checkpoint's or a merge has spoiled it, and when the
     disk is too full.
     """
+    from ..reco_core.checkpoint_file import write_checkpoint
+    from ..reco_core.tensor_file import tensor_file_size
+    from .encoding import reco_tokenizer
+
     reco_tokenizer(clip)
-    check_tables(clip)
     tensors = checkpoint_tensors(model, clip, vae)
     metadata = checkpoint_metadata(clip, workflow)
     progress = comfy.utils.ProgressBar(tensor_file_size(tensors, metadata))

@@ -1,5 +1,7 @@
 """Whether a CLIP still has the two tables of its ReCo checkpoint, whatever was merged into it."""
 
+from __future__ import annotations
+
 import comfy.sd
 
 from ..reco_core.position_tokens import CLIP_VOCABULARY_SIZE

@@ -1,5 +1,7 @@
 """A tokenizer for ComfyUI's CLIP that understands layouts and ReCo prompts."""
 
+from __future__ import annotations
+
 import logging
 from contextvars import ContextVar
 from functools import lru_cache, partial

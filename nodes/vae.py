@@ -1,5 +1,7 @@
 """ComfyUI's VAE around the autoencoder of a checkpoint."""
 
+from __future__ import annotations
+
 import comfy.sd
 import comfy.utils
 import torch

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .checks import check_text, finite, is_color, pixel_side, quote, read_json
-from .limits import MAX_REGIONS, MAX_WORDS
+from .limits import MAX_REGIONS, MAX_WORDS, SIZE_STEP
 
 JSON_VERSION = 1
-SIZE_STEP = 8  # a latent pixel of Stable Diffusion covers 8x8 image pixels
 _PIXEL_TOLERANCE = 1e-6  # forgives the rounding error of x + width, not a box outside the image
 
 
@@ -175,30 +174,38 @@ class Layout:
         """The same layout with one more region at the end."""
         return replace(self, regions=(*self.regions, region))
 
+    def to_data(self) -> dict[str, Any]:
+        """As JSON, from which `from_data` makes an equal layout."""
+        return {
+            "version": JSON_VERSION,
+            "caption": self.caption,
+            "width": self.width,
+            "height": self.height,
+            "regions": [_region_data(region) for region in self.regions],
+        }
+
     def to_json(self) -> str:
         """JSON text from which `from_json` makes an equal layout."""
-        return json.dumps(
-            {
-                "version": JSON_VERSION,
-                "caption": self.caption,
-                "width": self.width,
-                "height": self.height,
-                "regions": [_region_data(region) for region in self.regions],
-            },
-            ensure_ascii=False,
-            allow_nan=False,
-        )
+        return json.dumps(self.to_data(), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Layout:
         """Read what `to_json` wrote; keys it does not know are ignored.
 
         Raises:
-            ValueError: not JSON, not a layout, a newer version, or values that are not legal.
+            ValueError: not JSON, or as from_data.
         """
-        data = read_json(text)
+        return cls.from_data(read_json(text))
+
+    @classmethod
+    def from_data(cls, data: Any) -> Layout:
+        """Read what `to_data` returned; keys it does not know are ignored.
+
+        Raises:
+            ValueError: not a layout, a newer version, or values that are not legal.
+        """
         if not isinstance(data, Mapping) or not {"caption", "regions"} & data.keys():
-            raise ValueError(f"this JSON is not a layout: expected {_SHAPE}; got {quote(text)}")
+            raise ValueError(f"this JSON is not a layout: expected {_SHAPE}; got {quote(data)}")
         _check_version(data.get("version", JSON_VERSION))
         regions = data.get("regions", [])
         if not isinstance(regions, list):

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 from .checks import quote
 from .foreign_syntax import Syntax, foreign_syntax
-from .layout import SIZE_STEP, Layout, Region
+from .layout import Layout, Region
+from .limits import SIZE_STEP
 from .remarks import Remark
 
 WeightedSpans = Callable[[str], list[tuple[str, float]]]

@@ -17,3 +17,6 @@ MAX_DOCUMENT = 2_000_000
 """Characters of a layout, prompt or JSON that is pasted, queued or sent to a route."""
 MAX_ANNOTATIONS = 100_000_000
 """Characters of an annotation file, which describes many pictures."""
+
+SIZE_STEP = 8
+"""Pixels: sides of a layout are its multiples, since a latent of Stable Diffusion covers 8 x 8."""

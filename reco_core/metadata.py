@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .checks import quote, read_json
-from .layout import SIZE_STEP
+from .limits import SIZE_STEP
 
 Size = tuple[int, int]
 """Width and height of a picture in pixels."""

@@ -70,5 +70,5 @@ def _write_ideogram(layout: Layout, *_: object) -> str:
     return json.dumps({"high_level_description": layout.caption, _PARTS: parts}, ensure_ascii=False)
 
 
-ELEMENTS = Form("elements", "ComfyUI elements", _write_elements, _read_elements)
-IDEOGRAM = Form("ideogram", "Ideogram caption", _write_ideogram, _read_ideogram)
+ELEMENTS = Form("elements", _write_elements, _read_elements)
+IDEOGRAM = Form("ideogram", _write_ideogram, _read_ideogram)

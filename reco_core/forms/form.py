@@ -9,6 +9,7 @@ from typing import Any
 from ..layout import Layout
 from ..position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 from ..remarks import Reading, Remark
+from .labels import LABELS
 from .numbers import Convention
 
 
@@ -36,7 +37,7 @@ class Source:
 class Form:
     """One written form.
 
-    label: its name in a menu.
+    name: one of LABELS.
     write: the text of a layout; raises ValueError for one that it cannot hold.
     read: the reading of a source that is in this form, None of one that is not; raises ValueError
         for one that is meant to be and is broken. None for a form that only people and models read.
@@ -44,7 +45,11 @@ class Form:
     """
 
     name: str
-    label: str
     write: Callable[[Layout, PositionVocabulary], str]
     read: Callable[[Source], Reading | None] | None = None
     keeps_size: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name in a menu."""
+        return LABELS[self.name]

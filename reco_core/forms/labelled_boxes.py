@@ -179,6 +179,6 @@ def _write_pixels(layout: Layout, *_: object) -> str:
     return json.dumps(layout_to_boxes(layout), ensure_ascii=False)
 
 
-BBOX_2D = Form("bbox_2d", "bbox_2d JSON", _write_bbox_2d, _read_labelled)
-SIDECAR = Form("sidecar", "SimpleTuner .bbox JSON", _write_sidecar, _read_labelled)
-PIXELS = Form("boxes", "ComfyUI bounding boxes", _write_pixels, _read_pixels)
+BBOX_2D = Form("bbox_2d", _write_bbox_2d, _read_labelled)
+SIDECAR = Form("sidecar", _write_sidecar, _read_labelled)
+PIXELS = Form("boxes", _write_pixels, _read_pixels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -45,7 +44,7 @@ def _read(source: Source) -> Reading | None:
         check_count(len(regions))
         hidden = [region for region in regions if _is_hidden(region)]
         sized["regions"] = [region for region in regions if not _is_hidden(region)]
-    reading = seen(Layout.from_json(json.dumps(sized)))
+    reading = seen(Layout.from_data(sized))
     return Reading(reading.layout, (*_hidden(hidden), *_unread(data), *reading.remarks))
 
 
@@ -80,7 +79,7 @@ def _write(layout: Layout, *_: object) -> str:
     return layout.to_json()
 
 
-FORM = Form("json", "layout JSON", _write, _read, keeps_size=True)
+FORM = Form("json", _write, _read, keeps_size=True)
 
 
 def no_layout(source: Source) -> str:

@@ -169,4 +169,4 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-LINES = Form("lines", "lines with boxes", _write, _read)
+LINES = Form("lines", _write, _read)

@@ -24,5 +24,5 @@ def _write_port(layout: Layout, vocabulary: PositionVocabulary) -> str:
     return format_prompt(layout, "diffusers", vocabulary)
 
 
-AUTHORS = Form("authors", "prompt in thousandths", _write_authors, read_prompt)
-PORT = Form("diffusers", "prompt in bins", _write_port, read_prompt)
+AUTHORS = Form("authors", _write_authors, read_prompt)
+PORT = Form("diffusers", _write_port, read_prompt)

@@ -99,4 +99,4 @@ def _write(layout: Layout, *_: object) -> str:
     return "\n".join(lines)
 
 
-TAGS = Form("tags", "<bbox> tags", _write, _read)
+TAGS = Form("tags", _write, _read)

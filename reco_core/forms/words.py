@@ -13,4 +13,4 @@ def _write(layout: Layout, *_: object) -> str:
     return "\n".join(line for line in lines if line)
 
 
-WORDS = Form("words", "positional words", _write)
+WORDS = Form("words", _write)

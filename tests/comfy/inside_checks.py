@@ -5,8 +5,11 @@ Arguments and results are JSON. Layouts go in as JSON texts, tokens come out as 
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
 import logging
+import sys
 import time
 from pathlib import Path
 
@@ -21,10 +24,16 @@ from inside import load_pack
 import nodes as comfyui_nodes
 
 PACK = load_pack()
-adapters = PACK.nodes.adapter
-loaders = PACK.nodes.loaders
-text_encode = PACK.nodes.text_encode
-Layout = PACK.nodes.layout.Layout
+
+
+def module(name: str):
+    """A module of the pack, by its name below the pack's root."""
+    return importlib.import_module(f"{PACK.__name__}.{name}")
+
+
+checkpoints = module("nodes.checkpoints")
+encoding = module("nodes.encoding")
+Layout = module("reco_core.layout").Layout
 
 _loaded: dict[str, tuple] = {}
 
@@ -32,7 +41,7 @@ _loaded: dict[str, tuple] = {}
 def load(path: str, embeddings: str | None = None) -> tuple:
     key = f"{path} {embeddings}"
     if key not in _loaded:
-        _loaded[key] = loaders.load_checkpoint(Path(path), [embeddings] if embeddings else None)
+        _loaded[key] = checkpoints.load_checkpoint(Path(path), [embeddings] if embeddings else None)
     return _loaded[key]
 
 
@@ -40,14 +49,24 @@ def encode(clip, prompt) -> torch.Tensor:
     return clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0][0]
 
 
-def start_up_seconds() -> float:
-    """The least time in which fresh copies of the pack load, their bytecode being there."""
-    seconds = []
-    for number in range(5):
-        start = time.perf_counter()
-        load_pack(f"reco_pack_{number}")
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def start_up() -> dict:
+    """The least time in which fresh copies of the pack start, their bytecode being there, and the
+    modules of its own that a start imports, by their names below its root."""
+    names = [f"reco_pack_{number}" for number in range(5)]
+    seconds = [_seconds_to_start(name) for name in names]
+    imported = {name.partition(".")[2] for name in sys.modules if name.startswith(f"{names[0]}.")}
+    return {"seconds": min(seconds), "imported": sorted(imported)}
+
+
+def _seconds_to_start(name: str) -> float:
+    """Of all that ComfyUI asks of a pack before it answers anyone: the module, the routes, the
+    nodes and their schemas."""
+    start = time.perf_counter()
+    pack = load_pack(name)
+    pack.nodes.routes.add_routes(web.RouteTableDef())
+    for node in asyncio.run(pack.nodes.ReCoExtension().get_node_list()):
+        node.GET_SCHEMA()
+    return time.perf_counter() - start
 
 
 def tokens(path: str, text: str, embeddings: str | None = None) -> dict:
@@ -91,7 +110,7 @@ def logged_while_tokenizing(path: str, text: str) -> dict:
 
 def report(path: str, layout: str, overflow: str = "error") -> dict:
     clip = load(path)[1]
-    encoded = text_encode.encode_prompt(clip, Layout.from_json(layout), overflow)
+    encoded = encoding.encode_prompt(clip, Layout.from_json(layout), overflow)
     return {"shape": list(encoded.conditioning[0][0].shape), "report": encoded.report}
 
 
@@ -99,7 +118,7 @@ def encoded(path: str, text: str, embeddings: str, overflow: str = "error") -> d
     """What is said of a text of a 128 x 128 picture: {"remarks", "report"}, or {"error"}."""
     clip = load(path, embeddings)[1]
     try:
-        result = text_encode.encode_prompt(clip, text, overflow, (128, 128))
+        result = encoding.encode_prompt(clip, text, overflow, (128, 128))
     except ValueError as error:
         return {"error": str(error)}
     return {"remarks": [remark.to_data() for remark in result.remarks], "report": result.report}
@@ -107,7 +126,7 @@ def encoded(path: str, text: str, embeddings: str, overflow: str = "error") -> d
 
 def remarks(layout: str) -> list[dict]:
     """What is said of a layout by itself."""
-    reading = PACK.nodes.remarks.Reading(Layout.from_json(layout))
+    reading = module("reco_core.remarks").Reading(Layout.from_json(layout))
     return [remark.to_data() for remark in PACK.nodes.remarks.all_remarks(reading)]
 
 
@@ -123,7 +142,7 @@ def stock_clip_error() -> str:
     clip = comfy.sd.CLIP(no_init=True)
     clip.tokenizer = object()
     try:
-        text_encode.encode_prompt(clip, Layout())
+        encoding.encode_prompt(clip, Layout())
     except ValueError as error:
         return str(error)
     return ""
@@ -136,7 +155,7 @@ def text_states_difference(path: str, prompt: str) -> dict:
 
     _, clip, _ = load(path)
     ours = encode(clip, prompt)
-    state_dict, info = loaders.read_reco_checkpoint(Path(path))
+    state_dict, info = checkpoints.read_reco_checkpoint(Path(path))
     config = CLIPTextConfig(
         vocab_size=49408 + info.num_bins,
         hidden_size=info.text_width,
@@ -175,7 +194,7 @@ def unet_work(path: str, layout: str, steps: int) -> dict:
 
     counted = model.clone()
     counted.set_model_unet_function_wrapper(count)
-    positive = text_encode.encode_prompt(clip, layout).conditioning
+    positive = encoding.encode_prompt(clip, layout).conditioning
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     latent = torch.zeros(1, 4, layout.height // 8, layout.width // 8)
     noise = comfy.sample.prepare_noise(latent, seed=0)
@@ -257,7 +276,9 @@ def adapter_effect(base: str, adapter: str) -> dict:
     """What a ReCo adapter's LoRA does to text states and weights, by the strengths."""
 
     def load_at(strength_model: float, strength_clip: float) -> tuple:
-        return adapters.load_with_adapter(Path(base), Path(adapter), strength_model, strength_clip)
+        return checkpoints.load_with_adapter(
+            Path(base), Path(adapter), strength_model, strength_clip
+        )
 
     prompt = "a dog <100> <100> <500> <500> a cat"
     without, off, on = load_at(0, 0), load_at(1, 0), load_at(1, 1)
@@ -271,7 +292,7 @@ def adapter_effect(base: str, adapter: str) -> dict:
 
 
 def adapter_warning(base: str, adapter: str) -> str:
-    return adapters.warning_of(Path(base), Path(adapter))
+    return checkpoints.warning_of(Path(base), Path(adapter))
 
 
 def vae_round_trip(path: str) -> list[int]:
@@ -305,8 +326,10 @@ def clip_scores(folder: str) -> dict:
     layout = Layout.from_json(CLIP_LAYOUT)
     vision, clip = _comfyuis_clip(folder)
     with torch.inference_mode():
-        (regions,) = PACK.nodes.score.score_batch(image[None], layout, vision, clip)
-        cosines = PACK.nodes.clip_similarity.ClipSimilarity(vision, clip, layout).cosines(image)
+        (regions,) = module("nodes.scoring").score_batch(image[None], layout, vision, clip)
+        cosines = (
+            module("nodes.clip_similarity").ClipSimilarity(vision, clip, layout).cosines(image)
+        )
         rows = _similarities(CLIPModel.from_pretrained(folder).eval(), vision, clip, image)
     expected = [row.softmax(-1)[place].item() for place, row in enumerate(100 * rows)]
     return {
@@ -343,7 +366,7 @@ def clip_error(folder: str, case: str, reco: str) -> str:
     layout = Layout.from_json(CLIP_LAYOUT)
     try:
         with torch.inference_mode():
-            PACK.nodes.score.score_batch(torch.zeros(1, 64, 64, 3), layout, vision, clip)
+            module("nodes.scoring").score_batch(torch.zeros(1, 64, 64, 3), layout, vision, clip)
     except ValueError as error:
         return str(error)
     raise AssertionError("not refused")
@@ -399,7 +422,7 @@ def merged_clip(folder: str, merges: list, save: str = "") -> dict:
     if save:
         comfy.sd.save_checkpoint(save, model, clip, vae)
     try:
-        text_encode.encode_prompt(clip, Layout("a red circle"))
+        encoding.encode_prompt(clip, Layout("a red circle"))
     except ValueError as error:
         return {"refused": str(error)}
     return {"refused": ""}
@@ -431,16 +454,16 @@ def loaded_without(path: str, changes: dict, dynamic: bool) -> str:
     dynamic VRAM makes them. Empty when they load."""
     import comfy.memory_management
 
-    state_dict, info = loaders.read_reco_checkpoint(Path(path))
+    state_dict, info = checkpoints.read_reco_checkpoint(Path(path))
     for key, shape in changes.items():
         whole = state_dict.pop(key)
         if shape is not None:
             state_dict[key] = torch.zeros(shape, dtype=whole.dtype)
     try:
         comfy.memory_management.aimdo_enabled = dynamic
-        model = loaders.build_model(state_dict, info)
-        clip = loaders.build_clip(state_dict, info)
-        loaders.build_vae(state_dict)
+        model = checkpoints.build_model(state_dict, info)
+        clip = checkpoints.build_clip(state_dict, info)
+        checkpoints.build_vae(state_dict)
     except ValueError as error:
         return str(error)
     finally:

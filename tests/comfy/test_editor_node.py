@@ -10,7 +10,7 @@ import pytest
 from workflows import ask
 
 from comfy_server import Failure
-from reco_core.forms import FORMS
+from reco_core.forms.table import FORMS
 
 CIRCLE = {"text": "red circle", "box": [0.125, 0.125, 0.5, 0.5], "weight": 1, "color": "#e6194b"}
 SQUARE = {"text": "blue square", "box": [0.5, 0.5, 1, 1]}

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from workflows import PETS, node
 
-from reco_core.forms import FORMS, write_layout
+from reco_core.forms.table import FORMS, write_layout
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "fuzz"))
 

@@ -6,7 +6,7 @@ import pytest
 from workflows import PETS, layout_node, node, places, value
 
 from comfy_server import Failure
-from reco_core.forms import FORMS
+from reco_core.forms.table import FORMS
 
 
 def from_text(text: str) -> dict:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from reco_core.forms import FORMS, read_layout, write_layout
+from reco_core.forms.table import FORMS, read_layout, write_layout
 from reco_core.layout import Box, Layout, Region
 from reco_core.limits import MAX_DOCUMENT
 from reco_core.prompt import format_prompt

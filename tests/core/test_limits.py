@@ -8,7 +8,7 @@ import pytest
 from reco_core.arrange import merge_layouts, region_numbers, reorder_regions
 from reco_core.checks import quote
 from reco_core.coco import layout_from_coco
-from reco_core.forms import read_layout
+from reco_core.forms.table import read_layout
 from reco_core.layout import Box, Layout, Region
 from reco_core.limits import MAX_DOCUMENT, MAX_PROMPT, MAX_REGIONS, MAX_SIDE, MAX_TEXT, MAX_WORDS
 from reco_core.prompt import parse_prompt

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reco_core.forms import FORMS, read_layout, write_layout
+from reco_core.forms.table import FORMS, read_layout, write_layout
 from reco_core.layout import Box, Layout, Region
 from reco_core.prompt import format_prompt
 

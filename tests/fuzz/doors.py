@@ -45,7 +45,7 @@ from reco_core.checkpoint_file import read_checkpoint
 from reco_core.coco import layout_from_coco
 from reco_core.color_names import colors_in_text
 from reco_core.draw import draw_layout
-from reco_core.forms import FORMS, read_layout, write_layout
+from reco_core.forms.table import FORMS, read_layout, write_layout
 from reco_core.interop import (
     layout_from_boxes,
     layout_from_elements,

@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).resolve().parent))
 from doors import check_message, check_reading  # noqa: E402
 
 from reco_core.coco import layout_from_coco
-from reco_core.forms import read_layout
+from reco_core.forms.table import read_layout
 from reco_core.interop import layout_from_boxes, layout_from_elements
 from reco_core.layout import Layout
 from reco_core.sidecar import layout_from_sidecar  # noqa: E402

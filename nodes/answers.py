@@ -1,0 +1,140 @@
+"""What the editor asks the server: how many tokens a layout takes, and to read and write the forms
+in which layouts are pasted and copied.
+
+The questions' parameters tell a request's JSON: their names, types and defaults are checked.
+"""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any
+
+import folder_paths
+
+from ..reco_core.checkpoint_info import CheckpointInfo
+from ..reco_core.checks import quote, read_json
+from ..reco_core.forms.form import Form
+from ..reco_core.forms.table import FORMS, read_layout, write_layout
+from ..reco_core.layout import Layout
+from .account import read_prompt
+from .checkpoints import read_reco_checkpoint
+from .loaders import checkpoint_names, checkpoint_path
+from .remarks import all_remarks
+from .tokenizer import ReCoTokenizer
+
+# CLIP's text encoder in Stable Diffusion 1, for counting before a checkpoint is chosen.
+NO_CHECKPOINT = CheckpointInfo(
+    is_reco=True,
+    num_bins=1000,
+    max_length=77,
+    text_width=768,
+    text_layers=12,
+    text_intermediate=3072,
+    text_heads=12,
+    unet_heads=8,
+)
+
+
+def answer(question: str, body: bytes) -> str:
+    """JSON text of the question's function, with a request's body as its parameters.
+
+    Raises ValueError for a body that is not of them, and as the function does.
+    """
+    function = _QUESTIONS[question]
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the request is not UTF-8 text: byte {error.start} is wrong") from None
+    return json.dumps(function(**_arguments(function, read_json(text))))
+
+
+def _arguments(function: Callable[..., dict], data: Any) -> dict[str, Any]:
+    """A request's JSON object. Raises ValueError unless it has the names and types of its
+    parameters."""
+    parameters = inspect.signature(function).parameters
+    expected = f"expected an object with {', '.join(map(str, parameters.values()))}"
+    if not isinstance(data, dict):
+        raise ValueError(f"the request is {quote(data)}: {expected}")
+    for name, parameter in parameters.items():
+        if name not in data and parameter.default is parameter.empty:
+            raise ValueError(f"the request lacks {name}: {expected}")
+        if name in data and not isinstance(data[name], parameter.annotation):
+            raise ValueError(f"{name} = {quote(data[name])} is of another type: {expected}")
+    for name in data:
+        if name not in parameters:
+            raise ValueError(f"the request has {quote(name)}, which is unknown: {expected}")
+    return data
+
+
+def count(layout: dict, checkpoint: str | None = None) -> dict:
+    """Tokens of a layout for a checkpoint of ReCo Load Checkpoint's list.
+
+    Returns {"limit": tokens the checkpoint reads, or None without one, "used", "caption",
+    "regions": tokens of each, "overflow": indices from 0 of those that do not fit,
+    "remarks": all there is to know, "size": [width, height] in pixels that the checkpoint was
+    trained for, the layout's own if it was, or None}.
+    """
+    parsed = Layout.from_data(layout)
+    tokenizer = _tokenizer(checkpoint)
+    account = read_prompt(tokenizer, parsed)
+    return {
+        "limit": tokenizer.info.max_length if checkpoint else None,
+        "used": account.whole.needed,
+        "caption": _length(account.whole.caption_span),
+        "regions": [_length(span) for span in account.whole.region_spans],
+        "overflow": list(account.dropped) if checkpoint else [],
+        "remarks": [remark.to_data() for remark in account.remarks],
+        "size": tokenizer.info.nearest_size(parsed.width, parsed.height) if checkpoint else None,
+    }
+
+
+def read(text: str, width: int, height: int) -> dict:
+    """{"layout", "remarks"} of any written form. width, height: of those that bring no size."""
+    reading = read_layout(text, width, height)
+    return {
+        "layout": reading.layout.to_data(),
+        "remarks": [remark.to_data() for remark in all_remarks(reading)],
+    }
+
+
+def write(layout: dict) -> dict:
+    """{form: {"label": words for a menu, "text", "remarks": what it loses}}, in menu order.
+
+    A form that cannot hold the layout has {"label", "error"}.
+    """
+    parsed = Layout.from_data(layout)
+    return {form.name: {"label": form.label, **_written(parsed, form)} for form in FORMS}
+
+
+def _written(layout: Layout, form: Form) -> dict:
+    try:
+        written = write_layout(layout, form.name)
+    except ValueError as error:
+        return {"error": str(error)}
+    return {"text": written.text, "remarks": [remark.to_data() for remark in written.remarks]}
+
+
+def _tokenizer(checkpoint: str | None) -> ReCoTokenizer:
+    if not checkpoint:
+        return _build_tokenizer(None, 0)
+    if checkpoint not in checkpoint_names():
+        raise ValueError(f"there is no checkpoint {quote(checkpoint)}")
+    return _build_tokenizer(checkpoint, checkpoint_path(checkpoint).stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _build_tokenizer(checkpoint: str | None, written: int) -> ReCoTokenizer:
+    """written: when the file was, so that a newly trained one is read again."""
+    info = NO_CHECKPOINT
+    if checkpoint:
+        _, info = read_reco_checkpoint(checkpoint_path(checkpoint))
+    embeddings = folder_paths.get_folder_paths("embeddings")
+    return ReCoTokenizer(embeddings, tokenizer_data={"reco_info": info})
+
+
+def _length(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
+
+
+_QUESTIONS: dict[str, Callable[..., dict]] = {"count": count, "read": read, "write": write}

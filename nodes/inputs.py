@@ -1,0 +1,87 @@
+"""What the nodes' schemas share: the layout's own type, inputs, outputs, validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from comfy_api.latest import io
+
+from ..reco_core.limits import SIZE_STEP
+
+RecoLayout = io.Custom("RECO_LAYOUT")
+
+CATEGORY = "ReCo"
+OVERFLOW_ERROR = "error"
+OVERFLOW_DROP = "drop regions that do not fit"
+IMAGE_SIDE = 16384  # ComfyUI's own limit for images, in pixels
+VALIDATED = 50_000  # characters of text that are read in milliseconds
+
+
+def side_input(name: str, more: str = "") -> io.Int.Input:
+    """The width or height of the picture. more: a sentence for the tooltip's end."""
+    return io.Int.Input(
+        name,
+        default=512,
+        min=SIZE_STEP,
+        max=IMAGE_SIDE,
+        step=SIZE_STEP,
+        tooltip=f"{name.title()} of the picture: pixels, a multiple of {SIZE_STEP}. {more}".strip(),
+    )
+
+
+def caption_input(more: str = "") -> io.String.Input:
+    """The caption. more: a sentence for the tooltip's end."""
+    return io.String.Input(
+        "caption",
+        multiline=True,
+        dynamic_prompts=True,
+        default="",
+        tooltip=f"What the whole picture shows; mention what the boxes say too. {more}".strip(),
+    )
+
+
+def texts_input(noun: str, more: str = "") -> io.String.Input:
+    """Region texts, to be read by `split_lines`. noun: what each of them is for."""
+    return io.String.Input(
+        "texts",
+        multiline=True,
+        dynamic_prompts=True,
+        default="",
+        placeholder="a brown dog\na black cat",
+        tooltip=f"The regions' texts: one line for each {noun}, or one for all. {more}".strip(),
+    )
+
+
+def overflow_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "overflow",
+        options=[OVERFLOW_ERROR, OVERFLOW_DROP],
+        default=OVERFLOW_ERROR,
+        optional=True,
+        tooltip="When the layout is longer than the checkpoint reads: stop and name the regions "
+        "that do not fit, or leave those out and say so.",
+    )
+
+
+def layout_output(tooltip: str = "Caption, boxes and size.") -> RecoLayout.Output:
+    return RecoLayout.Output(display_name="layout", tooltip=tooltip)
+
+
+def why_refused(read: Callable, *constants) -> bool | str:
+    """For validate_inputs: True, or the message of the ValueError of read(*constants).
+
+    A constant that is None is linked: what it will be is known only when the workflow runs. Long
+    texts are also left to the run, since ComfyUI validates on the loop that answers everybody.
+    """
+    if None in constants or sum(len(c) for c in constants if isinstance(c, str)) > VALIDATED:
+        return True
+    try:
+        read(*constants)
+    except ValueError as error:
+        return str(error)
+    return True
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text that have words in them."""
+    return [line for line in text.splitlines() if line.strip()]

@@ -42,7 +42,7 @@ PLANTED = {
     "no circles": [
         ("train/model/noise.py", "from train.model.sampling import sample_layouts"),
         ("reco_core/layout.py", "def late():\n    from .forms.table import read_layout"),
-        ("nodes/remarks.py", "from .preview import ReCoDrawLayout"),
+        ("nodes/remarks.py", "from .score import ReCoScoreLayout"),
     ],
 }
 """For each contract, lines that break it when they are added to a file."""

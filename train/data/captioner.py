@@ -22,7 +22,7 @@ from tqdm import tqdm
 from reco_core.checks import quote
 from reco_core.layout import Box
 from train.data.caption_model import Describe
-from train.data.sample import Problem, Sample, SampleSet, SampleStream
+from train.data.sample import Problem, Sample, SampleSet, SampleStream, each_sample, is_stream
 
 PADDING = 0.2
 """Of a box's width and height, added on each side for the padded crop. The released annotations
@@ -79,7 +79,9 @@ def write_captions(
     problems: list[Problem] = []
     before = len(done)
     written = 0
-    crops = _missing(_samples(opened, problems), done, problems)
+    total = None if is_stream(opened) else len(cast(SampleSet, opened))
+    samples = tqdm(each_sample(opened, problems), "captioning", total, unit="pictures")
+    crops = _missing(samples, done, problems)
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("ab") as file:
         while batch := list(islice(crops, batch_size)):
@@ -118,21 +120,6 @@ def crop_pixels(
     x0, x1 = _crop_side(box.x0 * width, box.x1 * width, width, padding)
     y0, y1 = _crop_side(box.y0 * height, box.y1 * height, height, padding)
     return x0, y0, x1, y1
-
-
-def _samples(opened: SampleSet | SampleStream, problems: list[Problem]) -> Iterator[Sample]:
-    """Every sample of a set or stream once, under a progress bar."""
-    if not hasattr(opened, "__getitem__"):
-        yield from tqdm(opened.epoch(0, 0, 0, 1), desc="captioning", unit="pictures")
-        return
-    indexed = cast(SampleSet, opened)
-    for index in tqdm(range(len(indexed)), desc="captioning", unit="pictures"):
-        try:
-            sample = indexed[index]
-        except (ValueError, OSError) as error:
-            problems.append(Problem(f"sample {index}", str(error)))
-        else:
-            yield sample
 
 
 def _missing(samples: Iterable[Sample], done: set[int], problems: list[Problem]) -> Iterator[Crop]:

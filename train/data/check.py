@@ -19,7 +19,7 @@ from reco_core.position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 from reco_core.sequence import build_sequence
 from train.data.options import SetConfig
 from train.data.report import Cut, Report, Summary
-from train.data.sample import Problem, Sample, SampleSet, SampleStream
+from train.data.sample import Problem, Sample, SampleSet, SampleStream, each_sample, is_stream
 from train.data.transforms import largest_regions
 from train.model.tokenizer import plain_tokenize
 
@@ -65,7 +65,7 @@ def check_set(
     rng = np.random.default_rng(0)
     picked: list[Sample] = []
     total = None if is_stream(opened) else len(cast(SampleSet, opened))
-    bar = tqdm(samples_of(opened, problems), "checking", total, unit="samples", delay=2)
+    bar = tqdm(each_sample(opened, problems), "checking", total, unit="samples", delay=2)
     looked = _looked_at(bar, threads or os.cpu_count() or 1) if decode else ((s, "") for s in bar)
     for sample, fault in looked:
         if fault:
@@ -77,24 +77,6 @@ def check_set(
             picked[place : place + 1] = [sample]
     clipped = getattr(opened, "clipped", 0)
     return tally.report([*opened.problems, *problems], clipped, decode), picked
-
-
-def is_stream(opened: SampleSet | SampleStream) -> bool:
-    """Whether a set can only be read from front to back."""
-    return hasattr(opened, "epoch")
-
-
-def samples_of(opened: SampleSet | SampleStream, problems: list[Problem]) -> Iterator[Sample]:
-    """Every sample of a set or of a stream's first epoch; those that cannot be made are named."""
-    if is_stream(opened):
-        yield from cast(SampleStream, opened).epoch(0, 0, 0, 1)
-        return
-    indexed = cast(SampleSet, opened)
-    for index in range(len(indexed)):
-        try:
-            yield indexed[index]
-        except (ValueError, OSError) as error:
-            problems.append(Problem(f"sample {index + 1}", str(error)))
 
 
 def picture_fault(sample: Sample) -> str:

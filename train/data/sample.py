@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from PIL import Image, ImageOps
 
@@ -60,6 +60,24 @@ class SampleStream(Protocol):
 
     def epoch(self, number: int, seed: int, worker: int, workers: int) -> Iterator[Sample]:
         """The samples of an epoch in its own order, worker `worker`'s share of `workers`."""
+
+
+def is_stream(opened: SampleSet | SampleStream) -> bool:
+    """Whether a set can only be read from front to back."""
+    return hasattr(opened, "epoch")
+
+
+def each_sample(opened: SampleSet | SampleStream, problems: list[Problem]) -> Iterator[Sample]:
+    """Every sample of a set or of a stream's first epoch; those that cannot be made are named."""
+    if is_stream(opened):
+        yield from cast(SampleStream, opened).epoch(0, 0, 0, 1)
+        return
+    indexed = cast(SampleSet, opened)
+    for index in range(len(indexed)):
+        try:
+            yield indexed[index]
+        except (ValueError, OSError) as error:
+            problems.append(Problem(f"sample {index + 1}", str(error)))
 
 
 def picture_file(path: Path) -> Callable[[], Image.Image]:

@@ -86,7 +86,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Sample:
+class DescribedScene:
     """A scene and the words that describe it."""
 
     scene: Scene
@@ -127,7 +127,7 @@ def sample(
     counts: tuple[int, ...] = COUNTS,
     skills: tuple[str, ...] = ("mixed",),
     sides: tuple[float, float] = SIDES,
-) -> Sample:
+) -> DescribedScene:
     """Make sample `index` of a split. Remembered, since boxes that do not touch take several draws.
 
     counts: numbers of things, drawn evenly, of mixed and count scenes.
@@ -143,10 +143,10 @@ def sample(
     pairs = _pairs(rng, skill, len(boxes), split)
     things = tuple(Thing(*pair, box) for pair, box in zip(pairs, boxes, strict=True))
     scene = Scene(str(rng.choice(list(GROUNDS))), things, size)
-    return Sample(scene, _describe(rng, scene, skill))
+    return DescribedScene(scene, _describe(rng, scene, skill))
 
 
-def swap_attributes(drawn: Sample) -> Sample:
+def swap_attributes(drawn: DescribedScene) -> DescribedScene:
     """The same two boxes and words with colours and shapes exchanged.
 
     Raises:
@@ -159,7 +159,7 @@ def swap_attributes(drawn: Sample) -> Sample:
     first, second = drawn.layout.regions
     regions = replace(first, box=second.box), replace(second, box=first.box)
     scene = replace(drawn.scene, things=things)
-    return Sample(scene, replace(drawn.layout, regions=regions))
+    return DescribedScene(scene, replace(drawn.layout, regions=regions))
 
 
 def render(scene: Scene) -> Image.Image:

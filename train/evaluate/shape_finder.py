@@ -42,7 +42,7 @@ class FoundThing:
 
 
 @dataclass(frozen=True)
-class RegionScore:
+class ShapeScore:
     """What was found for one region.
 
     found: the box of the shape, or None.
@@ -66,14 +66,14 @@ class RegionScore:
         return {**asdict(self), "right": self.right}
 
 
-def score_scene(image: Image.Image, scene: Scene) -> list[RegionScore]:
+def score_scene(image: Image.Image, scene: Scene) -> list[ShapeScore]:
     """Score every thing of a scene in a picture of the scene's size."""
     nearest = nearest_colours(image)
     found = find_patches(nearest)
     return [_score(found, thing, _leakage(nearest, thing, scene)) for thing in scene.things]
 
 
-def region_accuracy(scenes: Sequence[Sequence[RegionScore]]) -> float:
+def region_accuracy(scenes: Sequence[Sequence[ShapeScore]]) -> float:
     """Share of regions that are right, over all pictures."""
     right = [score.right for scene in scenes for score in scene]
     return sum(right) / len(right)
@@ -133,7 +133,7 @@ def nearest_shape(silhouette: np.ndarray) -> str:
     return max(SHAPES, key=overlap)
 
 
-def _score(found: Sequence[FoundThing], thing: Thing, leakage: float) -> RegionScore:
+def _score(found: Sequence[FoundThing], thing: Thing, leakage: float) -> ShapeScore:
     iou, _, best = max(
         (
             (pixel_iou(x.box, thing.pixels), -i, x)
@@ -143,7 +143,7 @@ def _score(found: Sequence[FoundThing], thing: Thing, leakage: float) -> RegionS
         default=(0.0, 0, None),
     )
     box, shape = (best.box, best.shape) if best and iou else (None, None)
-    return RegionScore(thing.colour, thing.shape, thing.pixels, box, shape, iou, leakage)
+    return ShapeScore(thing.colour, thing.shape, thing.pixels, box, shape, iou, leakage)
 
 
 def _leakage(nearest: np.ndarray, thing: Thing, scene: Scene) -> float:

@@ -15,7 +15,7 @@ from train.data.shape_boxes import SIDES
 from train.data.shapeskills import (
     COUNTS,
     HELD_OUT,
-    Sample,
+    DescribedScene,
     Scene,
     Split,
     check_scenes,
@@ -25,7 +25,7 @@ from train.data.shapeskills import (
 )
 from train.evaluate.shape_finder import (
     MIN_IOU,
-    RegionScore,
+    ShapeScore,
     find_things,
     region_accuracy,
     score_scene,
@@ -133,7 +133,7 @@ class ScoredCase:
     """A case with what was found in its picture; skill: whether it was done, where one is asked."""
 
     case: SceneCase
-    regions: Sequence[RegionScore]
+    regions: Sequence[ShapeScore]
     skill: bool | None
 
     @classmethod
@@ -187,7 +187,7 @@ def part_figures(part: str, scored: Sequence[ScoredCase]) -> dict[str, Any]:
     return figures
 
 
-def _draw(options: ShapeSkillsOptions, part: str, index: int) -> Sample:
+def _draw(options: ShapeSkillsOptions, part: str, index: int) -> DescribedScene:
     counts, sides = options.counts, options.sides
     if part in CROWDED:
         counts, sides = (CROWDED[part],), (sides[0], min(sides[1], CROWDED_SIDE))

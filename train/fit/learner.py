@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ class Learner:
     def __init__(self, model: TextToImage, config: FitConfig, accelerator: Accelerator):
         self.model, self.options, self.accelerator = model, config.optimizer, accelerator
         self.parameters = trained_parameters(model.unet, model.text_encoder)
-        check_room(config, _count(self.parameters), _count(model.parameters()))
+        check_room(config, self.parameters, sum(map(torch.numel, model.parameters())))
         optimizer = build_optimizer(model, self.options, accelerator.device)
         self.schedule = build_schedule(optimizer, self.options)
         self.optimizer = accelerator.prepare_optimizer(optimizer)
@@ -98,7 +99,3 @@ def start_average(
     decay = config.optimizer.ema_decay
     ema = EMAModel(parameters, decay=decay, use_ema_warmup=True, power=0.75, foreach=True)
     return ema, parameters
-
-
-def _count(parameters: Iterable[nn.Parameter]) -> int:
-    return sum(parameter.numel() for parameter in parameters)

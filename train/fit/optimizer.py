@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ from train.model.embeddings import ExtendedEmbedding
 from train.model.text_to_image import TextToImage
 
 TOKEN_TABLE = "token_embedding"
+FP32, BYTES_OF_STEP = 4, 4
+SMALL, BLOCK = 4096, 256
+"""bitsandbytes: weights below SMALL numbers have fp32 moments; each BLOCK shares an fp32 scale."""
 
 
 def choose_trained(model: TextToImage, config: FitConfig) -> None:
@@ -141,6 +144,25 @@ def _tables(
 
 def _has_fused_step(device: torch.device) -> bool:
     return device.type in ("cpu", "cuda", "mps", "xpu")
+
+
+def optimizer_bytes(parameters: Iterable[nn.Parameter], options: OptimizerConfig) -> int:
+    """Of an optimiser's states, after its first step."""
+    return sum(_state_bytes(parameter.shape, options.kind) for parameter in parameters)
+
+
+def _state_bytes(shape: torch.Size, kind: str) -> int:
+    numbers = shape.numel()
+    if kind == "adamw8bit":  # two moments of a byte each; not run here: read in bitsandbytes
+        if numbers < SMALL:
+            return 2 * FP32 * numbers
+        return 2 * numbers + 2 * FP32 * -(-numbers // BLOCK)
+    if kind == "adamw":
+        return 2 * FP32 * numbers + BYTES_OF_STEP
+    if len(shape) < 2:  # adafactor
+        return FP32 * numbers + BYTES_OF_STEP
+    rows, columns = numbers // shape[-1], numbers // shape[-2]
+    return FP32 * (rows + columns) + BYTES_OF_STEP
 
 
 def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.atomic import save_atomically
 from train.fit.health import check_finite
+from train.fit.optimizer import optimizer_bytes
 from train.fit.options import FitConfig, to_dict
 
 FREE_OPTIONS = {
@@ -22,8 +23,6 @@ FREE_OPTIONS = {
     "sample", "validation", "log",
 }  # fmt: skip
 """Options that may differ when a run goes on: they do not change the weights."""
-MOMENT_BYTES = {"adamw": 8.0, "adamw8bit": 2.1, "adafactor": 0.1}
-"""What an optimiser keeps for each weight that learns; `python -m train memory` counts exactly."""
 
 
 def state_path(folder: Path, step: int) -> Path:
@@ -108,16 +107,16 @@ def check_folder(config: FitConfig) -> None:
             ) from error
 
 
-def check_room(config: FitConfig, trained: int, weights: int) -> None:
+def check_room(config: FitConfig, trained: Sequence[nn.Parameter], weights: int) -> None:
     """Before training: is there room for the states that are kept, one more, and the output?
 
-    trained, weights: how many numbers learn, and are in the model.
+    trained: what learns; weights: how many numbers are in the model.
 
     Raises:
         ValueError: there is not; says how much is needed.
     """
-    each = MOMENT_BYTES[config.optimizer.kind] + (4 if config.optimizer.ema_decay else 0)
-    state = 4 * weights + int(each * trained)
+    averages = 4 * sum(map(torch.numel, trained)) if config.optimizer.ema_decay else 0
+    state = 4 * weights + optimizer_bytes(trained, config.optimizer) + averages
     needed = state * (config.keep + 1) + 4 * weights
     free = shutil.disk_usage(config.folder).free
     if free < needed:

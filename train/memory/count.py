@@ -17,8 +17,8 @@ from reco_core.extension import RECO
 from reco_core.keys import POSITION_EMBEDDING, TOKEN_EMBEDDING
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.checkpoints.read import read_any
-from train.fit.optimizer import choose_trained, trained_parameters
-from train.fit.options import FitConfig, OptimizerConfig
+from train.fit.optimizer import choose_trained, optimizer_bytes, trained_parameters
+from train.fit.options import FitConfig
 from train.memory.live import compute_norms_as_cuda, step_memory
 from train.memory.plan import MemoryPlan
 from train.model.architecture import empty_text_encoder
@@ -48,9 +48,6 @@ SD1_VAE = {
     "layers_per_block": 2,
     "latent_channels": 4,
 }
-FP32, BYTES_OF_STEP = 4, 4
-SMALL, BLOCK = 4096, 256
-"""bitsandbytes: weights below SMALL numbers have fp32 moments; each BLOCK shares an fp32 scale."""
 
 
 def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
@@ -127,25 +124,6 @@ def give_fake_weights(model: TextToImage, device: str = "cpu") -> None:
                 setattr(module, name, fake)
             for name, buffer in module.named_buffers(recurse=False):
                 setattr(module, name, torch.empty_like(buffer, device=device))
-
-
-def optimizer_bytes(parameters: Iterable[nn.Parameter], options: OptimizerConfig) -> int:
-    """Of an optimiser's states, after its first step."""
-    return sum(_state_bytes(parameter.shape, options.kind) for parameter in parameters)
-
-
-def _state_bytes(shape: torch.Size, kind: str) -> int:
-    numbers = shape.numel()
-    if kind == "adamw8bit":  # two moments of a byte each; not run here: read in bitsandbytes
-        if numbers < SMALL:
-            return 2 * FP32 * numbers
-        return 2 * numbers + 2 * FP32 * -(-numbers // BLOCK)
-    if kind == "adamw":
-        return 2 * FP32 * numbers + BYTES_OF_STEP
-    if len(shape) < 2:  # adafactor
-        return FP32 * numbers + BYTES_OF_STEP
-    rows, columns = numbers // shape[-1], numbers // shape[-2]
-    return FP32 * (rows + columns) + BYTES_OF_STEP
 
 
 def _without_memory(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -91,3 +93,11 @@ def test_a_planted_violation_is_seen(house, name, path, line):
         file.unlink() if before is None else file.write_text(before, "utf-8")
     assert code == 1, said
     assert f"{name} BROKEN" in said or "Missing layer" in said and "floors" in name, said
+
+
+def test_the_picture_of_the_house_is_of_these_imports():
+    spec = importlib.util.spec_from_file_location("house", ROOT / "docs" / "house.py")
+    house = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(house)
+    with Image.open(house.PICTURE) as picture:
+        assert picture.text["imports"] == house.as_text(house.imports()), "run docs/house.py"

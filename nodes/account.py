@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.checks import quote
 from ..reco_core.forms.table import read_layout
 from ..reco_core.layout import Layout
 from ..reco_core.layout_remarks import layout_remarks
+from ..reco_core.position_tokens import PositionVocabulary
 from ..reco_core.remarks import Reading, Remark
 from ..reco_core.sequence import TokenSequence, build_sequence, fit_layout
 from .remarks import weighted_spans
@@ -16,6 +19,17 @@ from .report import NAMED, name_regions, unknown_words
 
 Tokenized = tuple[list, tuple[str, ...]]
 """The items of a text, and what is to be said of its embeddings."""
+
+
+class Tokenizer(Protocol):
+    """What an account asks of a ReCoTokenizer."""
+
+    info: CheckpointInfo
+    vocabulary: PositionVocabulary
+
+    def read_text(self, text: str, weights: bool) -> Tokenized: ...
+
+    def decode(self, token_ids: list[int]) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,10 @@ class Account:
 
 
 def read_prompt(
-    tokenizer, prompt: Layout | str, size: tuple[int, int] | None = None, weights: bool = True
+    tokenizer: Tokenizer,
+    prompt: Layout | str,
+    size: tuple[int, int] | None = None,
+    weights: bool = True,
 ) -> Account:
     """The account of a prompt for the checkpoint of a ReCoTokenizer.
 
@@ -118,7 +135,7 @@ def overflow_error(account: Account, limit: int, remedy: str) -> str:
     )
 
 
-def _reading(tokenizer, prompt: Layout | str, size: tuple[int, int] | None) -> Reading:
+def _reading(tokenizer: Tokenizer, prompt: Layout | str, size: tuple[int, int] | None) -> Reading:
     if isinstance(prompt, Layout):
         return Reading(prompt)
     width, height = size or (512, 512)
@@ -141,7 +158,7 @@ def _check_words(layout: Layout, tokenize: Callable) -> None:
 
 
 def _embedding_remarks(layout: Layout, tokenized: dict[str, Tokenized]) -> list[Remark]:
-    texts = [("the caption", None, layout.caption)]
+    texts: list[tuple[str, int | None, str]] = [("the caption", None, layout.caption)]
     texts += [(f"region {i + 1}", i, r.text) for i, r in enumerate(layout.regions)]
     return [
         Remark("embedding", f"{name}: {note}", index)
@@ -150,7 +167,7 @@ def _embedding_remarks(layout: Layout, tokenized: dict[str, Tokenized]) -> list[
     ]
 
 
-def _word_remarks(whole: TokenSequence, tokenizer) -> list[Remark]:
+def _word_remarks(whole: TokenSequence, tokenizer: Tokenizer) -> list[Remark]:
     strange = unknown_words(whole, tokenizer.decode, tokenizer.info.words)
     if not strange:
         return []

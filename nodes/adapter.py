@@ -63,7 +63,9 @@ class ReCoLoadAdapter(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, ckpt_name: str | None, adapter_name: str | None, **strengths):
+    def fingerprint_inputs(
+        cls, ckpt_name: str | None, adapter_name: str | None, **strengths: float
+    ) -> object:
         """When the files were written, so that a newly trained adapter is read again."""
         if ckpt_name is None or adapter_name is None:  # linked: known only when the workflow runs
             return 0

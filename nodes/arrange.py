@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io
 
 from .inputs import CATEGORY, RecoLayout, layout_output, why_refused
 from .remarks import layout_out
+
+if TYPE_CHECKING:
+    from ..reco_core.layout import Layout
 
 OTHERS_BEHIND = "put behind them"
 OTHERS_OUT = "leave out"
@@ -31,7 +36,7 @@ class ReCoMergeLayouts(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, first, second) -> io.NodeOutput:
+    def execute(cls, first: Layout, second: Layout) -> io.NodeOutput:
         from ..reco_core.arrange import merge_layouts
 
         return layout_out(merge_layouts(first, second))
@@ -64,13 +69,13 @@ class ReCoReorderRegions(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, order) -> bool | str:
+    def validate_inputs(cls, order: str | None) -> bool | str:
         from ..reco_core.arrange import region_numbers
 
         return why_refused(region_numbers, order)
 
     @classmethod
-    def execute(cls, layout, order, others) -> io.NodeOutput:
+    def execute(cls, layout: Layout, order: str, others: str) -> io.NodeOutput:
         from ..reco_core.arrange import reorder_regions, select_regions
 
         arrange = reorder_regions if others == OTHERS_BEHIND else select_regions
@@ -101,7 +106,7 @@ class ReCoScaleLayout(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, layout, picture_factor, box_factor) -> io.NodeOutput:
+    def execute(cls, layout: Layout, picture_factor: float, box_factor: float) -> io.NodeOutput:
         from ..reco_core.arrange import scale_boxes, scale_picture
 
         return layout_out(scale_boxes(scale_picture(layout, picture_factor), box_factor))
@@ -134,7 +139,9 @@ class ReCoFlipLayout(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, layout, horizontal, vertical, swap_words) -> io.NodeOutput:
+    def execute(
+        cls, layout: Layout, horizontal: bool, vertical: bool, swap_words: bool
+    ) -> io.NodeOutput:
         from ..reco_core.arrange import flip_layout
 
         return layout_out(flip_layout(layout, horizontal, vertical, swap_words))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import comfy.sd
 import comfy.utils
+from comfy.model_patcher import ModelPatcher
 
 from ..reco_core.adapter import (
     base_warning,
@@ -27,6 +28,9 @@ from .vae import build_vae
 
 Read = Callable[[], tuple[dict, CheckpointInfo]]
 """Reads a ReCo checkpoint's weights, anew at each call."""
+
+Networks = tuple[ModelPatcher, comfy.sd.CLIP]
+Parts = tuple[ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]
 
 
 def read_reco_checkpoint(path: Path) -> tuple[dict, CheckpointInfo]:
@@ -76,7 +80,7 @@ def read_reco_parts(unet: Path, text_encoder: Path) -> tuple[dict, CheckpointInf
     return state_dict, info
 
 
-def load_checkpoint(path: Path, embedding_directory: list[str] | None = None):
+def load_checkpoint(path: Path, embedding_directory: list[str] | None = None) -> Parts:
     """MODEL, CLIP and VAE of a ReCo checkpoint file.
 
     Raises ValueError when the file is unreadable or not a ReCo checkpoint.
@@ -90,7 +94,7 @@ def load_with_adapter(
     strength_model: float = 1.0,
     strength_clip: float = 1.0,
     embedding_directory: list[str] | None = None,
-):
+) -> Parts:
     """MODEL, CLIP and VAE of a base with an adapter. Strengths are those of the LoRA; the position
     tokens are there at any. Raises ValueError as read_extended."""
     model, clip, vae = build_parts(partial(read_extended, base, adapter_path), embedding_directory)
@@ -99,7 +103,9 @@ def load_with_adapter(
     return model, clip, vae
 
 
-def load_parts(unet: Path, text_encoder: Path, embedding_directory: list[str] | None = None):
+def load_parts(
+    unet: Path, text_encoder: Path, embedding_directory: list[str] | None = None
+) -> Networks:
     """MODEL and CLIP of files that ComfyUI's ModelSave and CLIPSave wrote.
 
     Raises ValueError as read_reco_parts.
@@ -108,7 +114,7 @@ def load_parts(unet: Path, text_encoder: Path, embedding_directory: list[str] | 
     return build_networks(*read(), read, embedding_directory)
 
 
-def build_parts(read: Read, embedding_directory: list[str] | None = None):
+def build_parts(read: Read, embedding_directory: list[str] | None = None) -> Parts:
     """MODEL, CLIP and VAE of the weights that `read` returns, here and whenever ComfyUI rebuilds a
     patcher: for torch.compile, other devices and static offloading."""
     state_dict, info = read()
@@ -119,7 +125,9 @@ def build_parts(read: Read, embedding_directory: list[str] | None = None):
     return model, clip, vae
 
 
-def build_networks(state_dict: dict, info: CheckpointInfo, read: Read, embedding_directory):
+def build_networks(
+    state_dict: dict, info: CheckpointInfo, read: Read, embedding_directory: list[str] | None
+) -> Networks:
     """MODEL and CLIP of the weights that `read` returned; takes them out of state_dict."""
     model = build_model(state_dict, info)
     clip = build_clip(state_dict, info, embedding_directory)
@@ -128,15 +136,17 @@ def build_networks(state_dict: dict, info: CheckpointInfo, read: Read, embedding
     return model, clip
 
 
-def _reload_model(read: Read, disable_dynamic: bool = False):
+def _reload_model(read: Read, disable_dynamic: bool = False) -> ModelPatcher:
     return build_model(*read(), disable_dynamic=disable_dynamic)
 
 
-def _reload_clip(read: Read, embedding_directory, disable_dynamic: bool = False):
+def _reload_clip(
+    read: Read, embedding_directory: list[str] | None, disable_dynamic: bool = False
+) -> ModelPatcher:
     return build_clip(*read(), embedding_directory, disable_dynamic=disable_dynamic).patcher
 
 
-def _reload_vae(read: Read, disable_dynamic: bool = False):
+def _reload_vae(read: Read, disable_dynamic: bool = False) -> ModelPatcher:
     return build_vae(read()[0]).patcher
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import comfy.sd
 import torch
@@ -37,7 +38,7 @@ def text_config(info: CheckpointInfo) -> dict:
 class ReCoTextModel(CLIPTextModel):
     """CLIP's text model with a token table of `vocab_size` rows, which ComfyUI's own ignores."""
 
-    def __init__(self, config_dict, dtype, device, operations):
+    def __init__(self, config_dict: dict, dtype: torch.dtype, device: Any, operations: Any) -> None:
         super().__init__(config_dict, dtype, device, operations)
         rows, width = config_dict["vocab_size"], config_dict["hidden_size"]
         self.set_input_embeddings(operations.Embedding(rows, width, dtype=dtype, device=device))
@@ -46,7 +47,13 @@ class ReCoTextModel(CLIPTextModel):
 class ReCoClipL(SDClipModel):
     """ComfyUI's runner around the text model: weights, embeddings, clip skip."""
 
-    def __init__(self, info: CheckpointInfo, device="cpu", dtype=None, model_options=None):
+    def __init__(
+        self,
+        info: CheckpointInfo,
+        device: Any = "cpu",
+        dtype: torch.dtype | None = None,
+        model_options: dict | None = None,
+    ) -> None:
         super().__init__(
             device=device,
             dtype=dtype,
@@ -61,7 +68,13 @@ class ReCoClipL(SDClipModel):
 class ReCoClipModel(SD1ClipModel):
     """Keeps SD1's attribute names (`clip_l`), so that LoRA and ControlNet keys map."""
 
-    def __init__(self, info: CheckpointInfo, device="cpu", dtype=None, model_options=None):
+    def __init__(
+        self,
+        info: CheckpointInfo,
+        device: Any = "cpu",
+        dtype: torch.dtype | None = None,
+        model_options: dict | None = None,
+    ) -> None:
         clip_l = partial(ReCoClipL, info)
         super().__init__(device, dtype, model_options=model_options or {}, clip_model=clip_l)
 

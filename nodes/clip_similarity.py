@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import comfy.sd
 import torch
 import torch.nn.functional as F
+from comfy.clip_vision import ClipVisionModel
+from comfy.sd1_clip import SDClipModel
 
 from ..reco_core.layout import Box, Layout
 from ..reco_core.score import compared_texts
@@ -24,7 +27,7 @@ class ClipSimilarity:
     Raises ValueError when the CLIP is a ReCo checkpoint's, or not the vision model's other half.
     """
 
-    def __init__(self, clip_vision, clip, layout: Layout):
+    def __init__(self, clip_vision: ClipVisionModel, clip: comfy.sd.CLIP, layout: Layout):
         if isinstance(clip.tokenizer, ReCoTokenizer):
             raise ValueError(
                 "This is the CLIP of a ReCo checkpoint. It was fine-tuned with its UNet and no "
@@ -61,7 +64,7 @@ def square_crop(image: torch.Tensor, box: Box, padding: list[float]) -> torch.Te
     return square
 
 
-def encode_texts(clip, texts: list[str], size: int) -> torch.Tensor:
+def encode_texts(clip: comfy.sd.CLIP, texts: list[str], size: int) -> torch.Tensor:
     """(texts, size) features in the space that a CLIP shares between texts and images.
 
     The beginning of a text longer than the CLIP reads counts. Raises ValueError when the encoder
@@ -80,7 +83,7 @@ def encode_texts(clip, texts: list[str], size: int) -> torch.Tensor:
     return torch.cat(encoded)
 
 
-def _tower(clip, size: int) -> tuple:
+def _tower(clip: comfy.sd.CLIP, size: int) -> tuple[SDClipModel, str]:
     """The CLIP in a text encoder whose features have a size, and its name in the tokens."""
     sizes = {}
     for name, key in TOWERS.items():

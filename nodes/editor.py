@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io, ui
 
 from .inputs import CATEGORY, RecoLayout, layout_output, side_input, why_refused
 from .remarks import read_out
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..reco_core.layout import Layout
 
 WIDGET_TYPE = "RECO_EDITOR"
 """The name under which web/js/reco.js registers the editor's widget."""
@@ -50,13 +57,20 @@ class ReCoLayoutEditor(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, editor) -> bool | str:
+    def validate_inputs(cls, editor: str | None) -> bool | str:
         from ..reco_core.drawing import read_drawing
 
         return why_refused(read_drawing, editor, 512, 512)
 
     @classmethod
-    def execute(cls, width, height, editor, layout=None, image=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        width: int,
+        height: int,
+        editor: str,
+        layout: Layout | None = None,
+        image: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
         from ..reco_core.drawing import fingerprint, read_drawing
         from ..reco_core.remarks import Reading
 

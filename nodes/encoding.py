@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import comfy.model_management
+import comfy.sd
 import torch
 
 from ..reco_core.layout import Layout
@@ -29,7 +30,7 @@ class Encoded:
 
 
 def encode_prompt(
-    clip,
+    clip: comfy.sd.CLIP,
     prompt: Layout | str,
     overflow: str = OVERFLOW_ERROR,
     size: tuple[int, int] | None = None,
@@ -63,7 +64,7 @@ def empty_latent(layout: Layout, batch_size: int) -> dict:
     return {"samples": samples, "downscale_ratio_spacial": 8}
 
 
-def reco_tokenizer(clip) -> ReCoTokenizer:
+def reco_tokenizer(clip: comfy.sd.CLIP | None) -> ReCoTokenizer:
     """The tokenizer of a ReCo CLIP.
 
     Raises:

@@ -63,11 +63,11 @@ def overflow_input() -> io.Combo.Input:
     )
 
 
-def layout_output(tooltip: str = "Caption, boxes and size.") -> RecoLayout.Output:
+def layout_output(tooltip: str = "Caption, boxes and size.") -> io.Output:
     return RecoLayout.Output(display_name="layout", tooltip=tooltip)
 
 
-def why_refused(read: Callable, *constants) -> bool | str:
+def why_refused(read: Callable[..., object], *constants: object) -> bool | str:
     """For validate_inputs: True, or the message of the ValueError of read(*constants).
 
     A constant that is None is linked: what it will be is known only when the workflow runs. Long

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from comfy_api.latest import io
 
 from .inputs import (
@@ -15,6 +17,12 @@ from .inputs import (
     why_refused,
 )
 from .remarks import read_out
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..reco_core.layout import Layout
+    from ..reco_core.remarks import Reading
 
 # By name: the oldest ComfyUI that this pack runs in has no class for ARRAY, and newer ones give
 # BOUNDING_BOX inputs a widget.
@@ -60,7 +68,16 @@ class ReCoLayoutFromBoxes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, bboxes, texts, caption, width, height, frame=0, image=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        bboxes: Any,
+        texts: str,
+        caption: str,
+        width: int,
+        height: int,
+        frame: int = 0,
+        image: torch.Tensor | None = None,
+    ) -> io.NodeOutput:
         from ..reco_core.interop import layout_from_boxes
 
         if image is not None:
@@ -92,7 +109,7 @@ class ReCoLayoutFromElements(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, elements, caption, width, height) -> io.NodeOutput:
+    def execute(cls, elements: Any, caption: str, width: int, height: int) -> io.NodeOutput:
         from ..reco_core.interop import layout_from_elements
 
         return read_out(layout_from_elements(elements, caption, width, height))
@@ -142,15 +159,23 @@ class ReCoLayoutFromCoco(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, instances, image, captions="", caption_index=0) -> bool | str:
+    def validate_inputs(
+        cls,
+        instances: str | None,
+        image: str | None,
+        captions: str | None = "",
+        caption_index: int | None = 0,
+    ) -> bool | str:
         return why_refused(_read_coco, instances, image, captions, caption_index)
 
     @classmethod
-    def execute(cls, instances, image, caption, captions="", caption_index=0) -> io.NodeOutput:
+    def execute(
+        cls, instances: str, image: str, caption: str, captions: str = "", caption_index: int = 0
+    ) -> io.NodeOutput:
         return read_out(_read_coco(instances, image, captions, caption_index, caption))
 
 
-def _read_coco(instances, image, captions, *more):
+def _read_coco(instances: str, image: str, captions: str, *more: Any) -> Reading:
     """As layout_from_coco, for widgets, whose empty texts mean none."""
     from ..reco_core.coco import layout_from_coco
 
@@ -183,7 +208,7 @@ class ReCoLayoutToBoxes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, layout) -> io.NodeOutput:
+    def execute(cls, layout: Layout) -> io.NodeOutput:
         from ..reco_core.interop import layout_to_boxes, layout_to_elements
 
         texts = "\n".join(" ".join(region.text.splitlines()) for region in layout.regions)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io
 
 from .inputs import CATEGORY, IMAGE_SIDE, RecoLayout, layout_output, side_input, why_refused
 from .remarks import layout_out, read_out
+
+if TYPE_CHECKING:
+    from ..reco_core.layout import Layout
 
 
 class ReCoLayoutFromText(io.ComfyNode):
@@ -35,7 +40,7 @@ class ReCoLayoutFromText(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, text, width, height) -> bool | str:
+    def validate_inputs(cls, text: str | None, width: int | None, height: int | None) -> bool | str:
         from ..reco_core.forms.table import read_layout
 
         return why_refused(read_layout, text, width, height)
@@ -89,16 +94,26 @@ class ReCoAddRegion(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, text) -> bool | str:
+    def validate_inputs(cls, text: str | None) -> bool | str:
         if text is None or text.strip():
             return True
         return "The region has no text: write what to paint in the box, or remove the node."
 
     @classmethod
-    def execute(cls, text, x, y, width, height, weight=1.0, layout=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        text: str,
+        x: int,
+        y: int,
+        width: int,
+        height: int,
+        weight: float = 1.0,
+        layout: Layout | None = None,
+    ) -> io.NodeOutput:
         from ..reco_core.layout import Box, Layout, Region
 
-        layout = layout if layout is not None else Layout()
+        if layout is None:
+            layout = Layout()
         box = Box.from_pixels(x, y, width, height, layout.width, layout.height)
         return layout_out(layout.with_region(Region(text, box, weight)))
 

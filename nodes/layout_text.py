@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io
 
 from ..reco_core.forms.labels import LABELS
 from .inputs import CATEGORY, RecoLayout
 from .remarks import told
+
+if TYPE_CHECKING:
+    from ..reco_core.layout import Layout
 
 _NAMES = {label: name for name, label in LABELS.items()}
 
@@ -32,7 +37,7 @@ class ReCoLayoutToText(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, layout, form) -> io.NodeOutput:
+    def execute(cls, layout: Layout, form: str) -> io.NodeOutput:
         from ..reco_core.forms.table import write_layout
 
         written = write_layout(layout, _NAMES[form])

@@ -159,11 +159,13 @@ class ReCoLayoutFromMasks(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, texts) -> bool | str:
+    def validate_inputs(cls, texts: str | None) -> bool | str:
         return True if texts is None or texts.strip() else NO_TEXTS
 
     @classmethod
-    def execute(cls, masks, texts, caption, threshold=0.5) -> io.NodeOutput:
+    def execute(
+        cls, masks: torch.Tensor, texts: str, caption: str, threshold: float = 0.5
+    ) -> io.NodeOutput:
         return read_out(layout_from_masks(masks, split_lines(texts), caption, threshold))
 
 
@@ -219,7 +221,9 @@ class ReCoLayoutToMasks(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, layout, feather=0, edges=LATENT_CELLS, region=0) -> io.NodeOutput:
+    def execute(
+        cls, layout: Layout, feather: int = 0, edges: str = LATENT_CELLS, region: int = 0
+    ) -> io.NodeOutput:
         from ..reco_core.arrange import select_regions
         from ..reco_core.remarks import Remark
 
@@ -238,6 +242,6 @@ class ReCoLayoutToMasks(io.ComfyNode):
 def _is_linked(prompt: dict | None, node_id: str, output: int) -> bool:
     """Whether any node of a workflow uses an output; true of one that is not in the workflow as it
     was queued."""
-    if node_id not in (prompt or {}):
+    if prompt is None or node_id not in prompt:
         return True
     return any([node_id, output] in node["inputs"].values() for node in prompt.values())

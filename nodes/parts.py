@@ -50,7 +50,7 @@ class ReCoLoadParts(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, unet_name: str | None, clip_name: str | None):
+    def fingerprint_inputs(cls, unet_name: str | None, clip_name: str | None) -> object:
         """When the files were written, so that newly saved ones are read again."""
         if unet_name is None or clip_name is None:  # linked: known only when the workflow runs
             return 0

@@ -56,5 +56,5 @@ class ReCoDrawLayout(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, layout) -> io.NodeOutput:
+    def execute(cls, image: torch.Tensor, layout: Layout) -> io.NodeOutput:
         return io.NodeOutput(draw_on_batch(image, layout))

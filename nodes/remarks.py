@@ -27,7 +27,7 @@ def told(remarks: Sequence[Remark], report: str = "") -> dict[str, list]:
     return {UI_KEY: [{"report": report, "remarks": [remark.to_data() for remark in remarks]}]}
 
 
-def read_out(reading: Reading, *outputs, **shown) -> io.NodeOutput:
+def read_out(reading: Reading, *outputs: object, **shown: object) -> io.NodeOutput:
     """The output of a node that makes a layout, with all there is to know of it on the node.
 
     outputs: those after the layout. shown: more for `ui`. Raises ValueError as layout_remarks.

@@ -82,7 +82,7 @@ def _spell(
     return " ".join([*pieces, decode(words).strip()] if words else pieces)
 
 
-def _special(token, vocabulary: PositionVocabulary) -> str:
+def _special(token: object, vocabulary: PositionVocabulary) -> str:
     if not isinstance(token, int):
         return "[embedding]"
     if token in (BOS_ID, EOS_ID):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import comfy.model_management
 import comfy.sd
@@ -15,11 +16,14 @@ from comfy_api.latest import io
 from .inputs import CATEGORY
 from .remarks import told
 
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
 WORKFLOW_KEYS = ("prompt", "workflow")
 """Metadata in which ComfyUI keeps how a file was made."""
 
 
-def checkpoint_tensors(model, clip: comfy.sd.CLIP, vae: comfy.sd.VAE) -> dict:
+def checkpoint_tensors(model: ModelPatcher, clip: comfy.sd.CLIP, vae: comfy.sd.VAE) -> dict:
     """All weights of a checkpoint under the keys of a single file, with patches applied as they are
     written; as of ComfyUI's own Save Checkpoint."""
     comfy.model_management.load_models_gpu([model, clip.load_model()])
@@ -43,7 +47,9 @@ def checkpoint_metadata(clip: comfy.sd.CLIP, workflow: dict) -> dict[str, str]:
     }
 
 
-def save_checkpoint(model, clip: comfy.sd.CLIP, vae: comfy.sd.VAE, path: Path, workflow: dict):
+def save_checkpoint(
+    model: ModelPatcher, clip: comfy.sd.CLIP, vae: comfy.sd.VAE, path: Path, workflow: dict
+) -> None:
     """Write MODEL, CLIP and VAE as one .safetensors file, which appears whole or not at all.
 
     Raises ValueError when the CLIP is no ReCo checkpoint's or a merge has spoiled it, and when the
@@ -85,7 +91,9 @@ class ReCoSaveCheckpoint(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, clip, vae, filename_prefix: str) -> io.NodeOutput:
+    def execute(
+        cls, model: ModelPatcher, clip: comfy.sd.CLIP, vae: comfy.sd.VAE, filename_prefix: str
+    ) -> io.NodeOutput:
         folder, name, counter, *_ = folder_paths.get_save_image_path(
             filename_prefix, folder_paths.get_output_directory()
         )

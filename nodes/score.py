@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from comfy_api.latest import io, ui
 
 from .inputs import CATEGORY, RecoLayout
 from .interop import BoundingBoxes
 from .remarks import told
+
+if TYPE_CHECKING:
+    import comfy.sd
+    import torch
+    from comfy.clip_vision import ClipVisionModel
+
+    from ..reco_core.layout import Layout
 
 
 class ReCoScoreLayout(io.ComfyNode):
@@ -59,7 +68,14 @@ class ReCoScoreLayout(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image, layout, bboxes=None, clip_vision=None, clip=None) -> io.NodeOutput:
+    def execute(
+        cls,
+        image: torch.Tensor,
+        layout: Layout,
+        bboxes: Any = None,
+        clip_vision: ClipVisionModel | None = None,
+        clip: comfy.sd.CLIP | None = None,
+    ) -> io.NodeOutput:
         from ..reco_core.score import describe_scores, picture_score, scores_to_json
         from .scoring import draw_scores, score_batch
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import comfy.sd
 import comfy.utils
 import torch
+from comfy.clip_vision import ClipVisionModel
 
 from ..reco_core.color_names import colors_in_text
 from ..reco_core.layout import Layout
@@ -27,7 +30,11 @@ Scores = tuple[RegionScore, ...]
 
 
 def score_batch(
-    images: torch.Tensor, layout: Layout, clip_vision=None, clip=None, bboxes=None
+    images: torch.Tensor,
+    layout: Layout,
+    clip_vision: ClipVisionModel | None = None,
+    clip: comfy.sd.CLIP | None = None,
+    bboxes: Any = None,
 ) -> list[Scores]:
     """Every region's score in every picture. images: (B, H, W, C) in [0, 1].
 
@@ -68,7 +75,9 @@ def draw_scores(images: torch.Tensor, layout: Layout, pictures: list[Scores]) ->
     return torch.cat(drawn)
 
 
-def _check_evidence(layout: Layout, clip_vision, clip, bboxes) -> None:
+def _check_evidence(
+    layout: Layout, clip_vision: ClipVisionModel | None, clip: comfy.sd.CLIP | None, bboxes: Any
+) -> None:
     if not layout.regions:
         raise ValueError("The layout has no regions, so there is nothing to score. Add a region.")
     if (clip_vision is None) != (clip is None):

@@ -44,7 +44,7 @@ def check_tables(clip: comfy.sd.CLIP) -> None:
 def _other_shapes(patches: list, shape: tuple[int, int]) -> list[tuple[int, ...]]:
     """Shapes, unlike a table's, of tables that are merged into it. patches: as of a ModelPatcher:
     (strength, what, strength of the table, place in it, function)."""
-    others = []
+    others: list[tuple[int, ...]] = []
     for strength, what, _, place, _ in patches:
         if strength == 0 or not isinstance(what, list):  # a LoRA
             continue

@@ -11,6 +11,9 @@ from .inputs import CATEGORY, OVERFLOW_ERROR, RecoLayout, overflow_input
 from .remarks import told
 
 if TYPE_CHECKING:
+    import comfy.sd
+
+    from ..reco_core.layout import Layout
     from ..reco_core.remarks import Remark
     from .encoding import Encoded
 
@@ -59,7 +62,9 @@ class ReCoTextEncode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip, layout, overflow=OVERFLOW_ERROR) -> io.NodeOutput:
+    def execute(
+        cls, clip: comfy.sd.CLIP, layout: Layout, overflow: str = OVERFLOW_ERROR
+    ) -> io.NodeOutput:
         from .encoding import encode_prompt
 
         encoded = encode_prompt(clip, layout, overflow)
@@ -113,7 +118,12 @@ class ReCoConditioning(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, clip, layout, negative="", batch_size=1, overflow=OVERFLOW_ERROR
+        cls,
+        clip: comfy.sd.CLIP,
+        layout: Layout,
+        negative: str = "",
+        batch_size: int = 1,
+        overflow: str = OVERFLOW_ERROR,
     ) -> io.NodeOutput:
         from .encoding import empty_latent, encode_prompt
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextvars import ContextVar
 from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from comfy.sd1_clip import SD1Tokenizer, SDTokenizer
@@ -32,21 +33,28 @@ class NormalizingTokenizer:
     tenth of a millisecond however short its span.
     """
 
-    def __init__(self, tokenizer):
+    def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._ids = lru_cache(maxsize=20_000)(lambda text: tuple(tokenizer(text)["input_ids"]))
 
-    def __call__(self, text: str):
+    def __call__(self, text: str) -> dict[str, list[int]]:
         return {"input_ids": list(self._ids(normalize_text(text)))}
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._tokenizer, name)
 
 
 class TextTokenizer(SDTokenizer):
     """One text -> [BOS, ..., EOS] of (token id or embedding vector, weight), unpadded and uncut."""
 
-    def __init__(self, embedding_size: int, embedding_directory=None, tokenizer_data=None):
+    tokenizer: Any
+
+    def __init__(
+        self,
+        embedding_size: int,
+        embedding_directory: list[str] | None = None,
+        tokenizer_data: dict | None = None,
+    ) -> None:
         super().__init__(
             max_length=UNBOUNDED,
             pad_to_max_length=False,
@@ -55,7 +63,7 @@ class TextTokenizer(SDTokenizer):
         )
         self.tokenizer = NormalizingTokenizer(self.tokenizer)
 
-    def read(self, text: str, **options) -> Tokenized:
+    def read(self, text: str, **options: Any) -> Tokenized:
         """The items of a text, and what is to be said of its embeddings.
 
         Raises:
@@ -68,7 +76,7 @@ class TextTokenizer(SDTokenizer):
         finally:
             _notes.reset(token)
 
-    def _try_get_embedding(self, embedding_name: str):
+    def _try_get_embedding(self, embedding_name: str) -> tuple:
         """As ComfyUI's, but what it would leave out, or the encoder would ignore, is noted.
 
         An embedding that cannot be used becomes no vectors at all.
@@ -125,7 +133,7 @@ class ReCoTokenizer(SD1Tokenizer):
     facts: Facts | None
     vocabulary: PositionVocabulary
 
-    def __init__(self, embedding_directory=None, tokenizer_data=None):
+    def __init__(self, embedding_directory: list[str] | None, tokenizer_data: dict) -> None:
         self.info = tokenizer_data["reco_info"]
         self.facts = tokenizer_data.get("reco_facts")
         self.vocabulary = PositionVocabulary(self.info.num_bins)
@@ -138,7 +146,9 @@ class ReCoTokenizer(SD1Tokenizer):
         """What ComfyUI saves of a tokenizer beside the weights of its text encoder."""
         return {f"{self.clip}.{FACTS}": self.facts.tensor()} if self.facts else {}
 
-    def tokenize_with_weights(self, text: Layout | str, return_word_ids=False, **kwargs):
+    def tokenize_with_weights(
+        self, text: Layout | str, return_word_ids: bool = False, **kwargs: Any
+    ) -> dict[str, list]:
         """{"l": [[(token id or vector, weight), ...]]} of one chunk.
 
         A string may be in any written form of a layout; one in none is a plain caption. ComfyUI's
@@ -152,7 +162,7 @@ class ReCoTokenizer(SD1Tokenizer):
             logging.warning(f"ReCo: {remark.message}")
         return self.chunk(account.sequence, return_word_ids)
 
-    def chunk(self, sequence: TokenSequence, return_word_ids=False) -> dict[str, list]:
+    def chunk(self, sequence: TokenSequence, return_word_ids: bool = False) -> dict[str, list]:
         """A sequence in ComfyUI's token form, for clip.encode_from_tokens_scheduled."""
         items = _with_word_ids(sequence) if return_word_ids else list(sequence.ids)
         return {self.clip_name: [items]}
@@ -174,5 +184,5 @@ def _with_word_ids(sequence: TokenSequence) -> list[tuple]:
     return [(*item, number) for item, number in zip(sequence.ids, numbers, strict=True)]
 
 
-def _is_word(token) -> bool:
+def _is_word(token: object) -> bool:
     return not isinstance(token, int) or token < min(BOS_ID, EOS_ID)

@@ -19,7 +19,7 @@ class ReCoSD15(comfy.supported_models.SD15):
     """Stable Diffusion 1 without the stock restriction to 320 channels and 768 wide text states;
     what the checkpoint is is saved with its UNet."""
 
-    unet_config = {}
+    unet_config: dict = {}
 
     def __init__(self, unet_config: dict, facts: Facts):
         super().__init__(unet_config)

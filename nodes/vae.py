@@ -67,7 +67,7 @@ def kl_config(weights: dict) -> dict | None:
 
 def _numbered(weights: dict, name: str) -> list[str]:
     """The names, counted up from 0, that are there without a gap."""
-    names = []
+    names: list[str] = []
     while name.format(len(names)) in weights:
         names.append(name.format(len(names)))
     return names

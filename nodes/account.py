@@ -13,9 +13,9 @@ from ..reco_core.layout import Layout
 from ..reco_core.layout_remarks import layout_remarks
 from ..reco_core.position_tokens import PositionVocabulary
 from ..reco_core.remarks import Reading, Remark
+from ..reco_core.report import NAMED, name_regions, unknown_words
 from ..reco_core.sequence import TokenSequence, build_sequence, fit_layout
 from .remarks import weighted_spans
-from .report import NAMED, name_regions, unknown_words
 
 Tokenized = tuple[list, tuple[str, ...]]
 """The items of a text, and what is to be said of its embeddings."""

@@ -40,9 +40,9 @@ def read_reco_checkpoint(path: Path) -> tuple[dict, CheckpointInfo]:
     if not info.is_reco:
         raise ValueError(
             f"{path.name!r} is a plain Stable Diffusion 1 checkpoint: its text encoder has no "
-            "position tokens, so it cannot follow boxes. Open it with an adapter in "
+            "position tokens, so it cannot follow boxes: open it with an adapter in "
             "ReCo Load Adapter or alone in ComfyUI's own Load Checkpoint, or make a ReCo "
-            "checkpoint of it with `python -m train fit` (see the README)."
+            "checkpoint of it with `python -m train fit` (see the README)"
         )
     return state_dict, info
 

@@ -124,15 +124,15 @@ def check_complete(
     missing = [name for name in wanted if prefix + name not in found]
     if missing:
         raise ValueError(
-            f"The checkpoint is incomplete: its {part} lacks {len(missing)} of its weights, for "
-            f"instance {missing[0]!r}. Fetch or convert it again."
+            f"the checkpoint is incomplete: its {part} lacks {len(missing)} of its weights, for "
+            f"instance {missing[0]!r}; fetch or convert it again"
         )
     for name, shape in wanted.items():
         if found[prefix + name] != shape:
             raise ValueError(
-                f"The checkpoint's {part} has a weight {name!r} of shape "
-                f"{tuple(found[prefix + name])}, and ComfyUI needs {tuple(shape)}. Fetch or "
-                "convert it again."
+                f"the checkpoint's {part} has a weight {name!r} of shape "
+                f"{tuple(found[prefix + name])}, and ComfyUI needs {tuple(shape)}: fetch or "
+                "convert it again"
             )
 
 

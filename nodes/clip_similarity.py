@@ -16,7 +16,7 @@ TOWERS = {"clip_l": "l", "clip_g": "g", "clip_h": "h"}
 """Where ComfyUI's text encoders keep a CLIP, and what their tokenizers call it."""
 
 HALVES = (
-    "Load the two halves of one CLIP: CLIP vision ViT-L with a clip_l file that has its projection "
+    "load the two halves of one CLIP: CLIP vision ViT-L with a clip_l file that has its projection "
     "(CLIP-L as SD3 or OpenAI publish it), ViT-H with that of SD 2.1, or ViT-bigG with that of SDXL"
 )
 
@@ -30,8 +30,8 @@ class ClipSimilarity:
     def __init__(self, clip_vision: ClipVisionModel, clip: comfy.sd.CLIP, layout: Layout):
         if isinstance(clip.tokenizer, ReCoTokenizer):
             raise ValueError(
-                "This is the CLIP of a ReCo checkpoint. It was fine-tuned with its UNet and no "
-                f"longer has the features that a CLIP vision model compares with. {HALVES}."
+                "this is the CLIP of a ReCo checkpoint, which was fine-tuned with its UNet and no "
+                f"longer has the features that a CLIP vision model compares with: {HALVES}"
             )
         self.clip_vision, self.clip, self.layout = clip_vision, clip, layout
         self.texts = compared_texts(layout)
@@ -42,10 +42,10 @@ class ClipSimilarity:
         mean = self.clip_vision.image_mean
         crops = [square_crop(image, region.box, mean) for region in self.layout.regions]
         encoded = [self.clip_vision.encode_image(crop[None])["image_embeds"] for crop in crops]
-        features = _unit(torch.cat(encoded), "The CLIP vision model's")
+        features = _unit(torch.cat(encoded), "the CLIP vision model's")
         if self.text_features is None:
             texts = encode_texts(self.clip, self.texts, features.shape[-1])
-            self.text_features = _unit(texts, "The text encoder's")
+            self.text_features = _unit(texts, "the text encoder's")
         rows = (features @ self.text_features.T).tolist()
         return [dict(zip(self.texts, row, strict=True)) for row in rows]
 
@@ -97,8 +97,8 @@ def _tower(clip: comfy.sd.CLIP, size: int) -> tuple[SDClipModel, str]:
             return tower, key
     has = ", ".join(f"{name}: {width}" for name, width in sizes.items()) or "no CLIP"
     raise ValueError(
-        f"The CLIP vision model's features have {size} numbers, and the text encoder's do not "
-        f"({has}). {HALVES}."
+        f"the CLIP vision model's features have {size} numbers, and the text encoder's do not "
+        f"({has}): {HALVES}"
     )
 
 
@@ -108,8 +108,8 @@ def _check_projection(weight: torch.Tensor) -> None:
     eye = torch.eye(*weight.shape, device=weight.device)
     if not weight.isfinite().all() or (weight == 0).float().mean() > 0.5 or weight.equal(eye):
         raise ValueError(
-            "The text encoder's file lacks the projection (text_projection) into the space that "
-            f"texts share with images, as those of SD 1.x checkpoints and Flux do. {HALVES}."
+            "the text encoder's file lacks the projection (text_projection) into the space that "
+            f"texts share with images, as those of SD 1.x checkpoints and Flux do: {HALVES}"
         )
 
 
@@ -117,5 +117,7 @@ def _unit(features: torch.Tensor, whose: str) -> torch.Tensor:
     """(N, D) of length 1. Raises ValueError where a feature is not finite or all zeros."""
     features = features.float().cpu()
     if not features.isfinite().all() or (features.norm(dim=-1) == 0).any():
-        raise ValueError(f"{whose} features are not finite numbers: its file is damaged.")
+        raise ValueError(
+            f"{whose} features are not finite numbers: its file is damaged, fetch it again"
+        )
     return F.normalize(features, dim=-1)

@@ -12,10 +12,10 @@ import torch
 from ..reco_core.layout import Layout
 from ..reco_core.layout_remarks import layout_weights
 from ..reco_core.remarks import Remark
+from ..reco_core.report import describe_sequence
 from .account import Account, overflow_error, overflow_remarks, read_prompt
 from .inputs import OVERFLOW_DROP, OVERFLOW_ERROR
 from .remarks import weighted_spans
-from .report import describe_sequence
 from .tables import check_tables
 from .tokenizer import ReCoTokenizer
 
@@ -47,7 +47,7 @@ def encode_prompt(
     tokenizer = reco_tokenizer(clip)
     limit = tokenizer.info.max_length
     account = read_prompt(tokenizer, prompt, size)
-    problem = overflow_error(account, limit, f"set overflow to {OVERFLOW_DROP!r}.")
+    problem = overflow_error(account, limit, f"set overflow to {OVERFLOW_DROP!r}")
     if problem and (overflow == OVERFLOW_ERROR or not account.sequence.caption_fits):
         raise ValueError(problem)
     remarks = (*account.remarks, *overflow_remarks(account, limit))
@@ -71,10 +71,10 @@ def reco_tokenizer(clip: comfy.sd.CLIP | None) -> ReCoTokenizer:
         ValueError: the CLIP is another's, or a merge has spoiled it.
     """
     if clip is None:
-        raise ValueError(f"There is no CLIP. {_CONNECT}")
+        raise ValueError(f"there is no CLIP: {_CONNECT}")
     if not isinstance(clip.tokenizer, ReCoTokenizer):
         raise ValueError(
-            f"This CLIP cannot read boxes (its tokenizer is {type(clip.tokenizer).__name__}). "
+            f"this CLIP cannot read boxes (its tokenizer is {type(clip.tokenizer).__name__}): "
             f"{_CONNECT}"
         )
     check_tables(clip)
@@ -82,8 +82,8 @@ def reco_tokenizer(clip: comfy.sd.CLIP | None) -> ReCoTokenizer:
 
 
 _CONNECT = (
-    "Connect the clip output of ReCo Load Checkpoint, or of ReCo Load Adapter, which gives a plain "
-    "Stable Diffusion 1 checkpoint its boxes."
+    "connect the clip output of ReCo Load Checkpoint, or of ReCo Load Adapter, which gives a plain "
+    "Stable Diffusion 1 checkpoint its boxes"
 )
 
 

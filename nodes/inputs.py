@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 from comfy_api.latest import io
 
-from ..reco_core.limits import SIZE_STEP
+from ..reco_core.limits import IMAGE_SIDE, SIZE_STEP
 
 RecoLayout = io.Custom("RECO_LAYOUT")
 
 CATEGORY = "ReCo"
 OVERFLOW_ERROR = "error"
 OVERFLOW_DROP = "drop regions that do not fit"
-IMAGE_SIDE = 16384  # ComfyUI's own limit for images, in pixels
 VALIDATED = 50_000  # characters of text that are read in milliseconds
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import io
 
-from .inputs import CATEGORY, IMAGE_SIDE, RecoLayout, layout_output, side_input, why_refused
+from ..reco_core.limits import IMAGE_SIDE
+from .inputs import CATEGORY, RecoLayout, layout_output, side_input, why_refused
 from .remarks import layout_out, read_out
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class ReCoAddRegion(io.ComfyNode):
     def validate_inputs(cls, text: str | None) -> bool | str:
         if text is None or text.strip():
             return True
-        return "The region has no text: write what to paint in the box, or remove the node."
+        return "the region has no text: write what to paint in the box, or remove the node"
 
     @classmethod
     def execute(

@@ -10,10 +10,9 @@ import torch
 from comfy.model_management import intermediate_device, throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 
-from ..reco_core.limits import MAX_REGIONS, SIZE_STEP
+from ..reco_core.limits import IMAGE_SIDE, MAX_REGIONS, SIZE_STEP
 from .inputs import (
     CATEGORY,
-    IMAGE_SIDE,
     RecoLayout,
     caption_input,
     layout_output,
@@ -33,7 +32,7 @@ SEVERAL = (
     "{} masks, one for each region: an input that takes one mask uses only the first. Choose a "
     "region, or use the output all."
 )
-NO_TEXTS = "There are no texts: write what the masks show, one line for each, or one for all."
+NO_TEXTS = "there are no texts: write what the masks show, one line for each, or one for all"
 
 
 def layout_from_masks(
@@ -53,8 +52,8 @@ def layout_from_masks(
     for number, mask in enumerate(masks, start=1):
         if not mask.any():
             raise ValueError(
-                f"Mask {number} of {len(masks)} is empty: no pixel is above the threshold "
-                f"{threshold:g}. Lower the threshold or take the mask out."
+                f"mask {number} of {len(masks)} is empty, no pixel is above the threshold "
+                f"{threshold:g}: lower the threshold or take the mask out"
             )
     return layout_from_boxes([_mask_box(m) for m in masks], texts, caption, width, height)
 
@@ -85,14 +84,14 @@ def _check_memory(count: int, layout: Layout) -> None:
     if pixels > MAX_PIXELS:
         raise ValueError(
             f"{count} mask(s) of {layout.width} x {layout.height} pixels would take "
-            f"{4 * pixels / 1e9:.0f} GB: choose one region, or make the picture smaller."
+            f"{4 * pixels / 1e9:.0f} GB: choose one region, or make the picture smaller"
         )
 
 
 def _masks(layout: Layout, feather: int, edges: str) -> Iterator[torch.Tensor]:
     """(H, W), of one region after the other."""
     if not layout.regions:
-        raise ValueError("The layout has no regions, so there are no masks. Add a region to it.")
+        raise ValueError("the layout has no regions, so there are no masks: add a region to it")
     side = _around_cells if edges == LATENT_CELLS else _across_edge
     for region in layout.regions:
         throw_exception_if_processing_interrupted()

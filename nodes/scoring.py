@@ -79,17 +79,17 @@ def _check_evidence(
     layout: Layout, clip_vision: ClipVisionModel | None, clip: comfy.sd.CLIP | None, bboxes: Any
 ) -> None:
     if not layout.regions:
-        raise ValueError("The layout has no regions, so there is nothing to score. Add a region.")
+        raise ValueError("the layout has no regions, so there is nothing to score: add a region")
     if (clip_vision is None) != (clip is None):
         missing = "clip" if clip is None else "clip_vision"
         raise ValueError(
             f"CLIP needs both its halves, and {missing} is not connected: images come from Load "
-            "CLIP Vision, texts from Load CLIP."
+            "CLIP Vision, texts from Load CLIP"
         )
     if clip_vision is None and bboxes is None:
         if not any(colors_in_text(region.text) for region in layout.regions):
             raise ValueError(
-                "There is nothing to score by: no region's text names a colour. Connect a "
+                "there is nothing to score by, no region's text names a colour: connect a "
                 "detector's boxes to bboxes, or CLIP vision and its text encoder to clip_vision "
-                "and clip."
+                "and clip"
             )

@@ -26,18 +26,18 @@ def check_tables(clip: comfy.sd.CLIP) -> None:
         others = _other_shapes(patches, (rows, info.text_width))
         if others:
             raise ValueError(
-                f"This CLIP was merged with one whose {name} is of another shape "
+                f"this CLIP was merged with one whose {name} is of another shape "
                 f"({others[0][0]} x {others[0][1]} instead of {rows} x {info.text_width}), so its "
-                "words and boxes are lost. Merge CLIPs of ReCo checkpoints of the same size only; "
+                "words and boxes are lost: merge CLIPs of ReCo checkpoints of the same size only; "
                 "for a plain checkpoint, merge the models and take the ReCo checkpoint's own CLIP, "
-                "or make an adapter and open it with ReCo Load Adapter."
+                "or make an adapter and open it with ReCo Load Adapter"
             )
         share = _share(patches)
         if abs(share - 1) > TOLERANCE:
             raise ValueError(
-                f"The merge behind this CLIP multiplies its {name} by {share:.4g}, so its words "
-                "and boxes are lost. Merge CLIPs by CLIPMergeSimple, or so that their shares sum "
-                "to 1."
+                f"the merge behind this CLIP multiplies its {name} by {share:.4g}, so its words "
+                "and boxes are lost: merge CLIPs by CLIPMergeSimple, or so that their shares sum "
+                "to 1"
             )
 
 

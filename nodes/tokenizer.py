@@ -91,7 +91,7 @@ class TextTokenizer(SDTokenizer):
         except Exception as error:  # a file of others can hold, and so raise, anything
             raise ValueError(
                 f"embedding:{embedding_name.split()[0]} cannot be read ({type(error).__name__}): "
-                "it is no embedding for Stable Diffusion 1. Take it out, or fetch it again."
+                "it is no embedding for Stable Diffusion 1; take it out, or fetch it again"
             ) from error
         if problem:
             self._note(problem)
@@ -139,8 +139,8 @@ class ReCoTokenizer(SD1Tokenizer):
         self.vocabulary = PositionVocabulary(self.info.num_bins)
         text_tokenizer = partial(TextTokenizer, self.info.text_width)
         super().__init__(embedding_directory, tokenizer=text_tokenizer)
-        offset, bins = self.vocabulary.offset, range(self.info.num_bins)
-        self.clip_l.inv_vocab.update({offset + number: f"<bin{number:03d}>" for number in bins})
+        ids = range(self.vocabulary.offset, self.vocabulary.offset + self.info.num_bins)
+        self.clip_l.inv_vocab.update({token: self.vocabulary.word(token) for token in ids})
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What ComfyUI saves of a tokenizer beside the weights of its text encoder."""

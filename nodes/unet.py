@@ -63,7 +63,9 @@ def build_model(
 def _unet_config(state_dict: dict) -> dict:
     config = comfy.model_detection.detect_unet_config(state_dict, UNET_PREFIX)
     if config is None:
-        raise ValueError("The checkpoint's UNet is not of a kind that ComfyUI knows.")
+        raise ValueError(
+            "the checkpoint's UNet is not of a kind that ComfyUI knows: fetch or convert it again"
+        )
     return config
 
 

@@ -22,15 +22,15 @@ def build_vae(state_dict: dict) -> comfy.sd.VAE:
         vae = comfy.sd.VAE(sd=weights, config=kl_config(weights))
     except (RuntimeError, IndexError) as error:  # of torch, for a weight of another shape
         raise ValueError(
-            f"The checkpoint's autoencoder does not fit together ({error}). Fetch or convert it "
-            "again."
+            f"the checkpoint's autoencoder does not fit together ({error}): fetch or convert it "
+            "again"
         ) from error
     if vae.first_stage_model is not None:
         check_complete("autoencoder", vae.first_stage_model, "", found)
     elif shapes:
         raise ValueError(
-            "The checkpoint's autoencoder is incomplete, or of a kind that ComfyUI does not know: "
-            f"it has weights like {min(shapes)!r}. Fetch or convert it again."
+            "the checkpoint's autoencoder is incomplete, or of a kind that ComfyUI does not know: "
+            f"it has weights like {min(shapes)!r}; fetch or convert it again"
         )
     return vae
 

@@ -1,4 +1,9 @@
-"""Checks of values that come from outside, with messages for the person who entered them."""
+"""Checks of values that come from outside, with messages for the person who entered them.
+
+An error's message says what is wrong, with the value and the limit, and what to do: "layout width
+= 500 is not divisible by 8: use 496". It begins small, unless with a name, and has no full stop,
+since others quote it: "region 3: box x1 = 2 is outside ...". A remark's is one or more sentences.
+"""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ def read_drawing(text: str, width: int, height: int) -> tuple[Reading, str]:
     data = read_json(text)
     regions = data.get("regions") if isinstance(data, dict) else None
     if not isinstance(regions, list) or not all(isinstance(region, dict) for region in regions):
-        raise ValueError(f"The editor's value is not a layout: {quote(text)}.")
+        raise ValueError(f"the editor's value is not a layout: {quote(text)}")
     for number, region in enumerate(regions, start=1):
         if not region.get("hidden") and not str(region.get("text", "")).strip():
             raise ValueError(
-                f"Region {number} has no text: write what to paint in its box, hide it, or "
-                "delete it."
+                f"region {number} has no text: write what to paint in its box, hide it, or "
+                "delete it"
             )
     data["regions"] = [region for region in regions if not region.get("hidden")]
     reading = seen(Layout.from_data(data))

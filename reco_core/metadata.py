@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .checks import quote, read_json
-from .limits import SIZE_STEP
+from .limits import IMAGE_SIDE, SIZE_STEP
 
 Size = tuple[int, int]
 """Width and height of a picture in pixels."""
 
 _MAX_DIGITS = 9
-_MAX_SIDE = 16_384
 
 
 def read_text(metadata: Mapping[str, Any], key: str) -> str:
@@ -56,7 +55,7 @@ def read_image_size(metadata: Mapping[str, Any]) -> int | None:
     if not _is_side(side):
         raise ValueError(
             f"metadata image_size = {quote(text)} is not a multiple of {SIZE_STEP} from "
-            f"{SIZE_STEP} to {_MAX_SIDE}"
+            f"{SIZE_STEP} to {IMAGE_SIDE}"
         )
     return side
 
@@ -69,7 +68,7 @@ def read_buckets(metadata: Mapping[str, Any]) -> tuple[Size, ...]:
     ):
         raise ValueError(
             f"metadata buckets = {quote(read_text(metadata, 'buckets'))} is not a JSON list of "
-            f"[width, height] in multiples of {SIZE_STEP} from {SIZE_STEP} to {_MAX_SIDE}"
+            f"[width, height] in multiples of {SIZE_STEP} from {SIZE_STEP} to {IMAGE_SIDE}"
         )
     return tuple((width, height) for width, height in sizes)
 
@@ -83,4 +82,4 @@ def _json(metadata: Mapping[str, Any], key: str, default: Any) -> Any:
 
 
 def _is_side(side: Any) -> bool:
-    return type(side) is int and SIZE_STEP <= side <= _MAX_SIDE and side % SIZE_STEP == 0
+    return type(side) is int and SIZE_STEP <= side <= IMAGE_SIDE and side % SIZE_STEP == 0

@@ -59,5 +59,14 @@ class PositionVocabulary:
             raise ValueError(f"a box is four position tokens, got {len(ids)}: {quote(list(ids))}")
         return Box(*(self.value(token - self.offset) for token in ids))
 
+    def word(self, token: int) -> str:
+        """A position token as the diffusers port writes it."""
+        return bin_word(token - self.offset)
+
+
+def bin_word(number: int) -> str:
+    """A bin as the diffusers port writes it; `prompt` reads it."""
+    return f"<bin{number:03d}>"
+
 
 DEFAULT_VOCABULARY = PositionVocabulary()

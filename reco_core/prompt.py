@@ -200,4 +200,4 @@ def _thousandths(box: Box, vocabulary: PositionVocabulary) -> str:
 
 
 def _bins(box: Box, vocabulary: PositionVocabulary) -> str:
-    return " ".join(f"<bin{token - vocabulary.offset:03d}>" for token in vocabulary.encode(box))
+    return " ".join(map(vocabulary.word, vocabulary.encode(box)))

@@ -133,7 +133,7 @@ def _unit(
         )
     raise ValueError(
         f"it is not said what {example} counts in: thousandths of the picture or pixels of "
-        f"{picture}. Write a line that says it before the boxes: boxes in thousandths, boxes in "
+        f"{picture}; write a line that says it before the boxes: boxes in thousandths, boxes in "
         "pixels of 1024 x 768, or boxes in fractions"
     )
 
@@ -143,7 +143,7 @@ def _check(box: Sequence[float], corners: tuple[float, float, float, float], rea
     x0, y0, x1, y1 = corners
     if x0 > x1 or y0 > y1:
         raise ValueError(
-            f"{quote(list(box))} read as {reading} is inverted. Write x0 y0 x1 y1 with the "
+            f"{quote(list(box))} read as {reading} is inverted: write x0 y0 x1 y1 with the "
             "top-left corner first, or say before the boxes that they are [x, y, width, height] or "
             "[y0, x0, y1, x1]"
         )

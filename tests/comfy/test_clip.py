@@ -128,7 +128,7 @@ def test_the_report_spells_the_sequence(inside, tiny):
 
 
 def test_another_models_clip_is_refused(inside):
-    assert "Connect the clip output of ReCo Load Checkpoint" in inside("stock_clip_error")
+    assert "connect the clip output of ReCo Load Checkpoint" in inside("stock_clip_error")
 
 
 def test_loras_apply_to_unet_and_text_encoder_and_leave_the_loaded_clip_alone(inside, tiny):

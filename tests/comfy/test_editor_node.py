@@ -69,12 +69,12 @@ def test_an_empty_editor_is_an_empty_layout(server):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (drawing(CIRCLE, {**SQUARE, "text": " "}), "Region 2 has no text"),
+        (drawing(CIRCLE, {**SQUARE, "text": " "}), "region 2 has no text"),
         (drawing({**SQUARE, "box": [0.5, 0, 0.2, 1]}), "layout region 1: box is inverted"),
         (drawing({**SQUARE, "box": [0, 0, 2, 1]}), "x1 = 2.0 is outside the image"),
         ("no json", "not JSON: Expecting value"),
-        ("[1]", "The editor's value is not a layout"),
-        ('{"regions": [1]}', "The editor's value is not a layout"),
+        ("[1]", "the editor's value is not a layout"),
+        ('{"regions": [1]}', "the editor's value is not a layout"),
         (drawing(version=2), "newer than this ReCo reads"),
     ],
 )

@@ -257,10 +257,10 @@ def test_conditioning_can_be_limited_to_the_boxes(run):
 
 
 BAD = {
-    "empty mask": ({**mask_with_a_spot(0.4), "layout": from_masks()}, "Mask 1 of 1 is empty"),
+    "empty mask": ({**mask_with_a_spot(0.4), "layout": from_masks()}, "mask 1 of 1 is empty"),
     "mask without text": (
         {**mask_with_a_spot(1), "layout": from_masks(texts=" \n")},
-        "There are no texts",
+        "there are no texts",
     ),
     "too many mask texts": (
         {**mask_with_a_spot(1), "layout": from_masks(texts="a\nb")},
@@ -280,5 +280,5 @@ def test_masks_of_a_layout_without_regions_are_refused(run):
         "masks": node("ReCoLayoutToMasks", layout=["layout", 0]),
         "shown": node("PreviewAny", source=["masks", 0]),
     }
-    with pytest.raises(Failure, match="The layout has no regions"):
+    with pytest.raises(Failure, match="the layout has no regions"):
         run(nodes)

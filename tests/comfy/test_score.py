@@ -84,7 +84,7 @@ def test_boxes_that_a_detector_found_score_by_their_overlap(run):
 
 CLIP_LOADER = node("ReCoLoadCheckpoint", ckpt_name="reco-tiny.safetensors")
 BAD = {
-    "no evidence": (scored(PETS), "no region's text names a colour. Connect a detector"),
+    "no evidence": (scored(PETS), "no region's text names a colour: connect a detector"),
     "no regions": (scored(Layout("a park")), "has no regions"),
     "boxes of one picture": (
         scored(PETS, bboxes=value([DOG_PIXELS])),

@@ -30,7 +30,7 @@ from transformers import AddedToken
 from reco_core.atomic import require_space, write_folder_atomically
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo
-from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
+from reco_core.position_tokens import CLIP_VOCABULARY_SIZE, bin_word
 from reco_core.tensor_file import tensor_file_size, write_tensors
 from train.model.architecture import empty_text_encoder, empty_unet, empty_vae
 from train.model.keys import kl_keys, pick, taesd_keys, text_keys, unet_keys
@@ -43,11 +43,6 @@ _SMALL_FILES = 10_000_000
 """Bytes that tokenizer and configurations take at most."""
 _OUTPUT_METADATA = {"format": "pt"}
 """Without it transformers refuses a file."""
-
-
-def bin_word(number: int) -> str:
-    """The port's name of a position token."""
-    return f"<bin{number:03d}>"
 
 
 def write_diffusers_folder(

@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from reco_core.checkpoint import describe_checkpoint, standard_heads
 from reco_core.checkpoint_file import PREDICTION_KEY
-from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
+from reco_core.position_tokens import CLIP_VOCABULARY_SIZE, bin_word
 from train.checkpoints.diffusers_folder import (
     DIFFUSERS_WEIGHTS,
     INDEX,
@@ -21,7 +21,6 @@ from train.checkpoints.diffusers_folder import (
     TRANSFORMERS_WEIGHTS,
     UNET,
     VAE,
-    bin_word,
     vae_keys,
     warn_of_unused,
 )

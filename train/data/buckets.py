@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from reco_core.layout import SIZE_STEP
+from reco_core.limits import SIZE_STEP
 
 Size = tuple[int, int]
 """Width and height in pixels."""

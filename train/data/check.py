@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from reco_core.layout import Layout, Region
 from reco_core.position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
+from reco_core.positional_words import SMALL
 from reco_core.sequence import build_sequence
 from train.data.options import SetConfig
 from train.data.report import Cut, Report, Summary
@@ -23,8 +24,6 @@ from train.data.sample import Problem, Sample, SampleSet, SampleStream, each_sam
 from train.data.transforms import largest_regions
 from train.model.tokenizer import plain_tokenize
 
-TINY = 1 / 300
-"""Area share below which a box is called small (ReCo's positional words)."""
 EDGE = 1e-3
 """Fractions of a picture within which a side touches its border."""
 COMMON_TEXTS = 10
@@ -136,7 +135,7 @@ class Tally:
     def _add_region(self, region: Region, width: int, height: int) -> None:
         box = region.box
         self.texts[region.text] += 1
-        self.tiny += box.area < TINY
+        self.tiny += box.area < SMALL
         self.touching += min(box.x0, box.y0) < EDGE or max(box.x1, box.y1) > 1 - EDGE
         self._note("area", box.area)
         self._note("aspect", (box.x1 - box.x0) * width / ((box.y1 - box.y0) * height))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from reco_core.positional_words import SMALL
 from train.data.sample import Problem
 
 _BAR = 40  # characters of the longest bar
@@ -44,7 +45,7 @@ class Report:
     """What a set holds that can be used, and what is left out.
 
     width, height: of pictures in pixels. area: of boxes, share of the picture; aspect: width over
-    height in pixels; touching, tiny, clipped: boxes at the border, below 1/300 of the picture, and
+    height in pixels; touching, tiny, clipped: boxes at the border, below SMALL of the picture, and
     cut at its edges. caption, region, sequence: tokens, with BOS and EOS; a region's with its four
     position tokens. drawn_from: samples with more than max_regions regions; their sequence is
     counted with the largest.
@@ -94,7 +95,7 @@ class Report:
         yield "every picture was read" if self.decoded else "pictures were not read (--no-decode)"
         for count, what in (
             (self.touching, "touch the border"),
-            (self.tiny, "are smaller than 1/300 of the picture"),
+            (self.tiny, f"are smaller than 1/{1 / SMALL:.0f} of the picture"),
             (self.clipped, "stuck out of the picture and were cut at its edges"),
         ):
             if count:

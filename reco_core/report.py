@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ..reco_core.layout import Layout
-from ..reco_core.position_tokens import BOS_ID, EOS_ID, PositionVocabulary
-from ..reco_core.sequence import TokenSequence
+from .checks import shorten
+from .layout import Layout
+from .position_tokens import BOS_ID, EOS_ID, PositionVocabulary
+from .sequence import TokenSequence
 
 NAMED = 8
 """How many regions a message names before it only counts them."""
@@ -15,7 +16,7 @@ NAMED = 8
 
 def name_regions(regions: Mapping[int, str], noun: str = "region") -> str:
     """'region 2 (a cat), region 5 (a dog) and 3 more' from {index from 0: text}."""
-    named = [f"{noun} {index + 1} ({_shorten(text)})" for index, text in regions.items()][:NAMED]
+    named = [f"{noun} {index + 1} ({_short(text)})" for index, text in regions.items()][:NAMED]
     more = len(regions) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
 
@@ -38,15 +39,15 @@ def describe_sequence(
     count = len(layout.regions)
     regions = f"{count} region{'' if count == 1 else 's'}"
     lines.append(f"{sequence.used} of {total} tokens used, {regions}")
-    lines.append(f"caption: {_length(sequence.caption_span)} tokens: {_shorten(layout.caption)}")
+    lines.append(f"caption: {_length(sequence.caption_span)} tokens: {_short(layout.caption)}")
     for number, (region, span) in enumerate(
         zip(layout.regions, sequence.region_spans, strict=True), start=1
     ):
         left, top, right, bottom = region.box.to_pixels(layout.width, layout.height)
         corners = f"({left:g}, {top:g}) to ({right:g}, {bottom:g})"
-        lines.append(f"region {number}: {_length(span)} tokens: {corners}: {_shorten(region.text)}")
+        lines.append(f"region {number}: {_length(span)} tokens: {corners}: {_short(region.text)}")
     if weights:
-        listed = ", ".join(f"{_shorten(words.strip())} {weight:g}" for words, weight in weights)
+        listed = ", ".join(f"{_short(words.strip())} {weight:g}" for words, weight in weights)
         lines.append(f"weights other than 1: {listed}")
     lines.append(f"sequence: {_spell(sequence, vocabulary, decode)}")
     return "\n".join(lines)
@@ -87,7 +88,7 @@ def _special(token: object, vocabulary: PositionVocabulary) -> str:
         return "[embedding]"
     if token in (BOS_ID, EOS_ID):
         return "[BOS]" if token == BOS_ID else "[EOS]"
-    return f"<bin{token - vocabulary.offset:03d}>"
+    return vocabulary.word(token)
 
 
 def _texts(sequence: TokenSequence, decode: Callable[[list[int]], str]) -> list[str]:
@@ -104,5 +105,5 @@ def _length(span: tuple[int, int]) -> int:
     return span[1] - span[0]
 
 
-def _shorten(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+def _short(text: str) -> str:
+    return shorten(text, 60)

@@ -6,7 +6,7 @@ import folder_paths
 
 from .nodes import CHECKPOINT_FOLDER, comfy_entrypoint
 
-WEB_DIRECTORY = "./nodes/web"
+WEB_DIRECTORY = "./web"
 
 folder_paths.add_model_folder_path(CHECKPOINT_FOLDER, str(Path(__file__).parent / "models"))
 

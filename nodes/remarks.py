@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..reco_core.remarks import Reading, Remark
 
 UI_KEY = "reco_remarks"
-"""Of a node's `ui` output; web/js/remarks.js shows it on the node as plain text, to stay."""
+"""Of a node's `ui` output; web/js/comfy/words.js shows it on the node as plain text, to stay."""
 
 
 def told(remarks: Sequence[Remark], report: str = "") -> dict[str, list]:

@@ -8,7 +8,7 @@ import playwright
 import pytest
 
 HERE = Path(__file__).parent
-SCRIPTS = sorted((HERE.parents[1] / "nodes" / "web" / "js").rglob("*.js"))
+SCRIPTS = sorted((HERE.parents[1] / "web" / "js").rglob("*.js"))
 ENTRY = "reco.js"  # the one that registers with the editor
 NODE = Path(playwright.__file__).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
 

@@ -232,7 +232,7 @@ def test_a_node_in_a_subgraph_has_its_words(comfy, encoding):
 
 
 # Old front ends read progress text as HTML.
-SOURCES = sorted((ROOT / "nodes").glob("*.py")) + sorted((ROOT / "nodes" / "web").rglob("*.js"))
+SOURCES = sorted((ROOT / "nodes").glob("*.py")) + sorted((ROOT / "web").rglob("*.js"))
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.name)

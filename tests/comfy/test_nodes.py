@@ -11,7 +11,7 @@ import pytest
 from comfy_server import PACK
 
 HERE = Path(__file__).parent
-DOCS = HERE.parents[1] / "nodes" / "web" / "docs"
+DOCS = HERE.parents[1] / "web" / "docs"
 
 
 @pytest.fixture

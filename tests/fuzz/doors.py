@@ -92,7 +92,7 @@ def texts() -> list[str]:
         text for layout in layouts() for form in FORMS if (text := in_form(layout, form.name))
     ]
     golden = json.loads((ROOT / "tests" / "data" / "tokens.json").read_text("utf-8"))
-    pages = [page.read_text("utf-8") for page in (ROOT / "nodes" / "web" / "docs").glob("*.md")]
+    pages = [page.read_text("utf-8") for page in (ROOT / "web" / "docs").glob("*.md")]
     shown = [
         block for page in pages for block in re.findall(r"```\w*\n(.*?)```|`([^`]+)`", page, re.S)
     ]

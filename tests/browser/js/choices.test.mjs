@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choose, longestOf } from "../../../nodes/web/js/choices.js";
-import { withChoices } from "../../../nodes/web/js/drawing.js";
+import { choose, longestOf } from "../../../web/js/editor/choices.js";
+import { withChoices } from "../../../web/js/editor/drawing.js";
 import { drawingOf, frozen } from "./drawings.mjs";
 
 const first = (options) => options[0];

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import * as editing from "../../../nodes/web/js/drawing.js";
-import { bounds } from "../../../nodes/web/js/geometry.js";
+import * as editing from "../../../web/js/editor/drawing.js";
+import { bounds } from "../../../web/js/shared/geometry.js";
 import { assertClose, assertInside, sizeOf } from "./close.mjs";
 import { boxesOf, drawingOf, frozen } from "./drawings.mjs";
 import { always } from "./random.mjs";

@@ -1,6 +1,6 @@
 // Drawings to test with. They are frozen, so that a function that changes what it is given throws.
 
-import { addRegions, EMPTY } from "../../../nodes/web/js/drawing.js";
+import { addRegions, EMPTY } from "../../../web/js/editor/drawing.js";
 
 export function frozen(value) {
   if (value && typeof value === "object") {

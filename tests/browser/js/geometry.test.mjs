@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import * as geometry from "../../../nodes/web/js/geometry.js";
+import * as geometry from "../../../web/js/shared/geometry.js";
 import { assertClose, assertInside, assertNotSmaller, ordered, sizeOf } from "./close.mjs";
 import { always } from "./random.mjs";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HANDLES, bounds } from "../../../nodes/web/js/geometry.js";
-import * as gestures from "../../../nodes/web/js/gestures.js";
+import { HANDLES, bounds } from "../../../web/js/shared/geometry.js";
+import * as gestures from "../../../web/js/editor/gestures.js";
 import { assertClose, assertInside, assertNotSmaller, sizeOf } from "./close.mjs";
 import { boxesOf, drawingOf, frozen } from "./drawings.mjs";
 import { always } from "./random.mjs";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { placeTags } from "../../../nodes/web/js/tags.js";
+import { placeTags } from "../../../web/js/shared/tags.js";
 import { always } from "./random.mjs";
 
 const AREA = [1000, 800];

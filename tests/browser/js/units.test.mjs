@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { UNITS, boxNumbers, describeBox, withNumber } from "../../../nodes/web/js/units.js";
+import { UNITS, boxNumbers, describeBox, withNumber } from "../../../web/js/editor/units.js";
 import { assertClose, assertInside, assertNotSmaller } from "./close.mjs";
 import { always } from "./random.mjs";
 

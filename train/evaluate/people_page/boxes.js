@@ -1,7 +1,7 @@
 // A layout's boxes and tags over a picture or an empty ground.
 
-import { element } from "../../../nodes/web/js/dom.js";
-import { placeTags } from "../../../nodes/web/js/tags.js";
+import { element } from "../../../web/js/shared/dom.js";
+import { placeTags } from "../../../web/js/shared/tags.js";
 
 /**
  * A layer with boxes, for a frame that is on the page and positioned. In place of one before.

@@ -10,8 +10,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 # Where tags of boxes go is the layout editor's rule: the same modules work in this page.
-EDITOR = Path(__file__).parents[3] / "nodes" / "web" / "js"
-MODULES = (EDITOR / "geometry.js", EDITOR / "tags.js", EDITOR / "dom.js")
+SHARED = Path(__file__).parents[3] / "web" / "js" / "shared"
+MODULES = (SHARED / "geometry.js", SHARED / "tags.js", SHARED / "dom.js")
 OWN_MODULES = (HERE / "study.js", HERE / "boxes.js", HERE / "store.js")
 _IMPORTED = re.compile(r'from "[^"]*?(\w+)\.js"')
 

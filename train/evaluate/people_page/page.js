@@ -1,6 +1,6 @@
 // The page: what is on it and what keys and mouse do. What is asked and counted is in study.js.
 
-import { element } from "../../../nodes/web/js/dom.js";
+import { element } from "../../../web/js/shared/dom.js";
 import { clearBoxes, drawBoxes, paint } from "./boxes.js";
 import { Store } from "./store.js";
 import {

@@ -1,6 +1,6 @@
 // The numbers of a box as a person reads and types them. Pure.
 
-import { clamp } from "./geometry.js";
+import { clamp } from "../shared/geometry.js";
 
 /** Name -> how it is called, how many there are across an image side, and decimals shown. */
 export const UNITS = {

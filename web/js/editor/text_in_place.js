@@ -1,7 +1,7 @@
 // Writing a region's text on its box.
 
 import { changeRegions } from "./drawing.js";
-import { element } from "./dom.js";
+import { element } from "../shared/dom.js";
 
 export class TextInPlace {
   /** stage: the element whose size is the image's. */

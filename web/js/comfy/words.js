@@ -3,7 +3,8 @@
 //
 // A telling is {report: text, remarks: [{kind, message, region}]}; nodes/remarks.py sends it.
 
-import { element } from "./dom.js";
+import { element } from "../shared/dom.js";
+import { remarkElements } from "../shared/remarks.js";
 
 const NAME = "reco_remarks"; // of the widget, which no workflow and no prompt holds
 const MAX_HEIGHT = 180; // in pixels: what is longer scrolls; also in remarks.css
@@ -13,17 +14,6 @@ const GAP = 8; // between widgets at the most, in either renderer
 const shown = new WeakMap(); // node -> its Words
 const nodes = new WeakMap(); // element -> its node
 let created = 0;
-
-/** Elements that show remarks as warnings. */
-export const remarkElements = (remarks) =>
-  remarks.map(({ message }) =>
-    element(
-      "div",
-      { class: "reco-remark" },
-      element("span", { role: "img", "aria-label": "Warning" }, "⚠"),
-      element("span", {}, message),
-    ),
-  );
 
 /**
  * Show tellings on a node, in place of what it told before; none, or empty ones, take no room.

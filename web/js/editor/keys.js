@@ -1,7 +1,7 @@
 // What keys do on the canvas. Undo and redo are ComfyUI's own: every step here is one of its steps.
 
 import { addRegions, changeRegions, duplicateRegions, movable, removeRegions } from "./drawing.js";
-import { bounds, clamp, shiftInside, translate } from "./geometry.js";
+import { bounds, clamp, shiftInside, translate } from "../shared/geometry.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const STEP_PX = 1;

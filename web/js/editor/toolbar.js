@@ -1,6 +1,7 @@
 // The row of buttons above the canvas.
 
-import { choice, element, iconButton, set } from "./dom.js";
+import { choice, iconButton } from "./controls.js";
+import { element, set } from "../shared/dom.js";
 import { addInTheMiddle } from "./keys.js";
 
 export class Toolbar {

@@ -1,8 +1,9 @@
 // A panel that shows the layout as text in several forms, and takes any of them.
 
-import { choice, element, options } from "./dom.js";
+import { choice, options } from "./controls.js";
+import { element } from "../shared/dom.js";
 import { fromLayout } from "./drawing.js";
-import { remarkElements } from "./remarks.js";
+import { remarkElements } from "../shared/remarks.js";
 
 export class Exchange {
   constructor(editor) {

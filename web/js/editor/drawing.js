@@ -5,7 +5,7 @@
 // incoming: the fingerprint of the layout from another node that it began with.
 
 import { choose } from "./choices.js";
-import { bounds, boxBetween, clamp, shiftInside, translate } from "./geometry.js";
+import { bounds, boxBetween, clamp, shiftInside, translate } from "../shared/geometry.js";
 
 const VERSION = 1;
 

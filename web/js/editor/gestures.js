@@ -7,7 +7,7 @@
 // keys: {free: do not snap, proportions: keep them}
 
 import { addRegions, changeRegions, indices, movable } from "./drawing.js";
-import * as geometry from "./geometry.js";
+import * as geometry from "../shared/geometry.js";
 
 const ROUNDING = 1e-9; // what arithmetic may lose of a length
 

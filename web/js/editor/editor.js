@@ -13,7 +13,7 @@ import {
   withCaption,
   withChoices,
 } from "./drawing.js";
-import { element, set } from "./dom.js";
+import { element, set } from "../shared/dom.js";
 import { Exchange } from "./exchange.js";
 import { keyDown } from "./keys.js";
 import { RegionList } from "./list.js";

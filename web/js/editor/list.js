@@ -1,8 +1,9 @@
 // The list of regions: order, text, exact numbers, weight, tokens, and what can be done to each.
 
 import { changeRegions, duplicateRegions, removeRegions, reorderRegion } from "./drawing.js";
-import { element, iconButton, set } from "./dom.js";
-import { remarkElements } from "./remarks.js";
+import { iconButton } from "./controls.js";
+import { element, set } from "../shared/dom.js";
+import { remarkElements } from "../shared/remarks.js";
 import { UNITS, boxNumbers, withNumber } from "./units.js";
 
 const FIELDS = { x: "Left edge", y: "Top edge", width: "Width", height: "Height" };

@@ -3,10 +3,10 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { element } from "./dom.js";
-import { LayoutEditor } from "./editor.js";
-import { checkpointFor, isLinked, originOf } from "./graph.js";
-import { tell } from "./remarks.js";
+import { element } from "./shared/dom.js";
+import { LayoutEditor } from "./editor/editor.js";
+import { checkpointFor, isLinked, originOf } from "./comfy/graph.js";
+import { tell } from "./comfy/words.js";
 
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 const MIN_SIZE = { width: 480, height: 820 }; // of a new node

@@ -1,11 +1,11 @@
 // The canvas of the editor: background, guides, boxes, tags, handles.
 
-import { element, set } from "./dom.js";
+import { element, set } from "../shared/dom.js";
 import { movable } from "./drawing.js";
-import { HANDLES, bounds, clamp } from "./geometry.js";
+import { HANDLES, bounds, clamp } from "../shared/geometry.js";
 import { Pointer } from "./pointer.js";
 import { TextInPlace } from "./text_in_place.js";
-import { placeTags } from "./tags.js";
+import { placeTags } from "../shared/tags.js";
 import { describeBox } from "./units.js";
 
 const TAG_PX = 12;

@@ -1,8 +1,9 @@
 // How many of the checkpoint's tokens the drawing takes, and what else there is to know of it before
 // it runs: counted and worded by the server.
 
-import { choice, element, set } from "./dom.js";
-import { remarkElements } from "./remarks.js";
+import { choice } from "./controls.js";
+import { element, set } from "../shared/dom.js";
+import { remarkElements } from "../shared/remarks.js";
 import { UNITS } from "./units.js";
 
 const DELAY_MS = 250;

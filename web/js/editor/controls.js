@@ -1,0 +1,31 @@
+// Buttons and selects in the editor's clothes.
+
+import { element } from "../shared/dom.js";
+
+/** A button that shows an icon and is called `label` by tooltip and screen reader. */
+export function iconButton(icon, label, press) {
+  return element(
+    "button",
+    { type: "button", class: "reco-button", title: label, "aria-label": label, on: { click: press } },
+    element("i", { class: `pi pi-${icon}`, "aria-hidden": "true" }),
+  );
+}
+
+/** A select of {value: text}, called `label`. */
+export function choice(label, texts, change) {
+  const made = element(
+    "select",
+    {
+      class: "reco-choice",
+      title: label,
+      "aria-label": label,
+      on: { change: () => change(made.value) },
+    },
+    ...options(texts),
+  );
+  return made;
+}
+
+/** The options of a select: {value: text}. */
+export const options = (texts) =>
+  Object.entries(texts).map(([value, text]) => element("option", { value }, text));

@@ -29,3 +29,13 @@ export function choice(label, texts, change) {
 /** The options of a select: {value: text}. */
 export const options = (texts) =>
   Object.entries(texts).map(([value, text]) => element("option", { value }, text));
+
+/** Make parts at the end of a list, or take some away, until there are `count`. */
+export function setCount(parts, count, parent, make) {
+  const elementOf = (part) => part.element ?? part;
+  while (parts.length > count) elementOf(parts.pop()).remove();
+  while (parts.length < count) {
+    parts.push(make(parts.length));
+    parent.append(elementOf(parts.at(-1)));
+  }
+}

@@ -4,8 +4,8 @@
 // {caption, incoming, regions: [{text, box, weight, color, locked, hidden}]}; box: see geometry.js;
 // incoming: the fingerprint of the layout from another node that it began with.
 
-import { choose } from "./choices.js";
 import { bounds, boxBetween, clamp, shiftInside, translate } from "../shared/geometry.js";
+import { choose } from "./choices.js";
 
 const VERSION = 1;
 

@@ -1,9 +1,10 @@
 // A panel that shows the layout as text in several forms, and takes any of them.
 
-import { choice, options } from "./controls.js";
 import { element } from "../shared/dom.js";
-import { fromLayout } from "./drawing.js";
 import { remarkElements } from "../shared/remarks.js";
+import { choice, options } from "./controls.js";
+import { fromLayout } from "./drawing.js";
+import { addLayout, takeCaption } from "./pasting.js";
 
 export class Exchange {
   constructor(editor) {
@@ -53,12 +54,13 @@ export class Exchange {
 
   close() {
     this.element.hidden = true;
-    this.editor.stage.element.focus();
+    this.editor.stage.focus();
   }
 
   /** Have the drawing written in every form, and show one. */
   async write() {
-    const { drawing, complete, host } = this.editor;
+    const { host, model } = this.editor;
+    const { drawing, complete } = model;
     const question = ++this.questions;
     const before = this.text.value;
     const left = drawing.regions.length - complete.regions.length;
@@ -103,20 +105,18 @@ export class Exchange {
 
   replace() {
     return this.take((layout) => {
-      const { editor } = this;
-      const { drawing } = editor;
-      if (!layout.regions.length && drawing.regions.length) {
-        return editor.clipboard.takeCaption(layout);
-      }
-      editor.host.setSize(layout.width, layout.height);
-      editor.apply({ drawing: fromLayout(layout, drawing.incoming), selection: [] });
+      const { host, model } = this.editor;
+      const { drawing } = model;
+      if (!layout.regions.length && drawing.regions.length) return takeCaption(model, layout);
+      host.setSize(layout.width, layout.height);
+      model.apply({ drawing: fromLayout(layout, drawing.incoming), selection: [] });
     });
   }
 
   add() {
     return this.take((layout) => {
       if (!layout.regions.length) return "This text has no regions to add.";
-      this.editor.announce(this.editor.clipboard.add(layout, null));
+      this.editor.announce(addLayout(this.editor.model, layout, null));
     });
   }
 

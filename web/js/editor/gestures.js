@@ -6,8 +6,8 @@
 //   snapping: {step: [x, y] of the grid or 0, boxes: snap to other boxes, tolerance: [x, y]}}
 // keys: {free: do not snap, proportions: keep them}
 
-import { addRegions, changeRegions, indices, movable } from "./drawing.js";
 import * as geometry from "../shared/geometry.js";
+import { addRegions, changeRegions, indices, movable } from "./drawing.js";
 
 const ROUNDING = 1e-9; // what arithmetic may lose of a length
 

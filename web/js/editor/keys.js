@@ -1,7 +1,8 @@
 // What keys do on the canvas. Undo and redo are ComfyUI's own: every step here is one of its steps.
 
-import { addRegions, changeRegions, duplicateRegions, movable, removeRegions } from "./drawing.js";
 import { bounds, clamp, shiftInside, translate } from "../shared/geometry.js";
+import { changeRegions, duplicateRegions, movable, removeRegions } from "./drawing.js";
+import { COPY_PX, pixels } from "./measures.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const STEP_PX = 1;
@@ -11,7 +12,7 @@ const WRITE = Symbol("write the text");
 /** Handle a key pressed in the editor; one that is handled goes no further. */
 export function keyDown(editor, event) {
   if (event.target !== editor.stage.element) return keepFromComfyUI(event);
-  if (editor.stage.pointer.drag && event.key !== "Escape") return swallow(event);
+  if (editor.model.dragging && event.key !== "Escape") return swallow(event);
   const command = commandFor(editor, event);
   if (!command) return;
   event.stopPropagation();
@@ -32,19 +33,20 @@ function keepFromComfyUI(event) {
 }
 
 function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
-  const { drawing, selection } = editor;
+  const { model } = editor;
+  const { drawing, selection, size } = model;
   const control = ctrlKey || metaKey;
   const some = selection.length > 0;
   if (ARROWS[key] && !altKey) {
     const arrow = ARROWS[key].map((step) => step * (shiftKey ? LARGE_STEP_PX : STEP_PX));
-    return () => (control ? grow(editor, arrow) : nudge(editor, arrow));
+    return () => (control ? grow(model, arrow) : nudge(model, arrow));
   }
   if (control && key.toLowerCase() === "d") {
-    return () => some && editor.apply(duplicateRegions(drawing, selection, editor.nudge(16)));
+    return () => some && model.apply(duplicateRegions(drawing, selection, pixels(COPY_PX, size)));
   }
   if (control && key.toLowerCase() === "a") {
     const all = drawing.regions.map((_, index) => index);
-    return () => editor.select(movable(drawing, all));
+    return () => model.select(movable(drawing, all));
   }
   if (control || altKey) return null;
   if (key.length === 1 && key !== " ") return some ? WRITE : null;
@@ -52,51 +54,46 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
     case "Delete":
     case "Backspace":
       // Also when there is nothing to delete: ComfyUI would delete the node.
-      return () => some && editor.apply(removeRegions(drawing, selection));
+      return () => some && model.apply(removeRegions(drawing, selection));
     case "Escape":
-      return () => editor.stage.pointer.cancel() || editor.select([]);
+      return () => editor.stage.cancelDrag() || model.select([]);
     case "Enter":
     case "F2":
       return () => some && write(editor);
     case "PageUp":
-      return () => step(editor, -1);
+      return () => step(model, -1);
     case "PageDown":
-      return () => step(editor, 1);
+      return () => step(model, 1);
     case "Insert":
-      return () => addInTheMiddle(editor);
+      return () => editor.addRegion();
   }
   return null;
 }
 
-export function addInTheMiddle(editor) {
-  editor.apply(addRegions(editor.drawing, [{ box: [0.3, 0.3, 0.7, 0.7] }]));
-  editor.list.reveal(editor.selection[0], { write: true });
-}
+const write = ({ stage, model }) => stage.text.open(model.selection.at(-1));
 
-const write = (editor) => editor.stage.text.open(editor.selection.at(-1));
-
-function step(editor, by) {
-  const { regions } = editor.drawing;
+function step(model, by) {
+  const { regions } = model.drawing;
   if (!regions.length) return;
-  const from = editor.selection.at(-1) ?? (by > 0 ? -1 : 0);
-  editor.select([(from + by + regions.length) % regions.length]);
+  const from = model.selection.at(-1) ?? (by > 0 ? -1 : 0);
+  model.select([(from + by + regions.length) % regions.length]);
 }
 
-function nudge(editor, arrow) {
-  const { drawing, size } = editor;
-  const moving = movable(drawing, editor.selection);
+function nudge(model, arrow) {
+  const { drawing, size, selection } = model;
+  const moving = movable(drawing, selection);
   if (!moving.length) return;
   const frame = bounds(moving.map((index) => drawing.regions[index].box));
   const shift = shiftInside(frame, [arrow[0] / size.width, arrow[1] / size.height]);
   const nudged = changeRegions(drawing, moving, ({ box }) => ({ box: translate(box, shift) }));
-  editor.update(nudged, { commit: false }); // but when the key is let go, however often it repeats
+  model.update(nudged, { commit: false }); // but when the key is let go, however often it repeats
 }
 
 /** Move the right and bottom edges. */
-function grow(editor, arrow) {
-  const { drawing, size, minimum } = editor;
+function grow(model, arrow) {
+  const { drawing, size, minimum, selection } = model;
   const [dx, dy] = [arrow[0] / size.width, arrow[1] / size.height];
-  const growing = movable(drawing, editor.selection);
+  const growing = movable(drawing, selection);
   if (!growing.length) return;
   const grown = changeRegions(drawing, growing, ({ box: [x0, y0, x1, y1] }) => ({
     box: [
@@ -106,6 +103,5 @@ function grow(editor, arrow) {
       clamp(y1 + dy, Math.min(y1, y0 + minimum[1]), 1),
     ],
   }));
-  editor.update(grown, { commit: false });
+  model.update(grown, { commit: false });
 }
-

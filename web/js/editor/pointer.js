@@ -6,8 +6,8 @@ const DRAG_PX = 3; // less is a click
 const SNAP_PX = 6; // how near another box's edge draws, on the screen
 
 export class Pointer {
-  constructor(editor, stage) {
-    this.editor = editor;
+  constructor(model, stage) {
+    this.model = model;
     this.stage = stage;
     this.drag = null;
     this.at = null; // where the pointer is, or null when it is elsewhere
@@ -34,19 +34,18 @@ export class Pointer {
   down(event) {
     if (event.button !== 0 || this.drag || this.stage.text.contains(event.target)) return;
     this.stage.text.keep();
-    const { editor } = this;
+    const { model } = this;
     const point = this.pointAt(event);
-    const stack = gestures.stackAt(editor.drawing, point);
+    const stack = gestures.stackAt(model.drawing, point);
     const { gesture, selection, click } = this.gestureFor(event, stack);
-    const before = { drawing: editor.drawing, selection: editor.selection };
-    editor.select(selection);
-    this.drag = { gesture, click, before, from: event, moved: false, run: null, point };
+    model.beginDrag(selection);
+    this.drag = { gesture, click, from: event, moved: false, run: null, point };
     this.stage.element.setPointerCapture(event.pointerId);
   }
 
   /** What pressing here begins, what is selected at once, and what is if it remains a click. */
   gestureFor(event, stack) {
-    const { selection } = this.editor;
+    const { selection } = this.model;
     const { handle } = event.target.dataset;
     if (event.ctrlKey || event.metaKey) return { gesture: gestures.draw, selection: [] };
     if (handle) return { gesture: (context) => gestures.scale(context, handle), selection };
@@ -68,7 +67,7 @@ export class Pointer {
 
   move(event) {
     this.at = this.pointAt(event);
-    const { drag, editor } = this;
+    const { drag, model } = this;
     if (!drag || event.pointerId !== drag.from.pointerId) return;
     if (!(event.buttons & 1)) return this.finish();
     const distance = Math.hypot(
@@ -79,13 +78,13 @@ export class Pointer {
     drag.moved = true;
     drag.run ??= drag.gesture(this.context(drag));
     const keys = { free: event.altKey, proportions: event.shiftKey };
-    const { drawing, selection, marquee, lines } = drag.run(this.at, keys);
-    this.stage.showDrag(marquee, lines);
-    editor.preview(drawing, selection);
+    const state = drag.run(this.at, keys);
+    this.stage.showDrag(state.marquee, state.lines);
+    model.drag(state);
   }
 
   context({ point }) {
-    const { drawing, selection, size, minimum, snapping } = this.editor;
+    const { drawing, selection, size, minimum, snapping } = this.model;
     const { width, height } = this.stage.element.getBoundingClientRect();
     const tolerance = [SNAP_PX / width, SNAP_PX / height];
     return {
@@ -103,27 +102,26 @@ export class Pointer {
   }
 
   finish() {
-    const { drag, editor } = this;
+    const { drag, model } = this;
     if (!drag) return;
     this.drag = null;
     this.stage.showDrag(null, [[], []]);
-    if (!drag.moved && drag.click) editor.select(drag.click);
-    if (editor.drawing !== drag.before.drawing) editor.update(editor.drawing);
+    if (!drag.moved && drag.click) model.select(drag.click);
+    model.endDrag();
   }
 
-  /** End a drag as if it had not been. */
+  /** End a drag as if it had not been. Returns whether there was one. */
   cancel() {
-    const { drag } = this;
-    if (!drag) return false;
+    if (!this.drag) return false;
     this.drag = null;
     this.stage.showDrag(null, [[], []]);
-    this.editor.preview(drag.before.drawing, drag.before.selection);
+    this.model.cancelDrag();
     return true;
   }
 
   doubleClick(event) {
     event.stopPropagation();
-    const { drawing, selection } = this.editor;
+    const { drawing, selection } = this.model;
     const stack = gestures.stackAt(drawing, this.pointAt(event));
     const index = stack.find((candidate) => selection.includes(candidate)) ?? stack[0];
     if (index !== undefined && !this.stage.text.contains(event.target)) this.stage.text.open(index);

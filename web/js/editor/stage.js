@@ -1,20 +1,20 @@
 // The canvas of the editor: background, guides, boxes, tags, handles.
 
 import { element, set } from "../shared/dom.js";
+import { HANDLES, bounds } from "../shared/geometry.js";
+import { setCount } from "./controls.js";
 import { movable } from "./drawing.js";
-import { HANDLES, bounds, clamp } from "../shared/geometry.js";
 import { Pointer } from "./pointer.js";
+import { TagLayer } from "./tag_layer.js";
 import { TextInPlace } from "./text_in_place.js";
-import { placeTags } from "../shared/tags.js";
 import { describeBox } from "./units.js";
-
-const TAG_PX = 12;
 
 export class Stage {
   constructor(editor) {
-    this.editor = editor;
+    const { model } = editor;
+    this.model = model;
+    this.editorId = editor.id;
     this.boxes = [];
-    this.tags = [];
     this.background = element("img", { class: "reco-background", alt: "", draggable: false });
     this.guides = element("div", { class: "reco-guides" });
     this.handles = HANDLES.map((handle) =>
@@ -26,8 +26,14 @@ export class Stage {
       element("div", { class: `reco-line reco-line-${axis}`, hidden: true }),
     );
     this.boxLayer = element("div", { class: "reco-layer" });
-    this.tagLayer = element("div", { class: "reco-layer reco-tags", "aria-hidden": "true" });
-    this.element = element(
+    this.tags = new TagLayer(editor);
+    this.element = this.arrange(editor.hintId);
+    this.text = new TextInPlace(model, this.element);
+    this.pointer = new Pointer(model, this);
+  }
+
+  arrange(hintId) {
+    return element(
       "div",
       {
         class: "reco-stage",
@@ -35,101 +41,68 @@ export class Stage {
         role: "listbox",
         "aria-label": "Regions of the picture",
         "aria-multiselectable": "true",
-        "aria-describedby": editor.hintId,
-        on: {
-          keyup: () => editor.uncommitted && editor.commit(),
-          blur: () => editor.uncommitted && editor.commit(),
-        },
+        "aria-describedby": hintId,
+        on: { keyup: () => this.model.commitChanges(), blur: () => this.model.commitChanges() },
       },
       this.background,
       this.guides,
       this.boxLayer,
       this.frame,
-      this.tagLayer,
+      this.tags.element,
       this.marquee,
       ...this.lines,
     );
-    this.text = new TextInPlace(editor, this.element);
-    this.pointer = new Pointer(editor, this);
-    this.measure = document.createElement("canvas").getContext("2d");
+  }
+
+  /** Where the pointer is, as fractions of the image, or null when it is elsewhere. */
+  get pointerAt() {
+    return this.pointer.at;
+  }
+
+  /** End a drag as if it had not been. Returns whether there was one. */
+  cancelDrag() {
+    return this.pointer.cancel();
+  }
+
+  focus() {
+    this.element.focus();
   }
 
   render() {
-    const { drawing, selection, size, unfit } = this.editor;
+    const { drawing, selection, size } = this.model;
     this.element.style.setProperty("--reco-aspect", String(size.width / size.height));
-    this.fill(this.boxes, this.boxLayer, drawing.regions.length, makeBox);
-    this.fill(this.tags, this.tagLayer, drawing.regions.length, makeTag);
-    drawing.regions.forEach((region, index) => {
-      const box = this.boxes[index];
-      const selected = selection.includes(index);
-      place(box, region.box);
-      set(box.style, "color", region.color);
-      box.classList.toggle("reco-selected", selected);
-      box.classList.toggle("reco-locked", region.locked);
-      box.classList.toggle("reco-unfit", unfit.has(index));
-      set(box, "hidden", region.hidden);
-      set(box, "ariaSelected", String(selected));
-      set(box, "ariaLabel", describe(region, index, size));
-    });
+    setCount(this.boxes, drawing.regions.length, this.boxLayer, (index) =>
+      element("div", { class: "reco-box", role: "option", id: `${this.editorId}-box-${index}` }),
+    );
+    drawing.regions.forEach((region, index) => this.renderBox(region, index));
     const active = selection.length ? this.boxes[selection.at(-1)].id : "";
     if (this.element.getAttribute("aria-activedescendant") !== active) {
       this.element.setAttribute("aria-activedescendant", active);
     }
     this.renderFrame();
-    this.renderTags();
+    this.tags.render();
     this.text.follow();
   }
 
+  renderBox(region, index) {
+    const { selection, size, count } = this.model;
+    const box = this.boxes[index];
+    const selected = selection.includes(index);
+    place(box, region.box);
+    set(box.style, "color", region.color);
+    box.classList.toggle("reco-selected", selected);
+    box.classList.toggle("reco-locked", region.locked);
+    box.classList.toggle("reco-unfit", count.unfit.has(index));
+    set(box, "hidden", region.hidden);
+    set(box, "ariaSelected", String(selected));
+    set(box, "ariaLabel", describe(region, index, size));
+  }
+
   renderFrame() {
-    const { drawing, selection } = this.editor;
+    const { drawing, selection } = this.model;
     const shown = movable(drawing, selection).map((index) => drawing.regions[index].box);
     set(this.frame, "hidden", !shown.length);
     if (shown.length) place(this.frame, bounds(shown));
-  }
-
-  renderTags() {
-    const { drawing, selection } = this.editor;
-    const [width, height] = [this.element.clientWidth, this.element.clientHeight];
-    if (!width) return;
-    const font = clamp(TAG_PX / this.editor.host.zoom(), TAG_PX, 2.5 * TAG_PX);
-    this.tagLayer.style.fontSize = `${font}px`;
-    this.measure.font = `${font}px sans-serif`;
-    const shown = drawing.regions.flatMap((region, index) => (region.hidden ? [] : [index]));
-    const boxes = shown.map((index) =>
-      drawing.regions[index].box.map((edge, side) => edge * (side % 2 ? height : width)),
-    );
-    const sizeOf = (label, room) => {
-      const wanted = this.measure.measureText(label).width + font;
-      return [Math.min(wanted, room, width), 1.5 * font];
-    };
-    const numbers = shown.map((index) => `${index + 1}`);
-    const texts = shown.map((index, i) => `${numbers[i]} ${drawing.regions[index].text}`.trim());
-    const small = numbers.map((number) => sizeOf(number, Infinity));
-    const large = texts.map((text, i) => {
-      return sizeOf(text, Math.max(boxes[i][2] - boxes[i][0], 2 * small[i][0]));
-    });
-    const places = placeTags(boxes, small, large, [width, height]);
-    drawing.regions.forEach((region, index) => set(this.tags[index], "hidden", region.hidden));
-    shown.forEach((index, i) => {
-      const tag = this.tags[index];
-      const { color } = drawing.regions[index];
-      const { x, y, whole } = places[i];
-      set(tag, "textContent", whole ? texts[i] : numbers[i]);
-      set(tag.style, "left", `${x}px`);
-      set(tag.style, "top", `${y}px`);
-      set(tag.style, "width", `${(whole ? large : small)[i][0]}px`);
-      set(tag.style, "backgroundColor", color);
-      set(tag.style, "color", inkOn(color));
-      tag.classList.toggle("reco-selected", selection.includes(index));
-    });
-  }
-
-  fill(elements, layer, count, make) {
-    while (elements.length > count) elements.pop().remove();
-    while (elements.length < count) {
-      elements.push(make(elements.length, this.editor.id));
-      layer.append(elements.at(-1));
-    }
   }
 
   showBackground(url, dim) {
@@ -159,11 +132,6 @@ export class Stage {
   }
 }
 
-const makeBox = (index, editorId) =>
-  element("div", { class: "reco-box", role: "option", id: `${editorId}-box-${index}` });
-
-const makeTag = () => element("div", { class: "reco-tag" });
-
 /** Put an element where a box is. */
 function place({ style }, [x0, y0, x1, y1]) {
   set(style, "left", percent(x0));
@@ -177,10 +145,4 @@ const percent = (fraction) => `${Number((100 * fraction).toFixed(4))}%`;
 function describe({ text, box, locked }, index, size) {
   const state = locked ? ", locked" : "";
   return `Region ${index + 1}: ${text.trim() || "no text"}, ${describeBox(box, size)}${state}`;
-}
-
-/** Black or white, whichever is read better on a color. */
-function inkOn(color) {
-  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
-  return 0.299 * red + 0.587 * green + 0.114 * blue > 128 ? "#000" : "#fff";
 }

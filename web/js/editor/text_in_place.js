@@ -1,12 +1,12 @@
 // Writing a region's text on its box.
 
-import { changeRegions } from "./drawing.js";
 import { element } from "../shared/dom.js";
+import { changeRegions } from "./drawing.js";
 
 export class TextInPlace {
   /** stage: the element whose size is the image's. */
-  constructor(editor, stage) {
-    this.editor = editor;
+  constructor(model, stage) {
+    this.model = model;
     this.index = null;
     this.area = element("textarea", {
       class: "reco-in-place",
@@ -24,7 +24,7 @@ export class TextInPlace {
 
   open(index) {
     this.index = index;
-    this.area.value = this.editor.drawing.regions[index].text;
+    this.area.value = this.model.drawing.regions[index].text;
     this.area.ariaLabel = `Text of region ${index + 1}`;
     this.area.hidden = false;
     this.follow();
@@ -35,7 +35,7 @@ export class TextInPlace {
   /** Stay on the box; close when it is gone. */
   follow() {
     if (this.index === null) return;
-    const region = this.editor.drawing.regions[this.index];
+    const region = this.model.drawing.regions[this.index];
     if (!region) return this.close();
     const [x0, y0, x1, y1] = region.box;
     const width = Math.max(x1 - x0, 140 / (this.stage.clientWidth || 1));
@@ -51,8 +51,8 @@ export class TextInPlace {
     if (this.index === null) return;
     const [index, text] = [this.index, this.area.value];
     this.close();
-    if (this.editor.drawing.regions[index]?.text !== text) {
-      this.editor.update(changeRegions(this.editor.drawing, [index], { text }));
+    if (this.model.drawing.regions[index]?.text !== text) {
+      this.model.update(changeRegions(this.model.drawing, [index], { text }));
     }
   }
 

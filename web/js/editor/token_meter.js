@@ -1,16 +1,17 @@
 // How many of the checkpoint's tokens the drawing takes, and what else there is to know of it before
 // it runs: counted and worded by the server.
 
-import { choice } from "./controls.js";
 import { element, set } from "../shared/dom.js";
 import { remarkElements } from "../shared/remarks.js";
+import { choice } from "./controls.js";
 import { UNITS } from "./units.js";
 
 const DELAY_MS = 250;
 
 export class TokenMeter {
-  constructor(editor) {
-    this.editor = editor;
+  constructor({ model, host }) {
+    this.model = model;
+    this.host = host;
     this.asked = ""; // what the last answer was asked for
     this.counted = ""; // what the last answer said
     this.timer = null;
@@ -19,7 +20,7 @@ export class TokenMeter {
     this.unit = choice(
       "Unit of the numbers",
       Object.fromEntries(Object.entries(UNITS).map(([name, { label }]) => [name, label])),
-      (unit) => editor.prefer({ unit }),
+      (unit) => model.prefer({ unit }),
     );
     const line = element("div", { class: "reco-meter-line" }, this.text, this.unit);
     this.remarks = element("div", { class: "reco-meter-remarks", role: "status" });
@@ -28,9 +29,9 @@ export class TokenMeter {
 
   /** Ask again if anything that counts has changed. */
   render() {
-    set(this.unit, "value", this.editor.preferences.unit);
-    const { layout, regions } = this.editor.longest;
-    const checkpoint = this.editor.host.checkpoint();
+    set(this.unit, "value", this.model.preferences.unit);
+    const { layout, regions } = this.model.longest;
+    const checkpoint = this.host.checkpoint();
     const question = JSON.stringify([checkpoint, layout, regions]);
     if (question === this.asked) return;
     this.asked = question;
@@ -45,7 +46,7 @@ export class TokenMeter {
   async ask(question, layout, regions, checkpoint) {
     let answer;
     try {
-      answer = await this.editor.host.count(layout, checkpoint);
+      answer = await this.host.count(layout, checkpoint);
     } catch (error) {
       if (question !== this.asked) return;
       this.asked = ""; // so that it is asked again
@@ -62,62 +63,51 @@ export class TokenMeter {
     set(this.text, "textContent", `Not counted: ${message.replace(/\.$/, "")}.${old}`);
   }
 
-  show({ limit, used, caption, regions: tokens, overflow, remarks, size }, layout, regions) {
-    const { editor } = this;
-    editor.tokens = [];
-    regions.forEach((index, i) => (editor.tokens[index] = String(tokens[i])));
-    editor.unfit = new Set(overflow.map((i) => regions[i]));
-    const parts = [
-      { tokens: caption, color: "var(--descrip-text, #999)" },
-      ...tokens.map((count, i) => ({ tokens: count, color: layout.regions[i].color })),
-    ];
-    const total = Math.max(limit ?? used, used);
-    this.bar.replaceChildren(
-      ...parts.map((part) => {
-        const segment = element("div");
-        segment.style.width = `${(100 * part.tokens) / total}%`;
-        segment.style.background = part.color;
-        return segment;
-      }),
-    );
-    if (limit && used > limit) {
-      const mark = element("div", { class: "reco-meter-limit" });
-      mark.style.left = `${(100 * limit) / total}%`;
-      this.bar.append(mark);
-    }
+  /** answer: of the server, whose regions are those of the layout. regions: their indices. */
+  show(answer, layout, regions) {
+    const { limit, used, overflow, remarks, size } = answer;
+    this.showBar(answer, layout);
     this.element.classList.remove("reco-old");
     this.element.classList.toggle("reco-unfit", limit !== null && used > limit);
     this.counted = describe(limit, used, overflow, regions);
     set(this.text, "textContent", this.counted);
-    this.showRemarks(remarks, regions, size);
-    editor.stage.render();
-    editor.list.render();
+    this.showRemarks(remarks.filter(({ region }) => region === null), size);
+    this.model.takeCount(countOf(answer, regions));
   }
 
-  /** Remarks of a region stand in its row, the others here. */
-  showRemarks(remarks, regions, size) {
-    const { editor } = this;
-    editor.remarks = [];
-    const whole = [];
-    for (const remark of remarks) {
-      if (remark.region === null) whole.push(remark);
-      else (editor.remarks[regions[remark.region]] ??= []).push(renumbered(remark, regions));
+  showBar({ limit, used, caption, regions }, layout) {
+    const parts = [
+      { tokens: caption, color: "var(--descrip-text, #999)" },
+      ...regions.map((tokens, i) => ({ tokens, color: layout.regions[i].color })),
+    ];
+    const total = Math.max(limit ?? used, used);
+    const shareOf = (tokens) => `${(100 * tokens) / total}%`;
+    this.bar.replaceChildren(
+      ...parts.map(({ tokens, color }) =>
+        element("div", { style: { width: shareOf(tokens), background: color } }),
+      ),
+    );
+    if (limit && used > limit) {
+      this.bar.append(element("div", { class: "reco-meter-limit", style: { left: shareOf(limit) } }));
     }
-    const parts = remarkElements(whole);
-    const at = whole.findIndex(({ kind }) => kind === "size");
+  }
+
+  /** Remarks of the whole layout; those of a region stand in its row. */
+  showRemarks(remarks, size) {
+    const parts = remarkElements(remarks);
+    const at = remarks.findIndex(({ kind }) => kind === "size");
     if (at >= 0 && size) parts[at].append(this.sizeButton(size));
     this.remarks.replaceChildren(...parts);
   }
 
   /** A button that gives the picture the checkpoint's size, unless the size comes in by links. */
   sizeButton([width, height]) {
-    const { host } = this.editor;
-    if (host.sizeIsLinked()) {
+    if (this.host.sizeIsLinked()) {
       return element("span", {}, "Here width or height comes in by a link: set it where it begins.");
     }
     const press = () => {
-      host.setSize(width, height);
-      this.editor.commit();
+      this.host.setSize(width, height);
+      this.model.commit();
     };
     return element(
       "button",
@@ -125,6 +115,17 @@ export class TokenMeter {
       `use ${width} × ${height}`,
     );
   }
+}
+
+/** What an answer says of each of the drawing's regions. regions: indices of those counted. */
+function countOf({ regions: counted, overflow, remarks }, regions) {
+  const count = { tokens: [], unfit: new Set(overflow.map((i) => regions[i])), remarks: [] };
+  regions.forEach((index, i) => (count.tokens[index] = String(counted[i])));
+  for (const remark of remarks) {
+    if (remark.region === null) continue;
+    (count.remarks[regions[remark.region]] ??= []).push(renumbered(remark, regions));
+  }
+  return count;
 }
 
 function describe(limit, used, overflow, regions) {

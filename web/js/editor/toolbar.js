@@ -1,32 +1,34 @@
 // The row of buttons above the canvas.
 
-import { choice, iconButton } from "./controls.js";
 import { element, set } from "../shared/dom.js";
-import { addInTheMiddle } from "./keys.js";
+import { choice, iconButton } from "./controls.js";
+
+/** Preferences chosen from a menu: [what the menu is called, {value: words}]. */
+const MENUS = {
+  snap: [
+    "Snap edges to a grid (hold Alt to draw freely)",
+    { off: "snap: no", cells: "snap: 8 px", grid: "snap: grid" },
+  ],
+  guides: ["Guide lines", { none: "guides: no", thirds: "thirds", grid: "grid" }],
+  background: [
+    "Picture behind the boxes",
+    { none: "ground: no", image: "image input", last: "last picture" },
+  ],
+};
 
 export class Toolbar {
   constructor(editor) {
+    const { model } = editor;
     this.editor = editor;
-    this.choices = {
-      snap: choice(
-        "Snap edges to a grid (hold Alt to draw freely)",
-        { off: "snap: no", cells: "snap: 8 px", grid: "snap: grid" },
-        (snap) => editor.prefer({ snap }),
-      ),
-      guides: choice(
-        "Guide lines",
-        { none: "guides: no", thirds: "thirds", grid: "grid" },
-        (guides) => editor.prefer({ guides }),
-      ),
-      background: choice(
-        "Picture behind the boxes",
-        { none: "ground: no", image: "image input", last: "last picture" },
-        (background) => editor.prefer({ background }),
-      ),
-    };
+    this.menus = Object.fromEntries(
+      Object.entries(MENUS).map(([name, [label, words]]) => [
+        name,
+        choice(label, words, (value) => model.prefer({ [name]: value })),
+      ]),
+    );
     this.snapBoxes = element("input", {
       type: "checkbox",
-      on: { change: () => editor.prefer({ snapBoxes: this.snapBoxes.checked }) },
+      on: { change: () => model.prefer({ snapBoxes: this.snapBoxes.checked }) },
     });
     this.dim = element("input", {
       type: "range",
@@ -38,22 +40,27 @@ export class Toolbar {
       "aria-label": "Dim the background",
       on: {
         input: () => editor.stage.dimBackground(Number(this.dim.value)),
-        change: () => editor.prefer({ dim: Number(this.dim.value) }),
+        change: () => model.prefer({ dim: Number(this.dim.value) }),
       },
     });
-    this.element = element(
+    this.element = this.arrange();
+  }
+
+  arrange() {
+    const { editor, menus } = this;
+    return element(
       "div",
       { class: "reco-toolbar", role: "toolbar", "aria-label": "Layout editor" },
-      iconButton("plus", "Add a region (Insert)", () => addInTheMiddle(editor)),
-      this.choices.snap,
+      iconButton("plus", "Add a region (Insert)", () => editor.addRegion()),
+      menus.snap,
       element(
         "label",
         { class: "reco-check", title: "Snap to the edges and middle of the image and to other boxes" },
         this.snapBoxes,
         "boxes",
       ),
-      this.choices.guides,
-      this.choices.background,
+      menus.guides,
+      menus.background,
       this.dim,
       iconButton("arrow-right-arrow-left", "Copy or paste the layout as text", () =>
         editor.exchange.open(),
@@ -62,12 +69,11 @@ export class Toolbar {
   }
 
   render() {
-    const { preferences } = this.editor;
-    for (const [name, select] of Object.entries(this.choices)) {
-      set(select, "value", preferences[name]);
-    }
+    const { model, host } = this.editor;
+    const { preferences } = model;
+    for (const [name, menu] of Object.entries(this.menus)) set(menu, "value", preferences[name]);
     set(this.snapBoxes, "checked", preferences.snapBoxes);
     set(this.dim, "value", String(preferences.dim));
-    set(this.dim, "hidden", !this.editor.host.background(preferences.background));
+    set(this.dim, "hidden", !host.background(preferences.background));
   }
 }

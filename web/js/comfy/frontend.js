@@ -1,0 +1,93 @@
+// ComfyUI's front end, as this pack uses it. Its own modules `app` and `api` come from reco.js, the
+// one file that can import them.
+
+const SCROLLING = "textarea, .reco-list, .reco-meter-remarks, .reco-remarks";
+const POINTER = {
+  pointerdown: "processMouseDown",
+  pointermove: "processMouseMove",
+  pointerup: "processMouseUp",
+};
+
+export class FrontEnd {
+  constructor(app, api) {
+    this.app = app;
+    this.api = api;
+  }
+
+  get root() {
+    return this.app.rootGraph ?? this.app.graph;
+  }
+
+  /** The workflow's graph and those of its subgraphs. */
+  get graphs() {
+    const { root } = this;
+    return root ? [root, ...(root.subgraphs?.values() ?? [])] : [];
+  }
+
+  /** The node that the server names "12", or "7:12" in the subgraph of node 7; null without one. */
+  nodeAt(name) {
+    let node = null;
+    for (const id of String(name).split(":")) {
+      const graph = node ? node.subgraph : this.root;
+      node = graph?.getNodeById(id);
+      if (!node) return null;
+    }
+    return node;
+  }
+
+  /** What a node sent when it last ran, as ComfyUI keeps it. */
+  outputsOf({ id, graph }) {
+    return this.app.nodeOutputs?.[graph.isRootGraph ? `${id}` : `${graph.id}:${id}`];
+  }
+
+  get workflow() {
+    return this.app.extensionManager?.workflow?.activeWorkflow;
+  }
+
+  /** End a step of undo. */
+  endStep() {
+    const tracker = this.workflow?.changeTracker;
+    if (tracker?.captureCanvasState) tracker.captureCanvasState();
+    else tracker?.checkState?.();
+  }
+
+  get zoom() {
+    return this.app.canvas?.ds?.scale || 1;
+  }
+
+  /** Address of a picture {filename, subfolder, type}. */
+  addressOf(picture) {
+    return this.api.apiURL(`/view?${new URLSearchParams(picture)}`);
+  }
+
+  /** The answer of nodes/routes.py. Throws an Error with its message. */
+  async ask(path, body) {
+    const response = await this.api.fetchApi(`/reco/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (response.ok) return response.json();
+    const { error } = await response.json().catch(() => ({}));
+    throw new Error(error ?? `ComfyUI answered with status ${response.status}; see its log.`);
+  }
+
+  /** Let the wheel zoom and the middle button pan the canvas over an element, as everywhere else. */
+  passToCanvas(element) {
+    const { app } = this;
+    const wheel = (event) => {
+      const scrolls = event.target.closest(SCROLLING);
+      if (scrolls && scrolls.scrollHeight > scrolls.clientHeight && !event.ctrlKey) return;
+      if (globalThis.LiteGraph?.vueNodesMode) return; // the node does it
+      event.preventDefault();
+      app.canvas.processMouseWheel(event);
+    };
+    element.addEventListener("wheel", wheel, { passive: false });
+    const isMiddle = ({ button, buttons }) => button === 1 || (buttons & 4) === 4;
+    for (const [name, method] of Object.entries(POINTER)) {
+      element.addEventListener(name, (event) => {
+        if (isMiddle(event)) app.canvas[method](event);
+      });
+    }
+  }
+}

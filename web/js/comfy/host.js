@@ -1,0 +1,120 @@
+// What a LayoutEditor asks of the application around it, answered for a node of ComfyUI.
+
+import { checkpointFor, isLinked, originOf } from "./graph.js";
+
+const SIDE_PX = 512; // where nothing tells the picture's
+
+export class ComfyHost {
+  #widget = null; // which shows the editor
+
+  /** lastPicture: returns the last picture that any node has shown, or null. */
+  constructor(node, frontEnd, lastPicture) {
+    this.node = node;
+    this.frontEnd = frontEnd;
+    this.lastPicture = lastPicture;
+    this.sent = {}; // what the server sent when the node last ran: {size, image}
+  }
+
+  attach(widget) {
+    this.#widget = widget;
+  }
+
+  takeSent(sent) {
+    this.sent = sent;
+  }
+
+  // Size
+
+  /** {width, height} of the picture in pixels. */
+  size() {
+    return { width: this.side("width", 0), height: this.side("height", 1) };
+  }
+
+  side(name, axis) {
+    const own = positive(this.sideWidget(name)?.value);
+    if (!this.isLinked(name)) return own ?? SIDE_PX;
+    return positive(this.linkedValue(name)) ?? this.sent.size?.[axis] ?? own ?? SIDE_PX;
+  }
+
+  setSize(width, height) {
+    for (const [name, value] of Object.entries({ width, height })) {
+      const widget = this.sideWidget(name);
+      if (!widget || this.isLinked(name) || widget.value === value) continue;
+      widget.value = value;
+      widget.callback?.(value);
+    }
+  }
+
+  sizeIsLinked() {
+    return this.isLinked("width") || this.isLinked("height");
+  }
+
+  sideWidget(name) {
+    return this.node.widgets?.find((widget) => widget.name === name);
+  }
+
+  isLinked(name) {
+    return isLinked(this.node, name);
+  }
+
+  /** The number that a link brings, if the node it comes from shows it in a widget. */
+  linkedValue(name) {
+    const origin = originOf(this.node, name);
+    const named = origin?.widgets?.find((widget) => widget.name === name);
+    return (named ?? origin?.widgets?.find((widget) => widget.name === "value"))?.value;
+  }
+
+  // The workflow
+
+  /** End a step of ComfyUI's undo. */
+  commit() {
+    this.#widget?.callback?.(this.#widget.value);
+    this.node.graph?.setDirtyCanvas?.(true, true);
+    this.frontEnd.endStep();
+  }
+
+  preferences() {
+    return this.node.properties?.reco_editor ?? {};
+  }
+
+  setPreferences(preferences) {
+    this.node.properties.reco_editor = { ...preferences };
+    this.commit();
+  }
+
+  // The page
+
+  /** Address of the picture behind the boxes, or null. */
+  background(kind) {
+    const image = this.isLinked("image") ? this.sent.image : null;
+    const picture = { image, last: this.lastPicture() }[kind];
+    return picture ? this.frontEnd.addressOf(picture) : null;
+  }
+
+  zoom() {
+    return this.frontEnd.zoom;
+  }
+
+  // The server
+
+  /** The ReCo checkpoint that will read this node's layout, or "" when that cannot be told. */
+  checkpoint() {
+    return checkpointFor(this.node, this.frontEnd.graphs);
+  }
+
+  count(layout, checkpoint) {
+    return this.frontEnd.ask("count", { layout, checkpoint });
+  }
+
+  /** {layout, remarks} of a text in any form. */
+  read(text) {
+    return this.frontEnd.ask("read", { text, ...this.size() });
+  }
+
+  /** {form: {label, text, remarks} or {label, error}}. */
+  write(layout) {
+    return this.frontEnd.ask("write", { layout });
+  }
+}
+
+const positive = (value) => (Number(value) > 0 ? Number(value) : null);

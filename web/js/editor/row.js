@@ -1,0 +1,169 @@
+// A row of the list: order, text, exact numbers, weight and tokens of a region, and what can be
+// done to it.
+
+import { element, set } from "../shared/dom.js";
+import { remarkElements } from "../shared/remarks.js";
+import { BoxFields } from "./box_fields.js";
+import { iconButton } from "./controls.js";
+import { changeRegions, duplicateRegions, removeRegions } from "./drawing.js";
+import { Grip } from "./grip.js";
+import { COPY_PX, pixels } from "./measures.js";
+
+const NONE = [];
+
+export class Row {
+  constructor(list, index) {
+    this.editor = list.editor;
+    this.model = list.editor.model;
+    this.index = index;
+    this.grip = new Grip(this, list);
+    this.color = this.makeInput("color", "Color", (color) => ({ color }));
+    this.text = this.makeText();
+    this.tokens = element("span", { class: "reco-tokens" });
+    this.numbers = new BoxFields(this);
+    this.weight = this.makeInput("number", "Weight", (value) => {
+      const weight = value.trim() === "" ? NaN : Number(value);
+      return Number.isFinite(weight) ? { weight } : null;
+    });
+    this.weight.step = 0.05;
+    this.weight.title += ": 1 is as trained";
+    this.remarks = element("div", { class: "reco-row-remarks" });
+    this.lock = iconButton("lock-open", "", () => this.toggle("locked"));
+    this.hide = iconButton("eye", "", () => this.toggle("hidden"));
+    this.element = this.arrange();
+  }
+
+  /** A field of the region. read: {property: value} of what was typed, or null. */
+  makeInput(type, name, read) {
+    const label = `${name} of region ${this.index + 1}`;
+    const made = element("input", {
+      type,
+      class: `reco-${type}`,
+      title: label,
+      "aria-label": label,
+      on: {
+        change: () => {
+          const change = read(made.value);
+          if (change) this.change(change);
+          else this.editor.announce(`${made.value || "Nothing"} is not a number.`);
+          this.render();
+        },
+      },
+    });
+    return made;
+  }
+
+  makeText() {
+    const area = element("textarea", {
+      class: "reco-text",
+      rows: 1,
+      placeholder: "what to paint in this box",
+      "aria-label": `Text of region ${this.index + 1}`,
+      on: {
+        input: () => this.change({ text: area.value }, false),
+        change: () => this.model.commit(),
+        focus: () => this.model.select([this.index]),
+      },
+    });
+    return area;
+  }
+
+  arrange() {
+    const number = this.index + 1;
+    const details = element(
+      "div",
+      { class: "reco-details" },
+      ...this.numbers.elements,
+      element("label", {}, "×", this.weight),
+      this.lock,
+      this.hide,
+      iconButton("clone", `Duplicate region ${number}`, () => this.duplicate()),
+      iconButton("trash", `Delete region ${number}`, () => this.remove()),
+    );
+    const press = (event) => {
+      if (event.target === made || event.target === details) this.select(event);
+    };
+    const made = element(
+      "div",
+      { class: "reco-row", role: "listitem", on: { pointerdown: press } },
+      this.grip.element,
+      this.color,
+      this.text,
+      this.tokens,
+      details,
+      this.remarks,
+    );
+    return made;
+  }
+
+  get region() {
+    return this.model.drawing.regions[this.index];
+  }
+
+  render() {
+    const { region, index } = this;
+    const { selection, count } = this.model;
+    const unfit = count.unfit.has(index);
+    const classes = this.element.classList;
+    classes.toggle("reco-selected", selection.includes(index));
+    classes.toggle("reco-unfit", unfit);
+    classes.toggle("reco-hidden", region.hidden);
+    set(this.color, "value", region.color);
+    set(this.text, "value", region.text);
+    this.numbers.render();
+    if (this.weight !== document.activeElement) set(this.weight, "value", String(region.weight));
+    set(this.tokens, "textContent", `${unfit ? "⚠ " : ""}${count.tokens[index] ?? ""}`);
+    set(this.tokens, "title", unfit ? "Tokens: this region does not fit" : "Tokens");
+    this.showRemarks(count.remarks[index] ?? NONE);
+    mark(this.lock, region.locked, ["lock", "lock-open"], ["Unlock", "Lock"], index);
+    mark(this.hide, region.hidden, ["eye-slash", "eye"], ["Show", "Hide"], index);
+  }
+
+  showRemarks(remarks) {
+    if (remarks === this.shownRemarks) return;
+    this.shownRemarks = remarks;
+    this.remarks.replaceChildren(...remarkElements(remarks));
+  }
+
+  // What can be done to it
+
+  change(patch, commit = true) {
+    this.model.update(changeRegions(this.model.drawing, [this.index], patch), { commit });
+  }
+
+  toggle(property) {
+    const patch = { [property]: !this.region[property] };
+    this.model.update(changeRegions(this.model.drawing, this.meant, patch));
+  }
+
+  duplicate() {
+    const { drawing, size } = this.model;
+    this.model.apply(duplicateRegions(drawing, this.meant, pixels(COPY_PX, size)));
+  }
+
+  remove() {
+    this.model.apply(removeRegions(this.model.drawing, this.meant));
+  }
+
+  /** This region, or all that are selected if it is one of them. */
+  get meant() {
+    const { selection } = this.model;
+    return selection.includes(this.index) ? selection : [this.index];
+  }
+
+  select({ shiftKey, ctrlKey, metaKey }) {
+    const { selection } = this.model;
+    if (!shiftKey && !ctrlKey && !metaKey) return this.model.select([this.index]);
+    const others = selection.filter((index) => index !== this.index);
+    this.model.select(others.length < selection.length ? others : [...others, this.index]);
+  }
+}
+
+/** Show on a button whether something is on, by its icon and by what pressing it would do. */
+function mark(button, on, [iconOn, iconOff], [labelOn, labelOff], index) {
+  const label = `${on ? labelOn : labelOff} region ${index + 1}`;
+  set(button.firstElementChild, "className", `pi pi-${on ? iconOn : iconOff}`);
+  set(button, "title", label);
+  set(button, "ariaLabel", label);
+  set(button, "ariaPressed", String(on));
+}

@@ -126,6 +126,12 @@ def _rgb(color: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def ink_on(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Black or white, whichever is read better on a colour."""
+    red, green, blue = colour
+    return _BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else _WHITE
+
+
 def _draw_outline(
     draw: ImageDraw.ImageDraw, rect: Rect, colour: tuple[int, int, int], line_width: int
 ) -> None:
@@ -140,8 +146,7 @@ def _draw_label(
 ) -> None:
     x0, y0, x1, y1 = label.rect
     draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=colour)
-    red, green, blue = colour
-    ink = _BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else _WHITE
+    ink = ink_on(colour)
     for line_number, line in enumerate(label.lines):
         y = y0 + line_number * kind.line_height
         draw.text((x0 + kind.padding, y), line, fill=ink, font=kind.font)

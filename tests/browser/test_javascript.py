@@ -1,16 +1,17 @@
 """The scripts of the front end without a browser, in the Node.js that Playwright brings."""
 
-import os
-import subprocess
+import re
 from pathlib import Path
 
-import playwright
 import pytest
+from node_js import SCRIPTS, run_node
+
+from comfy_server import ROOT
 
 HERE = Path(__file__).parent
-SCRIPTS = sorted((HERE.parents[1] / "web" / "js").rglob("*.js"))
+FILES = sorted(SCRIPTS.rglob("*.js"))
+PAGE = sorted((ROOT / "train" / "evaluate" / "people_page").glob("*.js"))
 ENTRY = "reco.js"  # the one that registers with the editor
-NODE = Path(playwright.__file__).parent / "driver" / ("node.exe" if os.name == "nt" else "node")
 
 # Where there is no page, a module that uses one as it is imported fails. What is left to see is
 # what it changes of the global object and what it starts.
@@ -22,16 +23,6 @@ const added = Reflect.ownKeys(globalThis).filter((key) => !before.has(key)).map(
 if (added.length) throw new Error(`globals added: ${added}`);
 if (process.getActiveResourcesInfo().length > running) throw new Error("something was started");
 """
-
-
-def run_node(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(word) for word in (NODE, "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", *words)],
-        cwd=HERE,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-    )
 
 
 def name(path: Path) -> str:
@@ -46,14 +37,55 @@ def test_nodes_test_runner_passes(file: Path) -> None:
         pytest.fail("\n".join([*lines, done.stderr]), pytrace=False)
 
 
-@pytest.mark.parametrize("file", SCRIPTS, ids=name)
+@pytest.mark.parametrize("file", FILES, ids=name)
 def test_it_parses(file: Path) -> None:
     done = run_node("--check", file)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("file", [file for file in SCRIPTS if file.name != ENTRY], ids=name)
+@pytest.mark.parametrize("file", [file for file in FILES if file.name != ENTRY], ids=name)
 def test_importing_it_does_nothing_else(file: Path) -> None:
     """ComfyUI loads every script by itself, in no certain order."""
     done = run_node("--input-type=module", "--eval", IMPORT, file.as_uri())
     assert done.returncode == 0, done.stderr
+
+
+EXPORT = re.compile(r"^export (?:async )?(?:const|function\*?|class) (\w+)", re.M)
+
+
+def unused_exports(sources: dict[str, str]) -> list[str]:
+    """What a script exports and neither another uses nor itself."""
+    return [
+        f"{path}: {name}"
+        for path, source in sources.items()
+        for name in EXPORT.findall(source)
+        if len(re.findall(rf"\b{name}\b", source)) == 1
+        and not any(
+            re.search(rf"\b{name}\b", other) for key, other in sources.items() if key != path
+        )
+    ]
+
+
+def test_what_is_exported_is_used() -> None:
+    assert not unused_exports({str(path): path.read_text("utf-8") for path in (*FILES, *PAGE)})
+    assert unused_exports({"a.js": "export const a = 1;", "b.js": "b();"}) == ["a.js: a"]
+
+
+# The editor's parts, as they call one another.
+WRITES = re.compile(
+    r"\b(?:editor|model|stage|list|row|grip|toolbar|meter|exchange|clipboard|pointer|host)"
+    r"(?:\.\w+)+ [-+*/|&?]*=(?![=>])"
+)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_no_part_writes_what_another_holds(file: Path) -> None:
+    assert not WRITES.findall(file.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "write", ["this.editor.tokens = []", "list.drop ||= {}", "editor.host.sent = view.sent"]
+)
+def test_a_write_would_be_noticed(write: str) -> None:
+    assert WRITES.search(write)
+    assert not WRITES.search("this.list = list; if (model.value === text) model.select(editor.a);")

@@ -7,6 +7,7 @@ import { FrontEnd } from "./comfy/frontend.js";
 import { Tellings } from "./comfy/tellings.js";
 import { element } from "./shared/dom.js";
 
+const STYLES = ["editor", "canvas", "meter", "list", "remarks"]; // below css/
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 
 const frontEnd = new FrontEnd(app, api);
@@ -18,7 +19,7 @@ app.registerExtension({
   getCustomWidgets: () => ({ [WIDGET_TYPE]: (node, name) => editors.add(node, name) }),
   onNodeOutputsUpdated: () => tellings.showAll(),
   setup() {
-    for (const name of ["editor", "remarks"]) {
+    for (const name of STYLES) {
       const href = new URL(`../css/${name}.css`, import.meta.url).href;
       document.head.append(element("link", { rel: "stylesheet", href }));
     }

@@ -1,6 +1,7 @@
 // A layout's boxes and tags over a picture or an empty ground.
 
 import { element } from "../../../web/js/shared/dom.js";
+import { inkOn } from "../../../web/js/shared/ink.js";
 import { placeTags } from "../../../web/js/shared/tags.js";
 
 /**
@@ -53,8 +54,4 @@ function tag(layer, { color }) {
 }
 
 /** A ground of this colour and letters that show on it. */
-export function paint(color) {
-  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
-  const light = 0.299 * red + 0.587 * green + 0.114 * blue > 128;
-  return { backgroundColor: color, color: light ? "#000" : "#fff" };
-}
+export const paint = (color) => ({ backgroundColor: color, color: inkOn(color) });

@@ -11,14 +11,16 @@ from typing import Any
 HERE = Path(__file__).parent
 # Where tags of boxes go is the layout editor's rule: the same modules work in this page.
 SHARED = Path(__file__).parents[3] / "web" / "js" / "shared"
-MODULES = (SHARED / "geometry.js", SHARED / "tags.js", SHARED / "dom.js")
-OWN_MODULES = (HERE / "study.js", HERE / "boxes.js", HERE / "store.js")
+MODULES = (
+    *(SHARED / f"{name}.js" for name in ("dom", "geometry", "ink", "tags")),
+    *(HERE / f"{name}.js" for name in ("answer_rows", "boxes", "store", "study")),
+)
 _IMPORTED = re.compile(r'from "[^"]*?(\w+)\.js"')
 
 
 def fill_page(study: dict[str, Any]) -> str:
     """The page that shows a study, as HTML that needs no other file and no network."""
-    modules = {path.stem: _data_url(_script(path)) for path in (*MODULES, *OWN_MODULES)}
+    modules = {path.stem: _data_url(_script(path)) for path in MODULES}
     parts = {
         "style": (HERE / "page.css").read_text("utf-8"),
         "imports": json.dumps({"imports": modules}),

@@ -1,13 +1,12 @@
 // The page: what is on it and what keys and mouse do. What is asked and counted is in study.js.
 
 import { element } from "../../../web/js/shared/dom.js";
+import { AnswerRows, OVERALL } from "./answer_rows.js";
 import { clearBoxes, drawBoxes, paint } from "./boxes.js";
 import { Store } from "./store.js";
 import {
-  BETTER,
   SIDES,
   countComplete,
-  digitOf,
   fileName,
   fileOf,
   isComplete,
@@ -31,16 +30,15 @@ const LEGEND = [
   ["b", "boxes"],
   ["s", "save"],
 ];
-const OVERALL = "Which is better overall?";
-const BETTER_WORDS = { left: "Left", tie: "Tie", right: "Right" };
+const rows = new AnswerRows(questions, (question, side, value) =>
+  change(withAnswer(answers[at], question, side, value)),
+);
 
 let rater = "";
 let answers = noAnswers(pairs);
 let at = 0;
 let withBoxes = false;
 let since = null; // when the time of this pair was last added up; null while nobody looks
-const buttons = []; // {element, question, side, value}
-const rows = new Map(); // question: its row
 
 function begin(name) {
   rater = name;
@@ -66,7 +64,7 @@ function leave() {
 
 // Making the page
 
-function build() {
+function buildStart() {
   by("start-count").textContent = pairs.length === 1 ? "one pair" : `${pairs.length} pairs`;
   for (const { text, help } of questions) {
     by("start-questions").append(element("dt", {}, text), element("dd", {}, help));
@@ -75,26 +73,27 @@ function build() {
     element("dt", {}, OVERALL),
     element("dd", {}, "All in all; a tie is an answer too"),
   );
-  for (const side of SIDES) {
-    const image = element("img", { alt: `The ${side} picture`, draggable: false });
-    by(side).append(element("div", { class: "frame" }, image));
-  }
-  by("sketch").append(element("div", { class: "frame" }), element("ol", { id: "regions" }));
-  for (const question of questions) {
-    const row = questionRow(question);
-    rows.set(question.name, row);
-    by("pair").append(row);
-  }
-  by("pair").append(betterRow());
-  for (const [keys, what] of LEGEND) {
-    const parts = keys.split(" ").map((key) => element("kbd", {}, key));
-    by("legend").append(element("li", {}, ...parts, ` ${what}`));
-  }
   by("start-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const name = by("rater").value.trim();
     if (name) begin(name);
   });
+}
+
+function buildPair() {
+  for (const side of SIDES) {
+    const image = element("img", { alt: `The ${side} picture`, draggable: false });
+    by(side).append(element("div", { class: "frame" }, image));
+  }
+  by("sketch").append(element("div", { class: "frame" }), element("ol", { id: "regions" }));
+  by("pair").append(...rows.elements);
+  for (const [keys, what] of LEGEND) {
+    const parts = keys.split(" ").map((key) => element("kbd", {}, key));
+    by("legend").append(element("li", {}, ...parts, ` ${what}`));
+  }
+}
+
+function listen() {
   const presses = {
     back: () => move(-1),
     next: () => move(1),
@@ -110,51 +109,6 @@ function build() {
     if (document.hidden) keep();
     since = document.hidden ? null : performance.now();
   });
-}
-
-/** The words of a question between its answers for the left and for the right. */
-function questionRow({ name, text, help }) {
-  const words = element("div", { class: "question", title: help }, text);
-  const cells = SIDES.map((side) => {
-    const digit = element("kbd", {}, digitOf(questions, name, side));
-    const choices = [true, false].map((value) => {
-      const word = value ? "Yes" : "No";
-      const label = `${side}, ${text} ${word}`;
-      return answerButton(label, word.toLowerCase(), name, side, value, word);
-    });
-    return element(
-      "div",
-      { class: `answer ${side}`, role: "group", "aria-label": `${side}: ${text}` },
-      digit,
-      ...choices,
-    );
-  });
-  return element("div", { class: "row" }, cells[0], words, cells[1]);
-}
-
-function betterRow() {
-  const choices = BETTER.map((side) => {
-    const word = BETTER_WORDS[side];
-    const digit = element("kbd", {}, digitOf(questions, "better", side));
-    return answerButton(`Better: ${word}`, "better", "better", side, side, digit, ` ${word}`);
-  });
-  return element(
-    "div",
-    { class: "overall", role: "group", "aria-label": OVERALL },
-    element("span", { class: "question" }, OVERALL),
-    ...choices,
-  );
-}
-
-function answerButton(label, kind, question, side, value, ...words) {
-  const press = () => change(withAnswer(answers[at], question, side, value));
-  const made = element(
-    "button",
-    { type: "button", class: `choice ${kind}`, "aria-label": label, on: { click: press } },
-    ...words,
-  );
-  buttons.push({ element: made, question, side, value });
-  return made;
 }
 
 // Showing a pair
@@ -173,7 +127,6 @@ function show(index) {
   }
   by("sketch").classList.toggle("empty", !pair.regions.length);
   by("regions").replaceChildren(...pair.regions.map(regionItem));
-  for (const [name, row] of rows) row.hidden = !pair.questions.includes(name);
   drawLayouts();
   showAnswers();
   say("");
@@ -197,10 +150,7 @@ function regionItem({ text, color }, index) {
 
 function showAnswers() {
   const answer = answers[at];
-  for (const { element: button, question, side, value } of buttons) {
-    const given = question === "better" ? answer.better : answer[question]?.[side];
-    button.setAttribute("aria-pressed", String(given === value));
-  }
+  rows.show(pairs[at], answer);
   const complete = countComplete(pairs, answers);
   by("place").textContent = `Pair ${at + 1} of ${pairs.length}`;
   by("progress").max = pairs.length;
@@ -298,5 +248,7 @@ function pressDigit(digit) {
   else change(turned(answer, question, side));
 }
 
-build();
+buildStart();
+buildPair();
+listen();
 if (store.rater) begin(store.rater);

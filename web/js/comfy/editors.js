@@ -1,11 +1,10 @@
 // The layout editors of all nodes: each as a widget, and what concerns them together.
 
-import { LayoutEditor } from "../editor/editor.js";
+import { LayoutEditor, MIN_HEIGHT } from "../editor/editor.js";
 import { ComfyHost } from "./host.js";
 import { Succession } from "./succession.js";
 
 const MIN_SIZE = { width: 480, height: 820 }; // of a new node
-const MIN_HEIGHT = 440; // of the editor, in pixels; also in editor.css
 
 export class Editors {
   #shown = new Set();
@@ -46,9 +45,7 @@ export class Editors {
     const type = `reco_editor:${++this.#created}`;
     const widget = node.addDOMWidget(name, type, editor.element, {
       getValue: () => editor.value,
-      setValue: (value) => {
-        editor.value = value;
-      },
+      setValue: (value) => editor.load(value),
       getMinHeight: () => MIN_HEIGHT,
       hideOnZoom: false,
       socketless: true,

@@ -7,7 +7,7 @@ import { element } from "../shared/dom.js";
 import { remarkElements } from "../shared/remarks.js";
 
 const NAME = "reco_remarks"; // of the widget, which no workflow and no prompt holds
-const MAX_HEIGHT = 180; // in pixels: what is longer scrolls; also in remarks.css
+const MAX_HEIGHT = 180; // in pixels: what is longer scrolls
 const MARGIN = 10; // around the widget, in the classic renderer
 const GAP = 8; // between widgets at the most, in either renderer
 
@@ -44,6 +44,7 @@ class Words {
       {
         class: "reco-remarks",
         role: "status",
+        style: { maxHeight: `${MAX_HEIGHT}px` },
         dataset: { captureWheel: "true" },
         // ComfyUI would copy nodes in place of the text that is selected.
         on: { copy: (event) => event.stopPropagation() },

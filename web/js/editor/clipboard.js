@@ -1,8 +1,8 @@
 // Copying and pasting regions with the keyboard while the canvas has the focus. What is copied is a
 // layout's JSON; what can be pasted is every form that the server reads.
 
-import { fromLayout, removeRegions, toLayout } from "./drawing.js";
-import { addLayout, numberOf, takeCaption } from "./pasting.js";
+import { removeRegions, toLayout } from "./drawing.js";
+import { addLayout, numberOf, readCopied, takeCaption } from "./pasting.js";
 
 export class Clipboard {
   constructor(editor) {
@@ -55,7 +55,10 @@ export class Clipboard {
     const text = clipboardData.getData("text/plain");
     const { pointerAt } = editor.stage;
     try {
-      const { layout, remarks } = asReading(text) ?? (await editor.host.read(text));
+      const copied = readCopied(text);
+      const { layout, remarks } = copied
+        ? { layout: copied, remarks: [] }
+        : await editor.host.read(text);
       const done = layout.regions.length
         ? addLayout(model, layout, pointerAt)
         : takeCaption(model, layout);
@@ -66,21 +69,3 @@ export class Clipboard {
     }
   }
 }
-
-/** What a layout's JSON holds, whose regions may still lack texts; null for the server to judge. */
-function asReading(text) {
-  try {
-    const layout = JSON.parse(text);
-    fromLayout(layout);
-    return layout.regions.every(isSound) ? { layout, remarks: [] } : null;
-  } catch {
-    return null;
-  }
-}
-
-const isSound = ({ text, box: [x0, y0, x1, y1], weight = 1 }) =>
-  typeof text === "string" &&
-  Number.isFinite(weight) &&
-  [x0, y0, x1, y1].every(Number.isFinite) &&
-  0 <= x0 && x0 < x1 && x1 <= 1 &&
-  0 <= y0 && y0 < y1 && y1 <= 1;

@@ -13,6 +13,8 @@ import { Stage } from "./stage.js";
 import { TokenMeter } from "./token_meter.js";
 import { Toolbar } from "./toolbar.js";
 
+export const MIN_HEIGHT = 440; // in pixels
+
 const HINT =
   "Drag to draw a box. Page Up and Page Down select another region, arrows move it by 1 pixel, " +
   "with Shift by 8, with Control they change its size. Typing or Enter writes its text, Delete " +
@@ -59,7 +61,12 @@ export class LayoutEditor {
     const frame = element("div", { class: "reco-frame" }, this.stage.element);
     return element(
       "div",
-      { class: "reco-editor", id: this.id, on: { keydown: (event) => keyDown(this, event) } },
+      {
+        class: "reco-editor",
+        id: this.id,
+        style: { minHeight: `${MIN_HEIGHT}px` },
+        on: { keydown: (event) => keyDown(this, event) },
+      },
       this.toolbar.element,
       element(
         "div",
@@ -79,17 +86,18 @@ export class LayoutEditor {
     return this.model.value;
   }
 
-  set value(value) {
+  get queued() {
+    return this.model.queued;
+  }
+
+  /** Show a value that was saved. */
+  load(value) {
     try {
       this.model.load(value);
     } catch (error) {
       const why = `The saved drawing cannot be read: ${error.message}.`;
       this.announce(`${why} It is kept until you draw.`);
     }
-  }
-
-  get queued() {
-    return this.model.queued;
   }
 
   /** A layout that another node sent replaces the drawing, unless the drawing began with it. */

@@ -1,8 +1,40 @@
-// What a layout from elsewhere does to a drawing when it is added. Each tells what it did, in words.
+// Layouts from elsewhere, and what they do to a drawing.
 
-import { addRegions, copies, fromLayout, placeRegions, withCaption } from "./drawing.js";
+import {
+  addRegions,
+  copies,
+  fromLayout,
+  placeRegions,
+  toLayout,
+  withCaption,
+} from "./drawing.js";
 
-/** Take over a caption and nothing else. */
+/**
+ * The layout of a text such as the editor copies, whose regions may still lack texts, else null:
+ * all else is for the server to read, and to say what it left out or why it cannot.
+ */
+export function readCopied(text) {
+  try {
+    const layout = JSON.parse(text);
+    const read = toLayout(fromLayout(layout), layout);
+    const isWhole = addsNothing({ ...layout, regions: [] }, { ...read, regions: [] });
+    return isWhole && layout.regions.every((region, i) => isRead(region, read.regions[i]))
+      ? read
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+const isRead = (region, read) =>
+  addsNothing(region, read) && "text" in region && hasArea(read.box);
+
+const hasArea = ([x0, y0, x1, y1]) => x0 < x1 && y0 < y1;
+
+/** Whether an object says nothing besides, or otherwise than, what was read of it. */
+const addsNothing = (data, read) => JSON.stringify({ ...read, ...data }) === JSON.stringify(read);
+
+/** Take over a caption and nothing else. Returns what was done, in words. */
 export function takeCaption(model, { caption }) {
   const { drawing } = model;
   if (!caption.trim()) return "This text has neither a caption nor regions: nothing is changed.";
@@ -12,7 +44,10 @@ export function takeCaption(model, { caption }) {
   return `This text has no regions: it became the caption${stay}.${before}`;
 }
 
-/** Add regions: those of a whole picture where they were, others at a point, if there is one. */
+/**
+ * Add regions: those of a whole picture where they were, others at a point, if there is one.
+ * Returns what was done, in words.
+ */
 export function addLayout(model, layout, point) {
   const { drawing } = model;
   const { regions } = fromLayout(layout);

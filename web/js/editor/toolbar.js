@@ -2,12 +2,13 @@
 
 import { element, set } from "../shared/dom.js";
 import { choice, iconButton } from "./controls.js";
+import { CELL_PX } from "./measures.js";
 
 /** Preferences chosen from a menu: [what the menu is called, {value: words}]. */
 const MENUS = {
   snap: [
     "Snap edges to a grid (hold Alt to draw freely)",
-    { off: "snap: no", cells: "snap: 8 px", grid: "snap: grid" },
+    { off: "snap: no", cells: `snap: ${CELL_PX} px`, grid: "snap: grid" },
   ],
   guides: ["Guide lines", { none: "guides: no", thirds: "thirds", grid: "grid" }],
   background: [

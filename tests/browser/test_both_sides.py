@@ -1,0 +1,133 @@
+"""Rules that the editor and the server both need, held together: scripts cannot import Python, and
+nobody asks a server at every move of the mouse."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from node_js import SCRIPTS, evaluate
+
+from reco_core.draw import PALETTE, ink_on
+from reco_core.forms import read_layout
+from reco_core.forms.layout_json import LAYOUT_NAMES, REGION_NAMES
+from reco_core.layout import JSON_VERSION, SIZE_STEP, Box, Layout, Region
+from reco_core.layout_remarks import layout_remarks
+
+INKS = {"#000": (0, 0, 0), "#fff": (255, 255, 255)}
+# For one name of a layout or region each; most are what no layout has there.
+ODD = [None, True, 0, 1, 2, -0.5, 1.5, 1e400, "", " ", "a dog", "#12ab9f", "red", [], {}]
+ODD += [[0, 0, 1, 1], [0.5, 0, 0.2, 1], [0, 0, 0, 1], [0, 0, 1], [0, 0, 1, 2], ["0", "0", "1", "1"]]
+NAMES = ["text", "box", "weight", "color", "hidden", "locked", "label"]
+LAYOUT_ONLY = ["caption", "version", "incoming", "prompt"]
+
+
+def random_layout(chance: random.Random) -> Layout:
+    def side() -> tuple[float, float]:
+        low, high = sorted(chance.choice([0, 1, chance.random()]) for _ in range(2))
+        return (low, high) if low < high else (0.25, 0.75)
+
+    regions = []
+    for _ in range(chance.randrange(4)):
+        (x0, x1), (y0, y1) = side(), side()
+        text = chance.choice(["a dog", " ein Hund\n", "狗 🐕", '"}]'])
+        color = chance.choice(PALETTE)
+        regions.append(Region(text, Box(x0, y0, x1, y1), chance.choice([1, 1.3, 0, -2]), color))
+    caption = chance.choice(["", "a park", "(a park:1.2)"])
+    return Layout(caption, tuple(regions), 8 * chance.randrange(1, 200), 512)
+
+
+LAYOUTS = [random_layout(random.Random(seed)) for seed in range(200)]
+
+
+def spoiled(layout: Layout, chance: random.Random) -> str:
+    """A layout's JSON after one value in it was exchanged."""
+    data = json.loads(layout.to_json())
+    if data["regions"] and chance.random() < 0.7:
+        chance.choice(data["regions"])[chance.choice(NAMES)] = chance.choice(ODD)
+    else:
+        data[chance.choice(LAYOUT_ONLY)] = chance.choice(ODD)
+    return json.dumps(data).replace("Infinity", "1e400")
+
+
+def test_new_regions_have_the_colors_in_which_layouts_are_drawn() -> None:
+    assert evaluate("editor/drawing.js", "module.PALETTE") == list(PALETTE)
+
+
+def test_letters_on_a_color_are_black_or_white_alike() -> None:
+    chance = random.Random(0)
+    colors = [*PALETTE, *(f"#{chance.randrange(1 << 24):06x}" for _ in range(1000))]
+    inks = evaluate("shared/ink.js", "given.map(module.inkOn)", colors)
+    assert [INKS[ink] for ink in inks] == [ink_on(rgb(color)) for color in colors]
+    assert set(inks) == set(INKS)
+
+
+def rgb(color: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(color[1:])
+    return red, green, blue
+
+
+def test_a_box_is_drawn_no_smaller_than_what_can_be_painted() -> None:
+    cell = evaluate("editor/measures.js", "module.CELL_PX")
+    width, height = (
+        side * length
+        for side, length in zip(
+            evaluate("editor/measures.js", "module.leastBox(given)", {"width": 640, "height": 384}),
+            (640, 384),
+            strict=True,
+        )
+    )
+    assert cell == width == height == SIZE_STEP
+
+
+def test_the_editor_and_the_server_read_and_write_the_same_layouts() -> None:
+    written = [json.loads(layout.to_json()) for layout in LAYOUTS]
+    again = "given.map((layout) => module.toLayout(module.fromLayout(layout), layout))"
+    for layout, data in zip(LAYOUTS, evaluate("editor/drawing.js", again, written), strict=True):
+        assert Layout.from_json(json.dumps(data)) == layout
+        assert data["version"] == JSON_VERSION
+
+
+def test_the_server_knows_every_name_of_what_the_editor_keeps() -> None:
+    region = {"box": [0, 0, 1, 1], "text": "a dog", "locked": True, "hidden": True}
+    drawing = {"caption": "a park", "incoming": "0123", "regions": [region]}
+    kept: dict[str, Any] = json.loads(
+        evaluate(
+            "editor/drawing.js",
+            "module.formatDrawing(module.parseDrawing(JSON.stringify(given)))",
+            drawing,
+        )
+    )
+    assert kept.keys() == LAYOUT_NAMES - {"width", "height"}
+    assert kept["regions"][0].keys() == REGION_NAMES
+    assert kept["version"] == JSON_VERSION
+
+
+def test_what_is_pasted_without_the_server_is_what_the_server_reads() -> None:
+    chance = random.Random(0)
+    texts = [spoiled(layout, chance) for layout in LAYOUTS for _ in range(10)]
+    pasted = evaluate("editor/pasting.js", "given.map(module.readCopied)", texts)
+    known = [(text, layout) for text, layout in zip(texts, pasted, strict=True) if layout]
+    assert 100 < len(known) < len(texts) - 100
+    for text, layout in known:
+        if not all(region["text"].strip() for region in layout["regions"]):
+            continue  # the editor's alone: to be written yet
+        reading = read_layout(text, 512, 512)
+        assert not reading.remarks
+        assert reading.layout.caption == layout["caption"]
+        assert [
+            (r.text, [r.box.x0, r.box.y0, r.box.x1, r.box.y1], r.weight)
+            for r in reading.layout.regions
+        ] == [(r["text"], r["box"], r["weight"]) for r in layout["regions"]], text
+
+
+def test_remarks_of_regions_begin_with_what_the_editor_renumbers() -> None:
+    """It sends the regions that can be painted; its list has others between them."""
+    small = Region("a dog <lora:x:1> {a}", Box(0, 0, 0.001, 0.5), 1.3)
+    remarks = layout_remarks(Layout("", (small, small)), lambda text: [(text, 5.0)])
+    of_regions = [remark for remark in remarks if remark.region is not None]
+    assert {remark.kind for remark in of_regions} == {"weight", "syntax", "small"}
+    for remark in of_regions:
+        assert remark.message.startswith(f"region {remark.region + 1}")
+    assert r"/^region \d+/" in (SCRIPTS / "editor" / "token_meter.js").read_text("utf-8")

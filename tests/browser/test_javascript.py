@@ -15,7 +15,7 @@ ENTRY = "reco.js"  # the one that registers with the editor
 
 # Where there is no page, a module that uses one as it is imported fails. What is left to see is
 # what it changes of the global object and what it starts.
-IMPORT = """
+LOAD = """
 const before = new Set(Reflect.ownKeys(globalThis));
 const running = process.getActiveResourcesInfo().length;
 await import(process.argv[1]);
@@ -46,8 +46,45 @@ def test_it_parses(file: Path) -> None:
 @pytest.mark.parametrize("file", [file for file in FILES if file.name != ENTRY], ids=name)
 def test_importing_it_does_nothing_else(file: Path) -> None:
     """ComfyUI loads every script by itself, in no certain order."""
-    done = run_node("--input-type=module", "--eval", IMPORT, file.as_uri())
+    done = run_node("--input-type=module", "--eval", LOAD, file.as_uri())
     assert done.returncode == 0, done.stderr
+
+
+IMPORT = re.compile(r'^(?:import|\}).* from "([^"]+)";$', re.M)
+FLOORS = ("shared", "editor", "comfy", "js")  # each knows itself and those before it
+
+
+def forbidden_imports(file: Path, source: str) -> list[str]:
+    """What a script imports from where it must not; only ENTRY may import ComfyUI's own."""
+    floor = file.parent.name
+    known = FLOORS[: FLOORS.index(floor) + 1] if floor in FLOORS else ("shared", floor)
+    paths = {path: (file.parent / path).resolve() for path in IMPORT.findall(source)}
+    return [
+        path
+        for path, imported in paths.items()
+        if not (imported.is_file() and imported.parent.name in known)
+        and not (file.name == ENTRY and path.startswith("../../../scripts/"))
+    ]
+
+
+@pytest.mark.parametrize("file", [*FILES, *PAGE], ids=name)
+def test_it_imports_from_its_own_floor_and_those_below(file: Path) -> None:
+    assert not forbidden_imports(file, file.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "file, path",
+    [
+        ("web/js/shared/dom.js", "../editor/units.js"),
+        ("web/js/editor/model.js", "../comfy/graph.js"),
+        ("web/js/comfy/host.js", "../../../scripts/app.js"),
+        ("train/evaluate/people_page/page.js", "../../../web/js/editor/units.js"),
+        ("web/js/shared/dom.js", "./gone.js"),
+    ],
+)
+def test_a_forbidden_import_would_be_noticed(file: str, path: str) -> None:
+    assert forbidden_imports(ROOT / file, f'import {{ a }} from "{path}";') == [path]
+    assert forbidden_imports(ROOT / file, f'import {{\n  a,\n}} from "{path}";') == [path]
 
 
 EXPORT = re.compile(r"^export (?:async )?(?:const|function\*?|class) (\w+)", re.M)

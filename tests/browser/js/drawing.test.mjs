@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import * as editing from "../../../web/js/editor/drawing.js";
@@ -16,12 +15,6 @@ const C = [0.5, 0.6, 0.9, 1];
 const colorsOf = ({ regions }) => regions.map(({ color }) => color);
 const textsOf = ({ regions }) => regions.map(({ text }) => text);
 const named = (...texts) => drawingOf(...texts.map((text) => ({ text, box: A })));
-
-test("the palette is that of the pictures drawn in Python", () => {
-  const source = readFileSync(new URL("../../../reco_core/draw.py", import.meta.url), "utf8");
-  const [, tuple] = source.match(/^PALETTE = \(([^)]*)\)/m);
-  assert.deepEqual(PALETTE, tuple.match(/#\w+/g));
-});
 
 test("an empty text is the empty drawing, and the other way round", () => {
   assert.deepEqual(parseDrawing(""), EMPTY);

@@ -15,6 +15,7 @@ MODULES = (
     *(SHARED / f"{name}.js" for name in ("dom", "geometry", "ink", "tags")),
     *(HERE / f"{name}.js" for name in ("answer_rows", "boxes", "store", "study")),
 )
+STYLES = (HERE / "page.css", HERE / "pair.css")
 _IMPORTED = re.compile(r'from "[^"]*?(\w+)\.js"')
 
 
@@ -22,7 +23,7 @@ def fill_page(study: dict[str, Any]) -> str:
     """The page that shows a study, as HTML that needs no other file and no network."""
     modules = {path.stem: _data_url(_script(path)) for path in MODULES}
     parts = {
-        "style": (HERE / "page.css").read_text("utf-8"),
+        "style": "\n".join(path.read_text("utf-8") for path in STYLES),
         "imports": json.dumps({"imports": modules}),
         "script": _script(HERE / "page.js"),
         # Where HTML begins a tag, JSON may write the sign by its number.

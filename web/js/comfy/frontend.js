@@ -72,7 +72,7 @@ export class FrontEnd {
     throw new Error(error ?? `ComfyUI answered with status ${response.status}; see its log.`);
   }
 
-  /** Let the wheel zoom and the middle button pan the canvas over an element, as everywhere else. */
+  /** Let the wheel zoom and the middle button pan the canvas over an element, as elsewhere. */
   passToCanvas(element) {
     const { app } = this;
     const wheel = (event) => {

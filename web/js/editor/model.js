@@ -74,7 +74,7 @@ export class Model {
     return this.#before?.drawing ?? this.#drawing;
   }
 
-  /** Show a saved value. Throws an Error that says why it is no drawing; it is kept nevertheless. */
+  /** Show a saved value. Throws an Error that says why it is no drawing; it is kept then too. */
   load(value) {
     if (value === this.value) return;
     try {

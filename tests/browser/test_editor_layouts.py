@@ -74,6 +74,24 @@ def put_on_clipboard(comfy, text: str) -> None:
     comfy.page.evaluate("text => navigator.clipboard.writeText(text)", text)
 
 
+def test_json_pasted_onto_the_canvas_is_read_as_everywhere_else(comfy, editor):
+    hidden = {"text": "a fox", "box": [0, 0, 0.5, 0.5], "hidden": True}
+    seen = {"text": "a bird", "box": [0.1, 0.2, 0.3, 0.4], "shape": "round"}
+    put_on_clipboard(comfy, json.dumps({"caption": "", "regions": [hidden, seen]}))
+    editor.press("Control+v")
+    status = editor.root.locator(".reco-status")
+    expect(status).to_contain_text("region 'a fox' is left out: it is hidden")
+    expect(status).to_contain_text("'shape' of region 2 is left out")
+    assert editor.texts == [*TEXTS, "a bird"]
+
+
+def test_regions_without_texts_are_copied_and_pasted(comfy, editor):
+    editor.drag((0.6, 0.6), (0.8, 0.8))
+    editor.press("Control+c", "Control+v")
+    comfy.page.wait_for_function("() => document.querySelectorAll('.reco-box').length === 5")
+    assert editor.texts == [*TEXTS, "", ""]
+
+
 def test_a_text_without_regions_becomes_the_caption_and_destroys_nothing(comfy, editor):
     drawn = editor.regions
     put_on_clipboard(comfy, "a field in spring")

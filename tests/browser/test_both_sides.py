@@ -10,10 +10,12 @@ from typing import Any
 from node_js import SCRIPTS, evaluate
 
 from reco_core.draw import PALETTE, ink_on
-from reco_core.forms import read_layout
+from reco_core.drawing import read_drawing
 from reco_core.forms.layout_json import LAYOUT_NAMES, REGION_NAMES
-from reco_core.layout import JSON_VERSION, SIZE_STEP, Box, Layout, Region
+from reco_core.forms.table import read_layout
+from reco_core.layout import JSON_VERSION, Box, Layout, Region
 from reco_core.layout_remarks import layout_remarks
+from reco_core.limits import SIZE_STEP
 
 INKS = {"#000": (0, 0, 0), "#fff": (255, 255, 255)}
 # For one name of a layout or region each; most are what no layout has there.
@@ -87,6 +89,24 @@ def test_the_editor_and_the_server_read_and_write_the_same_layouts() -> None:
     for layout, data in zip(LAYOUTS, evaluate("editor/drawing.js", again, written), strict=True):
         assert Layout.from_json(json.dumps(data)) == layout
         assert data["version"] == JSON_VERSION
+
+
+def test_what_the_editor_keeps_is_read_as_it_was_drawn() -> None:
+    written = [json.loads(layout.to_json()) for layout in LAYOUTS]
+    kept = "given.map((layout) => module.formatDrawing(module.fromLayout(layout, 'c0ffee')))"
+    for layout, text in zip(LAYOUTS, evaluate("editor/drawing.js", kept, written), strict=True):
+        reading, begun_with = read_drawing(text, layout.width, layout.height)
+        assert (reading.layout, begun_with) == (layout, "c0ffee")
+
+
+def test_a_region_lacks_a_text_alike() -> None:
+    """That is counted by the meter whose text the server finds to be one."""
+    complete = """module.completeRegions({ regions: given.map((text) => ({ text })) })"""
+    signs = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
+    texts = ["", " \t\n", " a ", *signs]
+    assert evaluate("editor/drawing.js", complete, texts) == [
+        index for index, text in enumerate(texts) if text.strip()
+    ]
 
 
 def test_the_server_knows_every_name_of_what_the_editor_keeps() -> None:

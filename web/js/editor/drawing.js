@@ -81,8 +81,11 @@ export function toLayout({ caption, regions }, size) {
 
 /** Indices of the regions that the layout will have: not hidden, and with a text. */
 export function completeRegions({ regions }) {
-  return indices(regions, (region) => !region.hidden && region.text.trim() !== "");
+  return indices(regions, (region) => !region.hidden && !isBlank(region.text));
 }
+
+/** Whether a text has spaces alone: Python knows more than trim(), and no byte order mark. */
+const isBlank = (text) => /^[\s\x1c-\x1f\x85]*$/.test(text) && !text.includes("\ufeff");
 
 /** The drawing of a layout that came from elsewhere. */
 export function fromLayout(layout, incoming = "") {

@@ -71,16 +71,10 @@ def rgb(color: str) -> tuple[int, int, int]:
 
 
 def test_a_box_is_drawn_no_smaller_than_what_can_be_painted() -> None:
-    cell = evaluate("editor/measures.js", "module.CELL_PX")
-    width, height = (
-        side * length
-        for side, length in zip(
-            evaluate("editor/measures.js", "module.leastBox(given)", {"width": 640, "height": 384}),
-            (640, 384),
-            strict=True,
-        )
-    )
-    assert cell == width == height == SIZE_STEP
+    size = {"width": 640, "height": 384}
+    width, height = evaluate("editor/measures.js", "module.leastBox(given)", size)
+    assert (width * 640, height * 384) == (SIZE_STEP, SIZE_STEP)
+    assert evaluate("editor/measures.js", "module.CELL_PX") == SIZE_STEP
 
 
 def test_the_editor_and_the_server_read_and_write_the_same_layouts() -> None:

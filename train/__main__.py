@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from train.ablation.command import add_command as add_ablation
 from train.bench.command import add_command as add_bench
 from train.checkpoints.convert import add_command as add_convert
+from train.command_line import OptionsParser
 from train.data.commands import add_commands as add_data
 from train.evaluate.command import add_command as add_evaluate
 from train.evaluate.tally import add_command as add_tally
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run one command; a user's mistake is one plain line and exit code 2."""
-    arguments = _parser().parse_args()
     try:
+        arguments = _parser().parse_args()
         return arguments.run(arguments)
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -43,13 +44,11 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=OptionsParser)
 
     fit = commands.add_parser("fit", help="train a checkpoint, or continue a training")
     fit.add_argument("--config", type=Path, required=True, help="TOML file; see train/configs")
-    fit.add_argument(
-        "overrides", nargs="*", metavar="OPTION=VALUE", help="for instance optimizer.steps=100"
-    )
+    fit.add_overrides("optimizer.steps=100", _sections)
     fit.set_defaults(run=_fit)
 
     add_evaluate(commands)
@@ -60,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     add_memory(commands)
     add_bench(commands)
     return parser
+
+
+def _sections() -> str:
+    from train.config_help import describe_options
+
+    return describe_options()
 
 
 def _fit(arguments: argparse.Namespace) -> int:

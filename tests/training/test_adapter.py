@@ -178,12 +178,15 @@ def test_half_precision_and_a_text_encoder_without_lora_make_a_smaller_file(
 
 
 @pytest.mark.parametrize(
-    ("lora", "cause"),
-    [(LoraConfig(), "one of them at least 1"), (LoraConfig(rank=-1), "lora.rank = -1 and")],
+    ("ranks", "cause"),
+    [
+        ({}, "one of them at least 1"),
+        ({"rank": -1}, "rank = -1: give a whole number of at least 0"),
+    ],
 )
-def test_ranks_that_make_no_adapter_are_refused(model, lora, cause):
+def test_ranks_that_make_no_adapter_are_refused(model, ranks, cause):
     with pytest.raises(ValueError, match=cause):
-        add_lora(model, lora)
+        add_lora(model, LoraConfig(**ranks))
 
 
 def test_a_run_that_cannot_write_an_adapter_is_refused(trained, config, tmp_path):

@@ -21,8 +21,9 @@ from PIL import Image
 from reco_core.layout import Box
 from train.data.caption_model import load_describer
 from train.data.captioner import MIN_SIDE, PADDING, crop_pixels, write_captions
-from train.data.options import SetConfig
+from train.data.json_lines import JsonLinesConfig
 from train.data.sets import open_set
+from train.data.shards import ShardsConfig
 
 ROOT = Path(__file__).parents[2]
 WORDS = '[PAD] [UNK] [CLS] [SEP] [MASK] a red blue dog cat on the sign " stop tree house'.split()
@@ -108,7 +109,7 @@ def write_set(folder, pictures=6, regions=4, seed=0):
 
 
 def opened(path, **options):
-    return open_set(SetConfig(kind="json_lines", path=str(path), **options))
+    return open_set(JsonLinesConfig(path=str(path), **options))
 
 
 def command(path, output, model, *options):
@@ -258,7 +259,7 @@ def test_shards_are_captioned_too(tmp_path):
                 member.size = len(data)
                 shard.addfile(member, io.BytesIO(data))
     output = tmp_path / "captions.jsonl"
-    shards = SetConfig(kind="shards", path=str(tmp_path / "set-0.tar"))
+    shards = ShardsConfig(path=str(tmp_path / "set-0.tar"))
     assert write_captions(open_set(shards), sizes, output).written == 6
     assert write_captions(open_set(shards), sizes, output).written == 0
 

@@ -17,7 +17,7 @@ from reco_core.adapter import read_adapter
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
 from train.config import load_config
-from train.data.options import SetConfig
+from train.data.set_config import SetConfig
 from train.fit.loop import fit
 from train.fit.options import FitConfig
 

@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from reco_core.layout import Box, Layout, Region
 from train.config import load_config
 from train.data.mixture import open_mixture
-from train.data.options import SetConfig
+from train.data.shapeskills_set import ShapeSkillsConfig
 from train.fit.losses import sample_losses
 from train.fit.options import FitConfig
 from train.fit.validation import Validation
@@ -115,7 +115,7 @@ def test_a_step_of_every_config_is_legal_on_cuda(path, base):
 @every_arithmetic
 def test_drawing_and_validation_are_legal_on_cuda_in_every_precision(path, base):
     config = small(load_config(path), base)
-    shapes = open_mixture([SetConfig(samples=1)], config.data, config.image_size)
+    shapes = open_mixture([ShapeSkillsConfig(samples=1)], config.data, config.image_size)
     with on_cuda(config) as model, torch.no_grad():
         words = model.words(config.data.max_regions)
         for precision in precisions(config):

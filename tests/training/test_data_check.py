@@ -10,10 +10,11 @@ from PIL import Image
 from set_files import COCO, encoded, write_coco, write_lines, write_picture, write_shard
 
 from train.data.check import Limits, check_set
-from train.data.options import SetConfig
+from train.data.json_lines import JsonLinesConfig
 from train.data.report import Cut, Summary
 from train.data.sample import Problem
 from train.data.sets import open_set
+from train.data.shards import ShardsConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +37,7 @@ def lines(tmp_path):
         objects = [{"image": f"{name}.png", "caption": "x", **sample} for name, sample in named]
         for one in objects:
             write_picture(tmp_path / one["image"], (64, 48))
-        return SetConfig("json_lines", str(write_lines(tmp_path / "set.jsonl", *objects)))
+        return JsonLinesConfig(path=str(write_lines(tmp_path / "set.jsonl", *objects)))
 
     return write
 
@@ -118,7 +119,7 @@ def test_pictures_are_left_alone_on_request(tmp_path, lines):
 def test_shards_are_checked_too(tmp_path):
     members = {"a.jpg": encoded(), "a.txt": b"two dogs", "b.jpg": encoded()[:400], "b.txt": b"b"}
     write_shard(tmp_path / "set.tar", members)
-    report = check(SetConfig("shards", str(tmp_path / "set.tar")))
+    report = check(ShardsConfig(path=str(tmp_path / "set.tar")))
     assert (report.samples, report.captions) == (1, 1)
     assert [problem.key for problem in report.problems] == ["set.tar/b"]
 

@@ -24,9 +24,14 @@ from reco_core.coco import layout_from_coco
 from reco_core.layout import Box, Layout, Region
 from reco_core.position_tokens import PositionVocabulary
 from reco_core.sequence import build_sequence
-from train.data.options import SetConfig
+from train.data.coco import CocoConfig
+from train.data.json_lines import JsonLinesConfig
+from train.data.paintskills import PaintSkillsConfig
 from train.data.sample import Problem
-from train.data.sets import open_set
+from train.data.sets import KINDS, open_set
+from train.data.shapeskills_set import ShapeSkillsConfig
+from train.data.shards import ShardsConfig
+from train.data.sidecars import SidecarsConfig
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "tokens.json").read_text("utf-8"))
 MIDDLE = Box(0.25, 0.25, 0.75, 0.75)
@@ -58,7 +63,7 @@ def test_golden_token_ids_come_out_of_samples(tmp_path):
         for case in GOLDEN
         if case["caption"]
     ]
-    opened = open_set(SetConfig("json_lines", str(write_lines(tmp_path / "set.jsonl", *lines))))
+    opened = open_set(JsonLinesConfig(path=str(write_lines(tmp_path / "set.jsonl", *lines))))
     cases = [case for case in GOLDEN if case["caption"]]
     assert len(opened) == len(cases)
     for case, sample in zip(cases, opened, strict=True):
@@ -72,7 +77,7 @@ def test_golden_token_ids_come_out_of_samples(tmp_path):
 
 
 def test_coco_pictures_come_with_all_captions_and_regions_but_crowds(tmp_path):
-    opened = open_set(SetConfig(**write_coco(tmp_path)))
+    opened = open_set(CocoConfig(**write_coco(tmp_path)))
     assert [sample.key for sample in opened] == ["a.png", "b.png", "c.png"]
     assert said(opened[0]) == (
         ("a dog and a mare", "two animals"),
@@ -83,14 +88,14 @@ def test_coco_pictures_come_with_all_captions_and_regions_but_crowds(tmp_path):
 
 
 def test_coco_regions_are_those_of_the_nodes(tmp_path):
-    opened = open_set(SetConfig(**write_coco(tmp_path)))
+    opened = open_set(CocoConfig(**write_coco(tmp_path)))
     for sample in opened:
         assert sample.regions == layout_from_coco(COCO, sample.key).layout.regions
 
 
 def test_a_picture_without_caption_says_what_is_in_it(tmp_path):
     options = {**write_coco(tmp_path), "captions": ""}
-    opened = open_set(SetConfig(**options))
+    opened = open_set(CocoConfig(**options))
     assert [sample.captions for sample in opened] == [("dog and mare",), ("horse",)]
     assert opened.problems == [Problem("c.png", "has neither a caption nor a region")]
 
@@ -104,7 +109,7 @@ def test_coco_annotations_that_are_not_legal_are_named_and_their_pictures_stay(t
         {"id": 9, "image_id": 99, "category_id": 18, "bbox": [0, 0, 10, 10]},
     ]
     instances = {**COCO, "annotations": COCO["annotations"] + bad}
-    opened = open_set(SetConfig(**write_coco(tmp_path, instances)))
+    opened = open_set(CocoConfig(**write_coco(tmp_path, instances)))
     assert said(opened[1]) == (("horse",), [("horse", Box(0, 0, 0.5, 0.5))])
     assert {problem.key for problem in opened.problems} == {"b.png", "image 99"}
     reasons = " ".join(problem.reason for problem in opened.problems)
@@ -117,18 +122,18 @@ def test_boxes_that_stick_out_are_cut_and_counted(tmp_path):
     instances = copy.deepcopy(COCO)
     instances["annotations"][0]["bbox"] = [-6.4, 0, 38.4, 24]
     instances["annotations"][1]["bbox"] = [16, 12, 48.000001, 36]  # rounding is no sticking out
-    opened = open_set(SetConfig(**write_coco(tmp_path, instances)))
+    opened = open_set(CocoConfig(**write_coco(tmp_path, instances)))
     assert opened[1].regions == (Region("horse", Box(0, 0, 0.5, 0.5)),)
     assert (opened.clipped, opened.problems) == (1, [])
 
 
 def test_a_second_look_finds_the_same(tmp_path):
-    opened = open_set(SetConfig(**write_coco(tmp_path)))
+    opened = open_set(CocoConfig(**write_coco(tmp_path)))
     assert everything(opened) == everything(opened)
 
 
 def test_sets_go_to_reading_processes(tmp_path):
-    opened = open_set(SetConfig(**write_coco(tmp_path)))
+    opened = open_set(CocoConfig(**write_coco(tmp_path)))
     there = pickle.loads(pickle.dumps(opened))
     assert everything(there) == everything(opened)
     there[0].open()
@@ -138,25 +143,25 @@ def test_a_picture_that_is_missing_is_named(tmp_path):
     options = write_coco(tmp_path)
     (tmp_path / "b.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"b\.png"):
-        open_set(SetConfig(**options))[1]
+        open_set(CocoConfig(**options))[1]
 
 
 def test_a_changed_picture_has_another_version(tmp_path):
     options = write_coco(tmp_path)
-    before = open_set(SetConfig(**options))[0].version
+    before = open_set(CocoConfig(**options))[0].version
     write_picture(tmp_path / "a.png", box=(0, 0, 8, 8))
-    assert open_set(SetConfig(**options))[0].version != before
+    assert open_set(CocoConfig(**options))[0].version != before
 
 
 def test_a_file_that_is_not_coco_is_refused(tmp_path):
     options = write_coco(tmp_path, instances={"info": {}})
     with pytest.raises(ValueError, match="it has no list of images"):
-        open_set(SetConfig(**options))
+        open_set(CocoConfig(**options))
 
 
 @pytest.mark.parametrize(("samples", "keys"), [(2, ["a.png", "b.png"]), (0, None)])
 def test_the_first_so_many_are_used(tmp_path, samples, keys):
-    opened = open_set(SetConfig(**write_coco(tmp_path), samples=samples))
+    opened = open_set(CocoConfig(**write_coco(tmp_path), samples=samples))
     assert [sample.key for sample in opened] == (keys or ["a.png", "b.png", "c.png"])
 
 
@@ -169,7 +174,7 @@ def test_region_captions_replace_the_texts(tmp_path):
         {"key": "a.png", "index": 1, "text": "a brown mare", "box": [0.5, 0, 1, 1]},
         '{"key": "a.png", "ind',
     )
-    opened = open_set(SetConfig(**write_coco(tmp_path), region_captions=str(told)))
+    opened = open_set(CocoConfig(**write_coco(tmp_path), region_captions=str(told)))
     assert [region.text for region in opened[0].regions] == ["dog", "a brown mare"]
     assert [region.text for region in opened[1].regions] == ["horse"]
     assert [problem.key for problem in opened.problems] == ["told.jsonl:2"]
@@ -177,7 +182,7 @@ def test_region_captions_replace_the_texts(tmp_path):
 
 def test_region_captions_of_another_set_are_refused(tmp_path):
     told = write_lines(tmp_path / "told.jsonl", {"key": "b.png", "index": 1, "text": "a cat"})
-    opened = open_set(SetConfig(**write_coco(tmp_path), region_captions=str(told)))
+    opened = open_set(CocoConfig(**write_coco(tmp_path), region_captions=str(told)))
     with pytest.raises(ValueError, match=r"b\.png: region_captions has a text for region 2 of 1"):
         opened[1]
 
@@ -209,7 +214,7 @@ def write_skill(folder):
 
 def test_paintskills_scenes_meet_their_pictures(tmp_path):
     write_skill(tmp_path / "color")
-    opened = open_set(SetConfig("paintskills", str(tmp_path / "color"), split="val"))
+    opened = open_set(PaintSkillsConfig(path=str(tmp_path / "color"), split="val"))
     assert [said(sample) for sample in opened] == [
         (("a photo of 2 humans",), [("human", Box(0, 0, 0.1, 1))]),
         (("a photo of a red stop sign",), [("red stop sign", MIDDLE)]),
@@ -221,7 +226,7 @@ def test_paintskills_scenes_meet_their_pictures(tmp_path):
 def test_a_skill_without_the_split_is_refused(tmp_path):
     write_skill(tmp_path / "color")
     with pytest.raises(ValueError, match=r"color_train\.json"):
-        open_set(SetConfig("paintskills", str(tmp_path / "color")))
+        open_set(PaintSkillsConfig(path=str(tmp_path / "color")))
 
 
 # JSON lines
@@ -241,7 +246,7 @@ def test_json_lines_hold_captions_regions_and_layouts(tmp_path):
         "",
         {"image": "pictures/a.png", "captions": ["one", "two"], "width": 64, "height": 48},
     )
-    opened = open_set(SetConfig("json_lines", str(file)))
+    opened = open_set(JsonLinesConfig(path=str(file)))
     assert everything(opened) == [
         ("pictures/a.png", ("two dogs",), [("a dog", MIDDLE)], 64, 48),
         ("pictures/a.png:2", ("a yard",), [("a dog", MIDDLE)], 64, 48),
@@ -264,7 +269,7 @@ def test_json_lines_hold_captions_regions_and_layouts(tmp_path):
 def test_a_broken_line_is_named_by_its_number(tmp_path, line, reason):
     write_picture(tmp_path / "a.png")
     file = write_lines(tmp_path / "set.jsonl", {"image": "a.png", "caption": "good"}, line)
-    opened = open_set(SetConfig("json_lines", str(file)))
+    opened = open_set(JsonLinesConfig(path=str(file)))
     assert len(opened) == 1
     (problem,) = opened.problems
     assert problem.key == "set.jsonl:2"
@@ -288,7 +293,7 @@ def test_a_region_that_is_not_legal_is_left_out_and_its_sample_stays(tmp_path, r
     write_picture(tmp_path / "a.png")
     good = {"text": "good", "box": [-0.1, 0, 0.5, 1]}
     line = {"image": "a.png", "caption": "x", "regions": [region, good]}
-    opened = open_set(SetConfig("json_lines", str(write_lines(tmp_path / "set.jsonl", line))))
+    opened = open_set(JsonLinesConfig(path=str(write_lines(tmp_path / "set.jsonl", line))))
     assert opened[0].regions == (Region("good", Box(0, 0, 0.5, 1)),)
     assert opened.clipped == 1
     assert [problem.key for problem in opened.problems] == ["set.jsonl:1"]
@@ -300,7 +305,7 @@ def test_the_size_is_that_of_the_picture_turned_upright(tmp_path):
     turned[0x0112] = 6
     picture().save(tmp_path / "a.jpg", exif=turned)
     file = write_lines(tmp_path / "set.jsonl", {"image": "a.jpg", "caption": "x"})
-    sample = open_set(SetConfig("json_lines", str(file)))[0]
+    sample = open_set(JsonLinesConfig(path=str(file)))[0]
     assert (sample.width, sample.height) == sample.open().size == (48, 64)
 
 
@@ -313,7 +318,7 @@ def test_a_folder_is_read_with_the_files_beside_its_pictures(tmp_path):
     write_json(tmp_path / "deep" / "a.bbox", [{"label": "dog", "bbox": [0.25, 0.25, 0.75, 0.75]}])
     (tmp_path / "deep" / "a.txt").write_text("a dog\n\na pet\n")
     (tmp_path / "b.caption").write_text("a yard")
-    opened = open_set(SetConfig("bbox", str(tmp_path)))
+    opened = open_set(SidecarsConfig(path=str(tmp_path)))
     assert everything(opened) == [
         ("b.png", ("a yard",), [], 64, 48),
         ("deep/a.webp", ("a dog", "a pet"), [("dog", MIDDLE)], 64, 48),
@@ -328,7 +333,7 @@ def test_what_a_folder_has_in_vain_is_named(tmp_path):
     entries = [{"label": "dog", "bbox": [0, 0, 1, 1]}, {"label": "cat"}]
     write_json(tmp_path / "good.bbox", entries)
     write_json(tmp_path / "alone.bbox", entries)
-    opened = open_set(SetConfig("bbox", str(tmp_path)))
+    opened = open_set(SidecarsConfig(path=str(tmp_path)))
     assert [sample.captions for sample in opened] == [("dog",)]
     reasons = {problem.key: problem.reason for problem in opened.problems}
     assert set(reasons) == {"alone.bbox", "broken.png", "silent.png", "good.png"}
@@ -365,7 +370,7 @@ def captions(opened, *arguments):
 
 
 def test_shards_hold_the_same_samples_as_files(shards):
-    samples = {sample.key: sample for sample in open_set(SetConfig("shards", shards)).epoch(0, 0)}
+    samples = {sample.key: sample for sample in open_set(ShardsConfig(path=shards)).epoch(0, 0)}
     assert len(samples) == 20
     for name in ("set-1.tar/12", "set-1.tar/13"):
         assert said(samples[name]) == ((name[-2:],), [("x", MIDDLE)])
@@ -373,23 +378,23 @@ def test_shards_hold_the_same_samples_as_files(shards):
 
 
 def test_an_epoch_of_shards_depends_on_its_arguments_alone(shards):
-    opened = open_set(SetConfig("shards", shards))
+    opened = open_set(ShardsConfig(path=shards))
     first = captions(opened, 0, 0)
-    assert captions(opened, 0, 0) == first == captions(open_set(SetConfig("shards", shards)), 0, 0)
+    assert captions(opened, 0, 0) == first == captions(open_set(ShardsConfig(path=shards)), 0, 0)
     assert captions(opened, 1, 0) != first != captions(opened, 0, 1)
     assert sorted(captions(opened, 1, 0)) == sorted(first) == sorted(set(first))
 
 
 @pytest.mark.parametrize("workers", [2, 3, 7])
 def test_workers_share_an_epoch_without_gap_and_overlap(shards, workers):
-    opened = open_set(SetConfig("shards", shards))
+    opened = open_set(ShardsConfig(path=shards))
     shares = [captions(opened, 2, 5, worker, workers) for worker in range(workers)]
     assert sorted(sum(shares, [])) == sorted(captions(opened, 2, 5))
     assert all(shares)
 
 
 def test_an_epoch_of_shards_can_be_limited(shards):
-    opened = open_set(SetConfig("shards", shards, samples=7))
+    opened = open_set(ShardsConfig(path=shards, samples=7))
     shares = [captions(opened, 0, 0, worker, 2) for worker in range(2)]
     assert [len(share) for share in shares] == [4, 3]
 
@@ -400,7 +405,7 @@ def test_what_is_broken_in_shards_is_named_once(tmp_path, shards):
     (tmp_path / "set-2.tar").unlink()
     members = {"a.jpg": encoded(), "b.jpg": b"no picture", "b.txt": b"b", "c.txt": b"c"}
     write_shard(tmp_path / "set-1.tar", members)
-    opened = open_set(SetConfig("shards", shards))
+    opened = open_set(ShardsConfig(path=shards))
     for epoch in range(2):
         assert {"00", "01", "02", "03", "04"} <= set(captions(opened, epoch, 0))
     keys = sorted(problem.key.removeprefix(f"{tmp_path}/") for problem in opened.problems)
@@ -411,15 +416,15 @@ def test_what_is_broken_in_shards_is_named_once(tmp_path, shards):
 
 
 def test_shapeskills_are_a_set(tmp_path):
-    opened = open_set(SetConfig(samples=3, seed=1), shapes_size=64)
+    opened = open_set(ShapeSkillsConfig(samples=3, seed=1), shapes_size=64)
     assert len(list(opened)) == 3
     assert opened[2].open().size == (64, 64) == (opened[2].width, opened[2].height)
     assert everything(opened) == everything(opened)
     with pytest.raises(ValueError, match="samples = 0"):
-        open_set(SetConfig())
+        open_set(ShapeSkillsConfig())
 
 
 @pytest.mark.parametrize("kind", ["coco", "paintskills", "json_lines", "bbox", "shards"])
 def test_a_set_without_path_is_refused(kind):
     with pytest.raises(ValueError, match="path = ''"):
-        open_set(SetConfig(kind))
+        open_set(KINDS[kind][0]())

@@ -13,10 +13,12 @@ from safetensors.torch import load_file
 from set_files import encoded, write_lines, write_picture, write_shard
 
 from train.config import load_config
+from train.data.json_lines import JsonLinesConfig
 from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import open_mixture
-from train.data.options import DataConfig, SetConfig
+from train.data.options import DataConfig
 from train.data.plan import Draw, Plan, Share
+from train.data.shards import ShardsConfig
 from train.fit.loop import fit
 from train.model.words import Words
 
@@ -40,7 +42,7 @@ def test_golden_token_ids_come_out_of_the_training_set(case, tmp_path):
         {"text": r["text"], "box": [v / 1000 for v in r["box_per_mille"]]} for r in case["regions"]
     ]
     line = {"image": "a.png", "caption": case["caption"], "regions": regions}
-    found = SetConfig("json_lines", str(write_lines(tmp_path / "set.jsonl", line)))
+    found = JsonLinesConfig(path=str(write_lines(tmp_path / "set.jsonl", line)))
     mixture = open_mixture([found], PLAIN, 64)
     rows = TrainingSet(mixture, PLAIN, Words(case["max_length"], 1000, 100), seed=0)
     ids = rows[Draw(0, 0)].ids.tolist()
@@ -69,7 +71,7 @@ def pictures(tmp_path):
         lines.append({"image": f"{i}.png", "caption": f"picture {i}", "regions": [region]})
     whole = (tmp_path / "11.png").read_bytes()
     (tmp_path / "11.png").write_bytes(whole[: len(whole) // 2])
-    return SetConfig("json_lines", str(write_lines(tmp_path / "set.jsonl", *lines)))
+    return JsonLinesConfig(path=str(write_lines(tmp_path / "set.jsonl", *lines)))
 
 
 def batches(config, found, count=6, size=64, step=0):
@@ -144,7 +146,7 @@ def test_training_goes_on_past_a_broken_picture_and_counts_it(train, pictures, c
 def test_cached_latents_give_the_losses_of_fresh_ones(train, pictures, tmp_path):
     whole = tmp_path / "whole.jsonl"
     whole.write_text("".join((tmp_path / "set.jsonl").open().readlines()[:8]))
-    good = SetConfig("json_lines", str(whole))
+    good = JsonLinesConfig(path=str(whole))
     _, fresh = train("fresh", good, "data.cache_latents=false", "data.flip=0.5")
     _, cached = train("cached", good, "data.cache_latents=true", "data.flip=0.5")
     ours, theirs = ([x["noise"] for x in log if x["group"] == "train"] for log in (cached, fresh))
@@ -162,7 +164,7 @@ def test_a_run_on_shards_continues_as_if_it_had_not_stopped(train, tmp_path):
         members["broken.jpg"] = b"not a picture"
         members["broken.json"] = json.dumps({"caption": "b", "width": 64, "height": 64}).encode()
         write_shard(tmp_path / f"set-{shard}.tar", members)
-    found = SetConfig("shards", f"{tmp_path.as_posix()}/set-{{0..1}}.tar")
+    found = ShardsConfig(path=f"{tmp_path.as_posix()}/set-{{0..1}}.tar")
     words = ("data.cache_latents=false", "data.flip=0.5", "optimizer.schedule=constant")
     whole, log = train("whole", found, *words)
     train("parts", found, *words, "optimizer.steps=2")

@@ -45,10 +45,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="VARIANT", help="this one; can be repeated"
     )
-    parser.add_argument(
-        "overrides", nargs="*", metavar="OPTION=VALUE", help="of every training, for instance "
-        "compute.threads=1"
-    )  # fmt: skip
+    parser.add_overrides("compute.threads=1")
     parser.set_defaults(run=run)
 
 

@@ -18,24 +18,16 @@ from reco_core.layout import Layout, Region
 from reco_core.position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 from reco_core.positional_words import SMALL
 from reco_core.sequence import build_sequence
-from train.data.options import SetConfig
+from train.data.limits import Limits
 from train.data.report import Cut, Report, Summary
 from train.data.sample import Problem, Sample, SampleSet, SampleStream, each_sample, is_stream
+from train.data.set_config import SetConfig
 from train.data.transforms import largest_regions
 from train.model.tokenizer import plain_tokenize
 
 EDGE = 1e-3
 """Fractions of a picture within which a side touches its border."""
 COMMON_TEXTS = 10
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the trainer has room for; num_bins = 0: captions only."""
-
-    max_length: int = 616
-    num_bins: int = 1000
-    max_regions: int = 20
 
 
 @dataclass(frozen=True)

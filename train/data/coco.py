@@ -10,7 +10,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,14 +21,28 @@ from reco_core.layout import Region
 from train.data.files import Entry, FileSet, folder_of, picture_size, read_json_file
 from train.data.regions import listing, sticks_out
 from train.data.sample import Problem
+from train.data.set_config import SetConfig
+from train.options import options
 
 _ABSENT = -1
 
 
-def open_coco(
-    path: str, annotations: str, captions: str = "", limit: int = 0, own_texts: bool = True
-) -> FileSet:
-    """path: folder of pictures; annotations, captions: files; limit: only the first so many;
+@options
+class CocoConfig(SetConfig):
+    """A folder of pictures with COCO's files."""
+
+    kind: Literal["coco"] = "coco"
+    path: str = ""
+    """Folder of pictures."""
+    annotations: str = ""
+    """The instances file."""
+    captions: str = ""
+    """The captions file; without one, the caption lists what is in the picture."""
+
+
+def open_coco(config: CocoConfig, size: int = 0, own_texts: bool = True) -> FileSet:
+    """size: of pictures that are drawn, which these are not.
+
     own_texts: whether words that an annotation brings go before its category's name.
 
     A region's text is what its annotation says, else its category's name; crowds are no regions. A
@@ -37,7 +51,7 @@ def open_coco(
     Raises:
         ValueError: a file cannot be read, or is not COCO's.
     """
-    folder = folder_of(path, "folder of COCO's pictures")
+    folder, annotations = folder_of(config.path, "folder of COCO's pictures"), config.annotations
     if not annotations:
         raise ValueError("annotations is empty: name COCO's instances file")
     found = Annotations(own_texts)
@@ -45,8 +59,8 @@ def open_coco(
     if not isinstance(data, Mapping) or not isinstance(data.get("images"), list):
         raise ValueError(f"{annotations!r} is not COCO's instances file: it has no list of images")
     names = {c.get("id"): c.get("name") for c in data.get("categories", [])}
-    words = read_captions(Path(captions).expanduser()) if captions else {}
-    return FileSet(CocoIndex(folder, data["images"], found, names, words, limit))
+    words = read_captions(Path(config.captions).expanduser()) if config.captions else {}
+    return FileSet(CocoIndex(folder, data["images"], found, names, words, config.samples))
 
 
 def read_captions(path: Path) -> dict[Any, list[str]]:

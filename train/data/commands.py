@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
+from train.command_line import OptionsParser, add_options, flag_of, given, in_range
 from train.data.caption_model import DEFAULT_MODEL
-from train.data.options import SetConfig
+from train.data.limits import Limits
+from train.options import Positive, Processes, build
 from train.precision import PRECISIONS
 
 if TYPE_CHECKING:
-    from train.data.check import Limits, TrainedSets
-
-_OPTIONS = {
-    "path": "folder, file or pattern of shards; see SetConfig in train/data/options.py",
-    "annotations": "coco: the instances file",
-    "captions": "coco: the captions file",
-    "region_captions": "what `data caption` wrote",
-    "split": "paintskills: train or val",
-    "samples": "only the first so many; shapeskills: how many to draw",
-    "seed": "shapeskills: of the pictures",
-}
-
+    from train.data.check import TrainedSets
+    from train.data.set_config import SetConfig
 
 Trained = Callable[[Path, Sequence[str]], "TrainedSets"]
 """From a configuration file and overrides to what its training reads."""
@@ -42,39 +34,39 @@ def add_commands(commands: Any, trained: Trained) -> None:
     _add_caption(kinds.add_parser("caption", help="caption regions with a vision-language model"))
 
 
-def add_set_options(parser: argparse.ArgumentParser) -> None:
-    """Options that describe one set; `set_of` reads them."""
-    kinds = get_args(get_type_hints(SetConfig)["kind"])
-    parser.add_argument("--kind", choices=kinds, help="of the set, when there is no --config")
-    for name, text in _OPTIONS.items():
-        default = getattr(SetConfig, name)
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, type=type(default), default=default, help=text)
+def add_set_options(parser: OptionsParser) -> None:
+    """Options that describe one set, those of its kind; `set_of` reads them."""
+    parser.choose("--kind", _kinds, "of the set, when there is no --config")
 
 
 def set_of(arguments: argparse.Namespace) -> SetConfig:
-    """The set that the options describe."""
-    return SetConfig(kind=arguments.kind, **{name: getattr(arguments, name) for name in _OPTIONS})
+    """The set that the options describe. Raises ValueError for what cannot be."""
+    config = _kinds()[arguments.kind]
+    return build(config, given(arguments, config), flag_of)
 
 
-def _add_check(parser: argparse.ArgumentParser, trained: Trained) -> None:
+def _kinds() -> Mapping[str, type[SetConfig]]:
+    from train.data.sets import CONFIGS
+
+    return CONFIGS
+
+
+def _add_check(parser: OptionsParser, trained: Trained) -> None:
     parser.add_argument("--config", type=Path, help="TOML file: check all of its sets")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="OPTION=VALUE", help="for instance data.sets.0.path=..."
-    )
+    parser.add_overrides("data.sets.0.path=DIR")
     add_set_options(parser)
-    parser.add_argument("--max-length", type=int, help="L, the length of the token sequence (616)")
-    parser.add_argument("--num-bins", type=int, help="position tokens; 0: captions only (1000)")
-    parser.add_argument("--max-regions", type=int, help="of a sample (20)")
+    add_options(parser, Limits)
     parser.add_argument(
         "--decode",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="read every picture, to find broken ones",
     )
-    parser.add_argument("--threads", type=int, default=0, help="that read pictures; 0: all cores")
+    parser.add_argument(
+        "--threads", type=in_range(Processes), default=0, help="that read pictures; 0: all cores"
+    )
     parser.add_argument("--sheet", type=Path, help="PNG to draw a contact sheet to")
-    parser.add_argument("--sheet-samples", type=int, default=24, help="pictures on it")
+    parser.add_argument("--sheet-samples", type=in_range(Positive), default=24, help="its pictures")
     parser.add_argument("--json", type=Path, help="file to write the report to")
     parser.set_defaults(run=run_check, trained=trained)
 
@@ -88,12 +80,12 @@ def run_check(arguments: argparse.Namespace) -> int:
     pick = arguments.sheet_samples if arguments.sheet else 0
     reports = []
     for number, one in enumerate(sets):
-        print(f"{one.kind} {one.path}".rstrip(), flush=True)
+        print(f"{one.kind} {one.place}".rstrip(), flush=True)
         report, picked = check_set(
             open_set(one, size), limits, arguments.decode, pick, arguments.threads
         )
         print(report.to_text(), flush=True)
-        reports.append({"kind": one.kind, "path": one.path, **report.to_json()})
+        reports.append({"kind": one.kind, "path": one.place, **report.to_json()})
         if arguments.sheet and picked:
             numbered = arguments.sheet.with_stem(f"{arguments.sheet.stem}-{number}")
             _write_sheet(picked, arguments.sheet if len(sets) == 1 else numbered)
@@ -107,8 +99,6 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def _sets_and_limits(arguments: argparse.Namespace) -> tuple[list[SetConfig], Limits, int]:
     """The sets, what the trainer has room for, and the side of ShapeSkills' pictures."""
-    from train.data.check import Limits
-
     if bool(arguments.config) == bool(arguments.kind):
         raise ValueError("give either --config FILE or --kind KIND with --path")
     limits, size = Limits(), 128
@@ -119,13 +109,11 @@ def _sets_and_limits(arguments: argparse.Namespace) -> tuple[list[SetConfig], Li
         raise ValueError(f"{arguments.overrides[0]!r} changes a configuration: give --config")
     else:
         sets = [set_of(arguments)]
-    names = ("max_length", "num_bins", "max_regions")
-    given = {name: getattr(arguments, name) for name in names}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return sets, replace(limits, **chosen), size
+    chosen = asdict(limits) | given(arguments, Limits)
+    return sets, build(Limits, chosen, flag_of), size
 
 
-def _add_caption(parser: argparse.ArgumentParser) -> None:
+def _add_caption(parser: OptionsParser) -> None:
     add_set_options(parser)
     parser.add_argument(
         "--output",
@@ -136,9 +124,11 @@ def _add_caption(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, help="GIT or BLIP: name on the hub, or its folder"
     )
-    parser.add_argument("--batch-size", type=int, default=32, help="crops at once")
-    parser.add_argument("--max-tokens", type=int, default=30, help="of a caption")
-    parser.add_argument("--beams", type=int, default=1, help="beams of the search; 1: greedy")
+    parser.add_argument("--batch-size", type=in_range(Positive), default=32, help="crops at once")
+    parser.add_argument("--max-tokens", type=in_range(Positive), default=30, help="of a caption")
+    parser.add_argument(
+        "--beams", type=in_range(Positive), default=1, help="of the search; 1: greedy"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the model")
     parser.set_defaults(run=run_caption)
 
@@ -151,9 +141,8 @@ def run_caption(arguments: argparse.Namespace) -> int:
 
     if not arguments.kind:
         raise ValueError("give --kind KIND, and for most kinds --path: the set to caption")
-    if min(arguments.batch_size, arguments.max_tokens, arguments.beams) < 1:
-        raise ValueError("--batch-size, --max-tokens and --beams must be at least 1")
-    opened = open_set(set_of(arguments))
+    chosen = set_of(arguments)
+    opened = open_set(chosen)
     describe = load_describer(
         arguments.model, arguments.precision, arguments.max_tokens, arguments.beams
     )
@@ -165,7 +154,7 @@ def run_caption(arguments: argparse.Namespace) -> int:
         f"{report.before} regions had theirs, {len(report.problems)} problems"
     )
     if not report.written + report.before:
-        raise ValueError(f"no region of {arguments.path!r} could be captioned")
+        raise ValueError(f"no region of {chosen.place!r} could be captioned")
     return 0
 
 

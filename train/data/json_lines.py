@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -21,6 +21,8 @@ from reco_core.checks import pixel_side, quote
 from train.data.files import Entry, FileSet
 from train.data.regions import FoundRegions, find_regions, listing
 from train.data.sample import Problem
+from train.data.set_config import SetConfig
+from train.options import options
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,24 @@ class Record:
     size: tuple[int, int] | None
 
 
-def open_json_lines(path: str, limit: int = 0) -> FileSet:
-    """path: the file, which pictures' names are relative to; limit: only the first so many.
+@options
+class JsonLinesConfig(SetConfig):
+    """A file with an object a line."""
+
+    kind: Literal["json_lines"] = "json_lines"
+    path: str = ""
+    """The .jsonl file, which pictures' names are relative to."""
+
+
+def open_json_lines(config: JsonLinesConfig, size: int = 0) -> FileSet:
+    """size: of pictures that are drawn, which these are not.
 
     Raises ValueError when there is no such file.
     """
-    file = Path(path).expanduser()
-    if not path or not file.is_file():
-        raise ValueError(f"path = {path!r} is not a file: give the .jsonl file")
-    return FileSet(JsonLinesIndex(file, limit))
+    file = Path(config.path).expanduser()
+    if not config.path or not file.is_file():
+        raise ValueError(f"path = {config.path!r} is not a file: give the .jsonl file")
+    return FileSet(JsonLinesIndex(file, config.samples))
 
 
 class JsonLinesIndex:

@@ -9,8 +9,9 @@ from typing import cast
 from tqdm import tqdm
 
 from train.data.buckets import buckets, nearest_bucket
-from train.data.options import DataConfig, SetConfig
+from train.data.options import DataConfig
 from train.data.sample import Problem, Sample, SampleSet
+from train.data.set_config import SetConfig
 from train.data.sets import open_set
 
 Size = tuple[int, int]
@@ -57,8 +58,10 @@ def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int)
     Raises:
         ValueError: shards, which are read from front to back, or a set that cannot be opened.
     """
-    if any(one.kind == "shards" for one in sets):
-        raise ValueError("shards cannot be mixed with other sets: give one set of shards alone")
+    if streams := [one.kind for one in sets if one.is_stream]:
+        raise ValueError(
+            f"{streams[0]} cannot be mixed with other sets: give one set of {streams[0]} alone"
+        )
     opened = [cast(SampleSet, open_set(one, image_size)) for one in sets]
     problems = [problem for one in opened for problem in one.problems]
     targets = PictureSizes(config, image_size)
@@ -83,8 +86,6 @@ class PictureSizes:
     """The size a picture is trained at: a square, or the bucket nearest its shape."""
 
     def __init__(self, config: DataConfig, image_size: int):
-        if image_size % 8 or image_size < 8:
-            raise ValueError(f"image_size = {image_size} is not a positive multiple of 8")
         self.sizes = [(image_size, image_size)]
         if config.buckets:
             self.sizes = buckets(image_size, config.bucket_step, config.max_aspect)

@@ -2,66 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from train.data.sets import AnySet
+from train.data.shapeskills_set import ShapeSkillsConfig
+from train.options import MaxRegions, Processes, Range, Share, Some, options
+
+BucketStep = Annotated[int, Range(8, 1024, step=8)]
+Aspect = Annotated[float, Range(1, 100)]
 
 
-@dataclass(frozen=True)
-class SetConfig:
-    """One data set; train/data has a reader for each kind."""
-
-    kind: Literal["shapeskills", "coco", "paintskills", "json_lines", "bbox", "shards"] = (
-        "shapeskills"
-    )
-    path: str = ""
-    """coco: folder of pictures; paintskills: folder of one skill; json_lines: the .jsonl file;
-    bbox: folder of pictures with .bbox sidecars; shards: a pattern such as set-{0000..0099}.tar."""
-    annotations: str = ""
-    """coco: the instances file."""
-    captions: str = ""
-    """coco: the captions file; without one, the caption lists what is in the picture."""
-    region_captions: str = ""
-    """JSON lines written by `python -m train data caption`; they replace the regions' texts."""
-    split: str = "train"
-    """paintskills: train or val; shapeskills: train, test or held_out."""
-    samples: int = 0
-    """Use the first so many (0: all); shapeskills: how many to render."""
-    repeats: int = 1
-    """How often one epoch shows each sample."""
-    seed: int = 0
-    """shapeskills: of the pictures."""
-    counts: tuple[int, ...] = (1, 2, 3, 4)
-    """shapeskills: numbers of things in a picture, drawn evenly; repeat one to draw it more."""
-    skills: tuple[str, ...] = ("mixed",)
-    """shapeskills: kinds of scenes, in turn: mixed, object, count, colour, spatial, binding."""
-    sides: tuple[float, float] = (0.15, 0.60)
-    """shapeskills: shortest and longest side of a box, as fractions of the picture."""
-
-
-@dataclass(frozen=True)
+@options
 class DataConfig:
     """What is learned from, and how pictures and words are prepared."""
 
-    sets: tuple[SetConfig, ...] = (SetConfig(samples=20_000),)
+    sets: Some[AnySet] = (ShapeSkillsConfig(samples=20_000),)
+    """Tables [[data.sets]], each of one kind."""
     crop: Literal["random", "centre"] = "random"
     """Which square (or bucket) of the picture, after its short side is brought to size."""
-    flip: float = 0.5
+    flip: Share = 0.5
     """Share of pictures that are mirrored; left and right swap as words."""
     buckets: bool = False
     """Keep aspect ratios: pictures of like shape train together, up to image_size ** 2 pixels."""
-    bucket_step: int = 64
+    bucket_step: BucketStep = 64
     """Sides of buckets are multiples of it, in pixels."""
-    max_aspect: float = 2.0
+    max_aspect: Aspect = 2.0
     """Longest side over shortest of a bucket."""
-    min_visible: float = 0.1
+    min_visible: Share = 0.1
     """A region stays when at least this share of its box is inside the crop."""
-    max_regions: int = 20
+    max_regions: MaxRegions = 20
     """Regions of a sample; of more, some are drawn by the square root of their area (paper)."""
-    text_dropout: float = 0.0
+    text_dropout: Share = 0.0
     """Share of samples with the empty text, for guidance (the paper has none)."""
-    caption_dropout: float = 0.0
+    caption_dropout: Share = 0.0
     """Share of samples whose caption is left out, regions kept."""
-    region_dropout: float = 0.0
+    region_dropout: Share = 0.0
     """Share of regions that are left out."""
     use_regions: bool = True
     """false trains on captions alone, as the base model of the paper was."""
@@ -72,5 +47,12 @@ class DataConfig:
     cache_text: bool = False
     """Encode every text once, to disk; needs a frozen text encoder and use_regions = false, since
     regions come in a new order each time."""
-    workers: int = 0
-    """Processes that read pictures, per device."""
+    workers: Processes = 0
+    """Processes that read pictures, per device; 0: the training's own."""
+
+    def __post_init__(self) -> None:
+        if self.cache_latents and self.crop != "centre":
+            raise ValueError(
+                'data.cache_latents needs data.crop = "centre": a random crop has new latents each '
+                "time"
+            )

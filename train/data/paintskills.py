@@ -10,25 +10,38 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from reco_core.coco import is_region
 from train.data.coco import Annotations, CocoIndex
 from train.data.files import FileSet, folder_of, read_json_file
 from train.data.sample import Problem
+from train.data.set_config import SetConfig
+from train.options import options
 
 _DIGITS = 5  # of a scene's id, that are its picture's
 
 
-def open_paintskills(path: str, split: str = "train", limit: int = 0) -> FileSet:
-    """path: folder of one skill, named as it; limit: only the first so many scenes.
+@options
+class PaintSkillsConfig(SetConfig):
+    """One skill of PaintSkills."""
+
+    kind: Literal["paintskills"] = "paintskills"
+    path: str = ""
+    """Folder of the skill, named as it."""
+    split: str = "train"
+    """train or val."""
+
+
+def open_paintskills(config: PaintSkillsConfig, size: int = 0) -> FileSet:
+    """size: of pictures that are drawn, which these are not.
 
     The caption is the scene's text, a region's its colour (unless plain) and name.
 
     Raises:
         ValueError: a file is missing, or is not PaintSkills'.
     """
-    folder, listed, boxes = _read_skill(path, split)
+    folder, listed, boxes = _read_skill(config.path, config.split)
     scenes, problems = _by_number(listed, {image.get("id") for image in boxes["images"]})
     images = [image for image in boxes["images"] if image.get("id") in scenes]
     found = Annotations()
@@ -36,7 +49,7 @@ def open_paintskills(path: str, split: str = "train", limit: int = 0) -> FileSet
         if annotation.get("image_id") in scenes:
             found.add({**annotation, "text": region_text(annotation)})
     captions = {number: [scene["text"]] for number, scene in scenes.items()}
-    index = CocoIndex(folder / "images", images, found, {}, captions, limit)
+    index = CocoIndex(folder / "images", images, found, {}, captions, config.samples)
     index.problems[:0] = problems
     return FileSet(index)
 

@@ -1,198 +1,53 @@
-"""Every kind of data set as samples: open_set."""
+"""Every kind of data set: KINDS, and open_set.
+
+A new kind is a reader's file, with its options, and its line here.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Annotated, Any, cast
 
-from tqdm import tqdm
+from train.data.coco import CocoConfig, open_coco
+from train.data.json_lines import JsonLinesConfig, open_json_lines
+from train.data.paintskills import PaintSkillsConfig, open_paintskills
+from train.data.region_texts import RetoldSet, RetoldStream, read_region_texts
+from train.data.sample import SampleSet, SampleStream
+from train.data.set_config import SetConfig
+from train.data.shapeskills_set import ShapeSkillsConfig, open_shapeskills
+from train.data.shards import ShardsConfig, open_shards
+from train.data.sidecars import SidecarsConfig, open_sidecars
+from train.options import OneOf
 
-from reco_core.checks import quote
-from train.data import shapeskills
-from train.data.json_lines import parse_object
-from train.data.options import SetConfig
-from train.data.sample import Problem, Sample, SampleSet, SampleStream
-from train.data.shape_boxes import SIDES
-
-RegionTexts = Mapping[str, Mapping[int, str]]
-"""Sample's key -> index of a region -> its text."""
+Open = Callable[[Any, int], SampleSet | SampleStream]
+"""From a kind's options, and the side of pictures that are drawn, in pixels."""
+KINDS: dict[str, tuple[type[SetConfig], Open]] = {
+    "shapeskills": (ShapeSkillsConfig, open_shapeskills),
+    "coco": (CocoConfig, open_coco),
+    "paintskills": (PaintSkillsConfig, open_paintskills),
+    "json_lines": (JsonLinesConfig, open_json_lines),
+    "bbox": (SidecarsConfig, open_sidecars),
+    "shards": (ShardsConfig, open_shards),
+}
+CONFIGS = {name: config for name, (config, _) in KINDS.items()}
+AnySet = Annotated[SetConfig, OneOf(CONFIGS)]
+"""Options of a set of any kind."""
 
 
 def open_set(config: SetConfig, shapes_size: int = 128) -> SampleSet | SampleStream:
     """Open a data set; of its pictures nothing is read yet.
 
-    shapes_size: side of ShapeSkills' pictures in pixels; others have the size they have.
+    shapes_size: side of pictures that are drawn, in pixels; others have the size they have.
 
     Raises:
         ValueError: an option is missing, or a file it names cannot be read.
     """
-    opened = _open(config, shapes_size)
+    _, open_kind = KINDS[config.kind]
+    opened = open_kind(config, shapes_size)
     if not config.region_captions:
         return opened
     texts, problems = read_region_texts(Path(config.region_captions).expanduser())
-    if config.kind == "shards":
+    if config.is_stream:
         return RetoldStream(cast(SampleStream, opened), texts, problems)
     return RetoldSet(cast(SampleSet, opened), texts, problems)
-
-
-def _open(config: SetConfig, shapes_size: int) -> SampleSet | SampleStream:
-    # A kind's reader and what it needs are only imported where it is used.
-    if config.kind == "shapeskills":
-        split = shapeskills.Split.named(config.split)
-        return ShapeSkillsSet(
-            config.samples,
-            config.seed,
-            split,
-            shapes_size,
-            config.counts,
-            config.skills,
-            config.sides,
-        )
-    if config.kind == "coco":
-        from train.data.coco import open_coco
-
-        return open_coco(config.path, config.annotations, config.captions, config.samples)
-    if config.kind == "paintskills":
-        from train.data.paintskills import open_paintskills
-
-        return open_paintskills(config.path, config.split, config.samples)
-    if config.kind == "json_lines":
-        from train.data.json_lines import open_json_lines
-
-        return open_json_lines(config.path, config.samples)
-    if config.kind == "bbox":
-        from train.data.sidecars import open_sidecars
-
-        return open_sidecars(config.path, config.samples)
-    from train.data.shards import ShardStream
-
-    return ShardStream(config.path, config.samples)
-
-
-class ShapeSkillsSet:
-    """ShapeSkills, drawn when it is looked at."""
-
-    def __init__(
-        self,
-        samples: int,
-        seed: int = 0,
-        split: shapeskills.Split = shapeskills.Split.TRAIN,
-        size: int = 128,
-        counts: tuple[int, ...] = shapeskills.COUNTS,
-        skills: tuple[str, ...] = ("mixed",),
-        sides: tuple[float, float] = SIDES,
-    ):
-        if samples < 1:
-            raise ValueError(f"samples = {samples}: say how many ShapeSkills pictures to draw")
-        shapeskills.check_scenes(counts, skills, sides)
-        self.samples, self.split, self.size = samples, split, size
-        self.options = (seed, split, size, counts, skills, sides)
-        self.problems: list[Problem] = []
-
-    def __len__(self) -> int:
-        return self.samples
-
-    def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < self.samples:
-            raise IndexError(f"sample {index} of {self.samples}")
-        drawn = shapeskills.sample(index, *self.options)
-        return Sample(
-            key=f"{self.split.name.lower()}/{index}",
-            captions=(drawn.layout.caption,),
-            regions=drawn.layout.regions,
-            width=self.size,
-            height=self.size,
-            open=partial(shapeskills.render, drawn.scene),
-            version=str(self.options),
-        )
-
-
-class RetoldSet:
-    """A set whose regions have other texts."""
-
-    def __init__(self, told: SampleSet, texts: RegionTexts, problems: list[Problem]):
-        self.told, self.texts = told, texts
-        self.problems = [*told.problems, *problems]
-        self.clipped = getattr(told, "clipped", 0)
-
-    def __len__(self) -> int:
-        return len(self.told)
-
-    def __getitem__(self, index: int) -> Sample:
-        return retell(self.told[index], self.texts)
-
-
-class RetoldStream:
-    """A stream whose regions have other texts."""
-
-    def __init__(self, told: SampleStream, texts: RegionTexts, problems: list[Problem]):
-        self.told, self.texts = told, texts
-        self.problems = told.problems  # the same list, which grows as the stream is read
-        self.problems += problems
-
-    @property
-    def clipped(self) -> int:
-        return getattr(self.told, "clipped", 0)
-
-    def epoch(self, number: int, seed: int, worker: int = 0, workers: int = 1) -> Iterator[Sample]:
-        for sample in self.told.epoch(number, seed, worker, workers):
-            try:
-                yield retell(sample, self.texts)
-            except ValueError as error:
-                self.problems.append(Problem(sample.key, str(error)))
-
-
-def retell(sample: Sample, texts: RegionTexts) -> Sample:
-    """The sample with the regions' texts that are given for it; others keep theirs.
-
-    Raises ValueError when a text is for a region the sample has not: it is of another set.
-    """
-    own = texts.get(sample.key, {})
-    if not own:
-        return sample
-    if max(own) >= len(sample.regions):
-        raise ValueError(
-            f"{sample.key}: region_captions has a text for region {max(own) + 1} of "
-            f"{len(sample.regions)}; make them anew for this set"
-        )
-    return replace(
-        sample,
-        regions=tuple(
-            replace(region, text=own.get(index, region.text))
-            for index, region in enumerate(sample.regions)
-        ),
-    )
-
-
-def read_region_texts(path: Path) -> tuple[RegionTexts, list[Problem]]:
-    """What `python -m train data caption` wrote, and which lines cannot be used.
-
-    Of several texts for a region the last counts. Raises ValueError when there is no such file.
-    """
-    if not path.is_file():
-        raise ValueError(f"region_captions = {str(path)!r} is not a file")
-    texts: dict[str, dict[int, str]] = defaultdict(dict)
-    problems = []
-    with path.open("rb") as file:
-        for number, line in enumerate(tqdm(file, desc=path.name, unit="lines", delay=2), 1):
-            try:
-                key, index, text = _region_text(line)
-            except ValueError as error:
-                problems.append(Problem(f"{path.name}:{number}", str(error)))
-            else:
-                texts[key][index] = text
-    return dict(texts), problems
-
-
-def _region_text(line: bytes) -> tuple[str, int, str]:
-    data = parse_object(line)
-    key, index, text = (data.get(name) for name in ("key", "index", "text"))
-    if not isinstance(key, str) or not isinstance(index, int) or index < 0:
-        raise ValueError(f'expected {{"key", "index", "text"}}, got {quote(data)}')
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"region {index} of {key!r} has no text")
-    return key, index, text

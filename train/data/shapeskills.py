@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
+from typing import Annotated, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from reco_core.layout import Box, Layout, Region
 from train.data.shape_boxes import RELATIONS, SIDES, PixelBox, draw_boxes, relation
+from train.options import Range
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 40),
@@ -37,15 +39,21 @@ HELD_OUT = frozenset({("yellow", "triangle"), ("blue", "cross")})
 """Colour-shape pairs that never occur in training."""
 
 COUNT_WORDS = {1: "a", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+Things = Annotated[int, Range(1, max(COUNT_WORDS))]
+"""Number of things in a picture."""
 COUNTS = (1, 2, 3, 4)
 """Numbers of things in a picture, where nothing else is asked for."""
 
-SKILLS = ("mixed", "object", "count", "colour", "spatial", "binding", "border")
+Skill = Literal["mixed", "object", "count", "colour", "spatial", "binding", "border"]
 """Kinds of scenes. mixed: any things; object, colour: one thing; count: equal things; spatial: two
 different things, and the caption tells their relation; binding: two things of different colour and
 shape; border: any things, each touching an edge of the picture."""
+SKILLS: tuple[Skill, ...] = get_args(Skill)
 MAX_COVER = 0.5
 """Share of the picture that the smallest boxes may cover; with more, drawing takes for ever."""
+
+BoxSide = Annotated[float, Range(0, 1, above=True)]
+"""As a fraction of the picture."""
 
 SUPERSAMPLING = 4
 
@@ -57,14 +65,8 @@ class Split(IntEnum):
     TEST = 1
     HELD_OUT = 2
 
-    @classmethod
-    def named(cls, name: str) -> Split:
-        """train, test or held_out. Raises ValueError for another name."""
-        try:
-            return cls[name.upper()]
-        except KeyError:
-            names = ", ".join(split.name.lower() for split in cls)
-            raise ValueError(f"split = {name!r} of ShapeSkills: choose from {names}") from None
+
+SplitName = Literal["train", "test", "held_out"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ class Scene:
     ground: str
     things: tuple[Thing, ...]
     size: int
+
+
+@runtime_checkable
+class KnowsScenes(Protocol):
+    """A data set whose samples are scenes, so that pictures of its layouts can be scored."""
+
+    def scene(self, index: int) -> Scene:
+        """The truth of sample `index`."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +114,10 @@ def known_words(
     return tuple(sorted({*COLOURS, *GROUNDS, *SHAPES, *plurals, *glue}))
 
 
-def check_scenes(counts: Sequence[int], skills: Sequence[str], sides: tuple[float, float]) -> None:
-    """Raise ValueError for scenes that cannot be drawn; says which are."""
-    if not counts or not set(counts) <= set(COUNT_WORDS):
-        raise ValueError(f"counts = {list(counts)}: give numbers from 1 to {max(COUNT_WORDS)}")
-    if not skills or not set(skills) <= set(SKILLS):
-        raise ValueError(f"skills = {list(skills)}: choose from {', '.join(SKILLS)}")
+def check_scenes(counts: Sequence[int], sides: tuple[float, float]) -> None:
+    """Raise ValueError for scenes whose things find no room; says what to give."""
     low, high = sides
-    if not 0 < low < high <= 1 or max(counts) * low**2 > MAX_COVER:
+    if low >= high or max(counts) * low**2 > MAX_COVER:
         raise ValueError(
             f"sides = {list(sides)}: give the shortest and longest side of a box as fractions, "
             f"small enough for {max(counts)} boxes to find room"

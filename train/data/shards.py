@@ -11,20 +11,40 @@ import random
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-import webdataset
 from PIL import Image, UnidentifiedImageError
 
 from train.data.files import PICTURES, picture_size
 from train.data.json_lines import choose_captions, parse_object, read_record
 from train.data.regions import FoundRegions
 from train.data.sample import Problem, Sample, to_rgb
+from train.data.set_config import SetConfig
 from train.data.sidecars import CAPTIONS, parse_boxes, parse_captions
+from train.options import options
 
 BUFFER = 1000
 """Samples, their pictures still encoded, that are held to draw the next from."""
+
+
+@options
+class ShardsConfig(SetConfig):
+    """webdataset's .tar files, read from front to back."""
+
+    kind: Literal["shards"] = "shards"
+    path: str = ""
+    """Files as set-{0000..0099}.tar, http:, pipe:, several joined by "::"."""
+
+    is_stream: ClassVar[bool] = True
+
+
+def open_shards(config: ShardsConfig, size: int = 0) -> ShardStream:
+    """size: of pictures that are drawn, which these are not.
+
+    Raises ValueError when no shard is named.
+    """
+    return ShardStream(config.path, config.samples)
 
 
 class ShardStream:
@@ -35,6 +55,8 @@ class ShardStream:
     """
 
     def __init__(self, path: str, limit: int = 0, buffer: int = BUFFER):
+        import webdataset  # brings torch, which options do without
+
         self.urls = webdataset.shardlists.expand_urls(path) if path else []
         if not self.urls:
             raise ValueError(f"path = {path!r} names no shards: write set-{{0000..0099}}.tar")
@@ -67,6 +89,8 @@ class ShardStream:
 
     def _members(self, urls: list[str]) -> Iterator[dict[str, Any]]:
         """The members of every sample, by suffix; shards that cannot be read are named."""
+        import webdataset
+
         for url in urls:
             try:
                 yield from webdataset.tariterators.tarfile_samples([{"url": url}])

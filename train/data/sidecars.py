@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from tqdm import tqdm
 
@@ -12,17 +13,29 @@ from train.data.files import PICTURES, Entry, FileSet, folder_of
 from train.data.json_lines import choose_captions
 from train.data.regions import FoundRegions, find_regions
 from train.data.sample import Problem
+from train.data.set_config import SetConfig
+from train.options import options
 
 CAPTIONS = (".txt", ".caption")
 
 
-def open_sidecars(path: str, limit: int = 0) -> FileSet:
-    """path: folder, read with all folders in it; limit: only the first so many pictures.
+@options
+class SidecarsConfig(SetConfig):
+    """A folder of pictures with X.bbox and X.txt beside them."""
+
+    kind: Literal["bbox"] = "bbox"
+    path: str = ""
+    """The folder, read with all folders in it."""
+
+
+def open_sidecars(config: SidecarsConfig, size: int = 0) -> FileSet:
+    """size: of pictures that are drawn, which these are not.
 
     Every line of X.txt or X.caption is a caption. A picture without .bbox has no regions.
     Raises ValueError when there is no such folder.
     """
-    return FileSet(SidecarIndex(folder_of(path, "folder of pictures and .bbox files"), limit))
+    folder = folder_of(config.path, "folder of pictures and .bbox files")
+    return FileSet(SidecarIndex(folder, config.samples))
 
 
 class SidecarIndex:

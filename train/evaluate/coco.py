@@ -19,10 +19,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from reco_core.layout import Box
-from train.data.coco import CocoIndex, open_coco
+from train.data.coco import CocoConfig, CocoIndex, open_coco
 from train.data.files import FileSet, read_json_file
+from train.data.region_texts import RetoldSet, read_region_texts
 from train.data.sample import Sample
-from train.data.sets import RetoldSet, read_region_texts
 from train.data.transforms import View
 from train.evaluate.clip_scores import ClipFeatures
 from train.evaluate.coco_measures import (
@@ -37,6 +37,7 @@ from train.evaluate.detection import Detector, open_detector
 from train.evaluate.layouts import case_names, choose, seen_layout, square_view
 from train.evaluate.pretrained import batches, pick_device
 from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
+from train.options import Count, MaxRegions, Positive, Seed, Side, options
 
 COLUMNS = {
     "region_accuracy": ("Region accuracy %", "--clip"),
@@ -51,34 +52,38 @@ COLUMNS = {
 """Figure -> the table's heading, and the option that it needs."""
 
 
-@dataclass(frozen=True)
+@options
 class CocoOptions:
-    """What to draw and how to measure it.
-
-    images, annotations, captions: folder, instances file and captions file of COCO.
-    region_captions: what `data caption` wrote for the set; else a region's text is its category.
-    layouts: how many, 0 for all. seed: layout i of the set starts from noise of seed + i.
-    size: side of the square pictures. max_regions: of a layout, the largest.
-    clip, detector: folders or hub ids of transformers models. inception: a file, see
-        frechet.open_features. What is not named is not measured.
-    real: measure the real pictures too, which no checkpoint is expected to surpass.
-    batch_size: pictures that are measured together. device: CUDA where there is some, else CPU.
-    """
+    """COCO's layouts; what is not named is not measured."""
 
     images: str
+    """Folder of the real pictures."""
     annotations: str
+    """The instances file."""
     captions: str = ""
+    """The captions file."""
     region_captions: str = ""
-    layouts: int = 0
-    seed: int = 0
-    size: int = 512
-    max_regions: int = 20
+    """Written by `python -m train data caption`; else a region's text is its category."""
+    layouts: Count = 0
+    """How many; 0: all."""
+    seed: Seed = 0
+    """Layout i of the set starts from noise of seed + i."""
+    size: Side = 512
+    """Of the square pictures in pixels; left out, the command takes the checkpoint's."""
+    max_regions: MaxRegions = 20
+    """Of a layout, the largest."""
     clip: str = ""
+    """CLIP model of transformers: folder or hub id."""
     detector: str = ""
+    """Object detector of transformers: folder or hub id."""
     inception: str = ""
+    """File of Inception's weights, for FID and SceneFID: see open_features in frechet.py."""
     real: bool = False
-    batch_size: int = 16
+    """Measure the real pictures too, which no checkpoint is expected to surpass."""
+    batch_size: Positive = 16
+    """Pictures that are measured together."""
     device: str = ""
+    """Left out: CUDA where there is some, else CPU."""
 
 
 @dataclass(frozen=True)
@@ -224,10 +229,13 @@ def open_samples(
     options: CocoOptions, categories: Sequence[str]
 ) -> tuple[list[Sample], list[list[str | None]]]:
     """The set's samples, and of each one's regions the categories."""
-    described = open_coco(options.images, options.annotations, options.captions)
+    files = CocoConfig(
+        path=options.images, annotations=options.annotations, captions=options.captions
+    )
+    described = open_coco(files)
     named = described
     if not set(_index(described).texts) <= set(categories):  # regions bring words of their own
-        named = open_coco(options.images, options.annotations, options.captions, own_texts=False)
+        named = open_coco(files, own_texts=False)
     told: FileSet | RetoldSet = described
     if options.region_captions:
         path = Path(options.region_captions).expanduser()

@@ -17,8 +17,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from train.command_line import OptionsParser, add_options, flag_of, given
+from train.evaluate.drawing import Drawing
+from train.options import build
+
 if TYPE_CHECKING:
-    from train.evaluate.draw import Drawing, Studio
+    from train.evaluate.draw import Studio
     from train.evaluate.suite import Result, Suite
 
 SUITES = {
@@ -27,9 +31,11 @@ SUITES = {
     "paintskills": ("PaintSkillsOptions", "paintskills_suite"),
 }
 """Module of train.evaluate -> its options, and what makes a suite of them."""
+FROM_DRAWING = ("batch_size", "device")
+"""Options of suites that are given once, for drawing and scoring."""
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: argparse._SubParsersAction[OptionsParser]) -> None:
     """Add `evaluate` to the command line."""
     parser = commands.add_parser(
         "evaluate",
@@ -38,7 +44,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--checkpoint", type=Path, required=True, help=".safetensors or .ckpt")
-    parser.add_argument("--suite", choices=SUITES, default="shapeskills")
+    parser.choose("--suite", _suites, "of layouts (shapeskills)", "shapeskills", FROM_DRAWING)
     parser.add_argument("--output", type=Path, default=Path("runs/evaluate"), help="folder")
     parser.add_argument("--only", metavar="NAME", help="draw this one case alone, unscored")
     parser.add_argument(
@@ -47,30 +53,24 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         metavar="OTHER",
         help="another checkpoint: write a page on which people compare the two, instead of scores",
     )
-    drawing = parser.add_argument_group("drawing (defaults are the paper's)")
-    drawing.add_argument("--sampler", default="plms", help="plms, ddim, euler or a diffusers class")
-    drawing.add_argument("--steps", type=int, default=50)
-    drawing.add_argument("--guidance", type=float, default=4.0)
-    drawing.add_argument("--batch-size", type=int, default=16)
-    drawing.add_argument("--device", default="auto", help="cpu, cuda ...; auto: a GPU if there is")
-    drawing.add_argument("--precision", default="fp32", help="fp32, fp16 or bf16")
-    _add_suite_options(parser.add_argument_group("layouts"))
+    drawing = parser.add_argument_group("drawing", Drawing.__doc__)
+    add_options(drawing, Drawing)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw, score and write; prints the report."""
-    from train.evaluate.draw import Drawing, Studio, open_checkpoint
+    from train.evaluate.draw import Studio, open_checkpoint
 
-    given = vars(arguments)
-    drawing = Drawing(**{f.name: given[f.name] for f in fields(Drawing)})
+    drawing = build(Drawing, given(arguments, Drawing), flag_of)
     checkpoint = open_checkpoint(arguments.checkpoint)
     defaults = {
         "size": checkpoint.image_size,
         "batch_size": drawing.batch_size,
         "device": "" if drawing.device == "auto" else drawing.device,
     }
-    suite = open_suite(arguments.suite, suite_options(given), defaults)
+    own = given(arguments, _suite(arguments.suite)[0], FROM_DRAWING)
+    suite = open_suite(arguments.suite, own, defaults)
     studio = Studio(checkpoint, drawing, arguments.output)
     if arguments.only:
         print(f"wrote {_draw_one(suite, arguments.only, studio)}")
@@ -100,53 +100,25 @@ def open_suite(name: str, options: dict[str, Any], defaults: dict[str, Any]) -> 
     defaults: of options that are not given, where the suite has them.
 
     Raises:
-        ValueError: an option that is not the suite's or is missing, or a value that cannot be.
+        ValueError: an option that is missing, or a value that cannot be.
     """
-    module = import_module(f"train.evaluate.{name}")
-    kind, make = (getattr(module, part) for part in SUITES[name])
+    kind, make = _suite(name)
     known = {field.name: field for field in fields(kind)}
-    for option in options.keys() - known.keys():
-        raise ValueError(f"--{option.replace('_', '-')} is no option of --suite {name}")
     values = {k: v for k, v in defaults.items() if k in known} | options
     needed = [n for n, f in known.items() if f.default is MISSING and n not in values]
     if needed:
-        raise ValueError(f"--suite {name} needs {' and '.join(f'--{n}' for n in needed)}")
-    return make(kind(**values))
+        raise ValueError(f"--suite {name} needs {' and '.join(map(flag_of, needed))}")
+    return make(build(kind, values, flag_of))
 
 
-def suite_options(given: dict[str, Any]) -> dict[str, Any]:
-    """The options of suites among those of the command line, where they were given."""
-    names = [name for name, _, _ in SUITE_OPTIONS]
-    values = {name: given[name] for name in names if given[name] is not None}
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+def _suite(name: str) -> tuple[Any, Any]:
+    module = import_module(f"train.evaluate.{name}")
+    kind, make = (getattr(module, part) for part in SUITES[name])
+    return kind, make
 
 
-SUITE_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("layouts", {"type": int}, "how many (shapeskills: of the mixed part, default 200)"),
-    ("skill_layouts", {"type": int}, "shapeskills: how many of each other part (default 100)"),
-    ("parts", {"nargs": "+"}, "shapeskills: mixed object count colour spatial binding ..."),
-    ("counts", {"type": int, "nargs": "+"}, "shapeskills: numbers of things (default 1 2 3 4)"),
-    ("sides", {"type": float, "nargs": 2}, "shapeskills: of boxes (default 0.15 0.6)"),
-    ("seed", {"type": int}, "of the layouts and of the first picture's noise (default 0)"),
-    ("size", {"type": int}, "side of the pictures in pixels (default: as the checkpoint says)"),
-    ("images", {}, "coco: folder of the real pictures"),
-    ("annotations", {}, "coco: instances file"),
-    ("captions", {}, "coco: captions file"),
-    ("region_captions", {}, "coco: region texts written by `python -m train data caption`"),
-    ("max_regions", {"type": int}, "coco: boxes of a picture (default 20)"),
-    ("path", {}, "paintskills: folder with object, count, color and spatial"),
-    ("skills", {"nargs": "+"}, "paintskills: which of object count color spatial"),
-    ("split", {}, "paintskills: val (default) or train"),
-    ("clip", {}, "coco: CLIP model, folder or hub id"),
-    ("detector", {}, "coco, paintskills: object detector of transformers, folder or hub id"),
-    ("inception", {}, "coco: file of Inception weights, for FID and SceneFID"),
-    ("real", {"action": "store_const", "const": True}, "coco: measure the real pictures too"),
-)
-
-
-def _add_suite_options(group: argparse._ArgumentGroup) -> None:
-    for name, options, text in SUITE_OPTIONS:
-        group.add_argument(f"--{name.replace('_', '-')}", help=text, **options)
+def _suites() -> dict[str, type]:
+    return {name: _suite(name)[0] for name in SUITES}
 
 
 def _draw_one(suite: Suite, name: str, studio: Studio) -> Path:

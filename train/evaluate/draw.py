@@ -15,37 +15,11 @@ from tqdm import tqdm
 
 from reco_core.atomic import write_atomically
 from reco_core.checkpoint_file import read_checkpoint
+from train.evaluate.drawing import Drawing
 from train.evaluate.suite import Case
-from train.model.sampling import build_scheduler, sample_batch
+from train.model.sampling import sample_batch
 from train.model.text_to_image import TextToImage, load_model
-from train.precision import PRECISIONS, Precision, dtype_of
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How pictures are sampled; the defaults are the paper's.
-
-    sampler: plms, ddim, euler, or a scheduler class of diffusers.
-    batch_size: changes no picture by more than rounding.
-    device: cpu, cuda, cuda:1 ...; auto takes a GPU when there is one.
-    precision: fp32, or fp16 or bf16 autocast.
-    """
-
-    sampler: str = "plms"
-    steps: int = 50
-    guidance: float = 4.0
-    batch_size: int = 16
-    device: str = "auto"
-    precision: Precision = "fp32"
-
-    def __post_init__(self) -> None:
-        build_scheduler(self.sampler)
-        if self.steps < 1 or self.batch_size < 1:
-            raise ValueError(
-                f"steps = {self.steps}, batch size = {self.batch_size}: both are at least 1"
-            )
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision {self.precision!r}: choose from {', '.join(PRECISIONS)}")
+from train.precision import dtype_of
 
 
 @dataclass(frozen=True)

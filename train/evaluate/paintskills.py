@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from train.data.paintskills import open_paintskills, open_scenes, shape_words
+from train.data.paintskills import PaintSkillsConfig, open_paintskills, open_scenes, shape_words
 from train.data.sample import Sample
 from train.evaluate.coco_measures import CONFIDENT, best_iou, mean
 from train.evaluate.detection import Detections, Detector, open_detector
@@ -22,32 +22,36 @@ from train.evaluate.layouts import case_names, choose, seen_layout, square_view
 from train.evaluate.paintskills_rules import SKILLS, Asked, judge, plain_detections, read_scene
 from train.evaluate.pretrained import batches, pick_device
 from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
+from train.options import Count, MaxRegions, Positive, Seed, Side, Some, options
 
 SHOWN = {"color": "colour"}
 """Skills whose name in figures is not that of their folder."""
 
 
-@dataclass(frozen=True)
+@options
 class PaintSkillsOptions:
-    """What to draw and how to judge it.
-
-    path: folder that holds the skills' folders. skills: which of them, by name of the folder.
-    layouts: how many of each skill, 0 for all. seed: layout i of a skill starts from noise of
-    seed + i. size: side of the pictures. max_regions: of a layout, the largest.
-    detector: folder or hub id of a transformers model that knows the objects.
-    batch_size: pictures that are judged together. device: CUDA where there is some, else CPU.
-    """
+    """PaintSkills' scenes, judged by a detector."""
 
     path: str
-    skills: tuple[str, ...] = SKILLS
+    """Folder that holds the skills' folders."""
+    skills: Some[str] = SKILLS
+    """Which of them, by name of the folder."""
     split: str = "val"
-    layouts: int = 0
-    seed: int = 0
-    size: int = 512
-    max_regions: int = 20
+    """val or train."""
+    layouts: Count = 0
+    """How many of each skill; 0: all."""
+    seed: Seed = 0
+    """Layout i of a skill starts from noise of seed + i."""
+    size: Side = 512
+    """Of the square pictures in pixels; left out, the command takes the checkpoint's."""
+    max_regions: MaxRegions = 20
+    """Of a layout, the largest."""
     detector: str = ""
-    batch_size: int = 16
+    """Object detector of transformers that knows the objects: folder or hub id."""
+    batch_size: Positive = 16
+    """Pictures that are judged together."""
     device: str = ""
+    """Left out: CUDA where there is some, else CPU."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,8 @@ def paintskills_suite(options: PaintSkillsOptions) -> PaintSkillsSuite:
 
 def _open_skill(options: PaintSkillsOptions, skill: str) -> list[tuple[Case, Truth]]:
     path = str(Path(options.path).expanduser() / skill)
-    scenes, opened = open_scenes(path, options.split), open_paintskills(path, options.split)
+    scenes = open_scenes(path, options.split)
+    opened = open_paintskills(PaintSkillsConfig(path=path, split=options.split))
     names = case_names([opened.index.entry(place).key for place in range(len(opened))])
     found = []
     for place in choose(len(opened), options.layouts):

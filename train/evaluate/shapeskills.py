@@ -15,9 +15,11 @@ from train.data.shape_boxes import SIDES
 from train.data.shapeskills import (
     COUNTS,
     HELD_OUT,
+    BoxSide,
     DescribedScene,
     Scene,
     Split,
+    Things,
     check_scenes,
     render,
     sample,
@@ -32,6 +34,7 @@ from train.evaluate.shape_finder import (
 )
 from train.evaluate.skills import SKILL_RULES
 from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
+from train.options import Positive, Seed, Side, Some, options
 
 PARTS = ("mixed", *SKILL_RULES, "binding", "held_out", "five", "six", "border")
 """mixed: things at random; the four skills; binding: two things, and the same boxes with their
@@ -42,32 +45,30 @@ CROWDED_SIDE = 0.30
 """Longest side of a box among five or six, as a fraction of the picture."""
 
 
-@dataclass(frozen=True)
+@options
 class ShapeSkillsOptions:
-    """Which layouts: `layouts` of the mixed part, `skill_layouts` of each of the others.
+    """Layouts of coloured shapes that no training sees, scored from pixels."""
 
-    seed: of the layouts, and of the noise the first picture of a part starts from.
-    size: side of the pictures in pixels, a multiple of 8.
-    counts, sides: numbers of things and sides of boxes, as in train/data/shapeskills.py.
-    """
-
-    layouts: int = 200
-    skill_layouts: int = 100
-    parts: tuple[str, ...] = PARTS
-    seed: int = 0
-    size: int = 128
-    counts: tuple[int, ...] = COUNTS
-    sides: tuple[float, float] = SIDES
+    layouts: Positive = 200
+    """How many of the mixed part."""
+    skill_layouts: Positive = 100
+    """How many of each other part."""
+    parts: Some[str] = PARTS
+    """Which parts."""
+    seed: Seed = 0
+    """Of the layouts, and of the noise the first picture of a part starts from."""
+    size: Side = 128
+    """Of the square pictures in pixels; left out, the command takes the checkpoint's."""
+    counts: Some[Things] = COUNTS
+    """Numbers of things in a picture of the mixed part, drawn evenly."""
+    sides: tuple[BoxSide, BoxSide] = SIDES
+    """Shortest and longest side of a box, as fractions of the picture."""
 
     def __post_init__(self) -> None:
-        check_scenes(self.counts, ("mixed",), self.sides)
+        check_scenes(self.counts, self.sides)
         unknown = [part for part in self.parts if part not in PARTS]
-        if unknown or not self.parts:
+        if unknown:
             raise ValueError(f"parts {list(self.parts)}: choose from {', '.join(PARTS)}")
-        if self.layouts < 1 or self.skill_layouts < 1:
-            raise ValueError(
-                f"layouts = {self.layouts}, skill layouts = {self.skill_layouts}: give at least 1"
-            )
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from reco_core.lora import ALPHA
 from train.checkpoints.convert import output_form
 from train.checkpoints.merge import base_metadata
 from train.data.mixture import PictureSizes
-from train.data.options import SetConfig
-from train.data.shapeskills import known_words
 from train.fit.health import check_finite
 from train.fit.options import FitConfig, to_dict
 from train.model.lora import adapter_tensors
@@ -79,7 +77,7 @@ def output_metadata(
     """What the file says of itself; see reco_core/checkpoint.py."""
     metadata = base | {
         "steps": str(int(base.get("steps", 0)) + steps),
-        "data": ", ".join(dict.fromkeys(map(_set_name, config.data.sets))),
+        "data": ", ".join(dict.fromkeys(one.title for one in config.data.sets)),
         "unet_heads": str(model.unet.config.attention_head_dim),
         "text_heads": str(model.text_encoder.config.num_attention_heads),
         "image_size": str(config.image_size),
@@ -95,17 +93,11 @@ def output_metadata(
         metadata[REGIONS_IN_WORDS] = "true"
     if config.licence:
         metadata["licence"] = config.licence
-    if all(one.kind == "shapeskills" for one in config.data.sets):
-        counts = {count for one in config.data.sets for count in one.counts}
-        skills = {skill for one in config.data.sets for skill in one.skills}
-        metadata["words"] = json.dumps(known_words(sorted(counts), sorted(skills)))
-    else:
-        metadata.pop("words", None)  # a base's list does not cover what was learned since
+    metadata.pop("words", None)  # a base's list does not cover what was learned since
+    words = [one.words() for one in config.data.sets]
+    if None not in words:
+        metadata["words"] = json.dumps(sorted({word for own in words for word in own or ()}))
     return metadata
-
-
-def _set_name(config: SetConfig) -> str:
-    return "ShapeSkills" if config.kind == "shapeskills" else f"{config.kind} {config.path}"
 
 
 def write_adapter(

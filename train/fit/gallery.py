@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from PIL import Image
 
 from reco_core.layout import Layout
 from train.data.mixture import Mixture
-from train.data.shapeskills import Scene, Split, sample
+from train.data.sample import SampleSet
+from train.data.sets import open_set
+from train.data.shapeskills import KnowsScenes, Scene
 from train.data.transforms import draw_view, largest_regions, view_sample
 from train.evaluate.report import picture_sheet
 from train.evaluate.shape_finder import region_accuracy, score_scene
@@ -40,24 +43,18 @@ class Gallery:
 
 
 def open_gallery(config: FitConfig, held_out: Mixture | None) -> Gallery | None:
-    """Unseen layouts of ShapeSkills where that is trained on, else those of held-out samples."""
-    first, count = config.data.sets[0], config.sample.layouts
+    """Unseen layouts like the first set's where it makes such, else those of held-out samples."""
+    count = config.sample.layouts
     if not (config.sample.every and count):
         return None
-    if first.kind == "shapeskills" and config.data.use_regions:
-        samples = [
-            sample(
-                i,
-                first.seed,
-                Split.TEST,
-                config.image_size,
-                first.counts,
-                first.skills,
-                first.sides,
-            )
-            for i in range(count)
-        ]
-        return Gallery([s.layout for s in samples], [s.scene for s in samples])
+    unseen = config.data.sets[0].unseen(count)
+    if unseen and config.data.use_regions:
+        opened = cast(SampleSet, open_set(unseen, config.image_size))
+        samples = [opened[i] for i in range(count)]
+        layouts = [Layout(s.captions[0], s.regions, s.width, s.height) for s in samples]
+        if isinstance(opened, KnowsScenes):
+            return Gallery(layouts, [opened.scene(i) for i in range(count)])
+        return Gallery(layouts)
     if held_out is None or not len(held_out):
         return None
     return Gallery([_layout(held_out, n, config) for n in range(min(count, len(held_out)))])

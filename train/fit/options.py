@@ -3,107 +3,149 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import json
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
-from train.data.options import DataConfig, SetConfig
-from train.model.options import AutoencoderConfig, ComputeConfig, LoraConfig, ModelConfig
+from train.data.options import DataConfig
+from train.data.sets import CONFIGS, AnySet
+from train.model.options import (
+    AutoencoderConfig,
+    ComputeConfig,
+    LoraConfig,
+    ModelConfig,
+    PositiveSpread,
+    Spread,
+)
+from train.options import (
+    Count,
+    Guidance,
+    Positive,
+    Range,
+    Rate,
+    SamplingSteps,
+    Seed,
+    Share,
+    ShareBelowOne,
+    Side,
+    Some,
+    Weight,
+    hints_of,
+    options,
+    owners,
+)
 from train.precision import Precision
 
+Timestep = Annotated[int, Range(0, 999)]
+"""Of training's noise schedule."""
 
-@dataclass(frozen=True)
+
+@options
 class OptimizerConfig:
     """What is learned, and how fast."""
 
     kind: Literal["adamw", "adamw8bit", "adafactor"] = "adamw"
     """adamw8bit needs CUDA and bitsandbytes."""
-    steps: int = 8000
-    batch_size: int = 32
+    steps: Positive = 8000
+    """Of the whole training; more of them continue a finished one."""
+    batch_size: Positive = 32
     """Samples of one step over all devices together."""
-    micro_batch: int = 0
+    micro_batch: Count = 0
     """Samples that go through the model at once on a device; 0: a device's whole share. Gradients
     are accumulated in between. Halved when memory runs out."""
-    learning_rate: float = 1e-4
+    learning_rate: Rate = 1e-4
     """Of the UNet."""
-    text_learning_rate: float = 0.0
+    text_learning_rate: Share = 0.0
     """Of the text encoder; 0: the UNet's."""
-    rows_learning_rate: float = 0.0
+    rows_learning_rate: Share = 0.0
     """Of the new rows of its two tables; 0: the text encoder's."""
     train_unet: bool = True
+    """false leaves the UNet as it is."""
     train_text_encoder: bool = True
+    """false leaves the text encoder as it is."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """After the warm-up."""
-    warmup_steps: int = 0
-    final_learning_rate: float = 0.0
+    warmup_steps: Count = 0
+    """Steps in which the rates rise from nothing."""
+    final_learning_rate: Share = 0.0
     """Where linear and cosine end, as a share of the rate."""
-    weight_decay: float = 0.01
+    weight_decay: Share = 0.01
     """Rows of the vocabulary decay only in steps that use them."""
-    beta1: float = 0.9
-    beta2: float = 0.999
-    max_grad_norm: float = 1.0
+    beta1: ShareBelowOne = 0.9
+    """Decay of the mean of gradients."""
+    beta2: ShareBelowOne = 0.999
+    """Decay of the mean of their squares."""
+    max_grad_norm: Weight = 1.0
     """0 clips nothing."""
-    ema_decay: float = 0.9999
+    ema_decay: ShareBelowOne = 0.9999
     """0 keeps no averages."""
     ema_text: bool = False
     """Average the text encoder as well as the UNet (the paper: UNet only)."""
 
 
-@dataclass(frozen=True)
+@options
 class LossConfig:
     """The error that is made smaller; the defaults are the paper's."""
 
-    snr_weight_limit: float = 1.0
+    snr_weight_limit: Annotated[float, Range(1, 1e9)] = 1.0
     """Loss weight 1 + 1/SNR(t), at most this; 1 is the plain loss."""
-    min_snr_gamma: float = 0.0
+    min_snr_gamma: Weight = 0.0
     """Loss weight min(SNR, gamma) / SNR (Hang et al., 2023); 0: off."""
-    high_noise_share: float = 0.0
+    high_noise_share: Share = 0.0
     """Share of samples whose timestep is drawn from 600..999 instead of from all."""
-    noise_offset: float = 0.0
+    noise_offset: Spread = 0.0
     """Spread of a constant added to the noise of each channel."""
-    region_weight: float = 0.0
+    region_weight: Weight = 0.0
     """Of the mean error inside each region's box: small things count as much as large ones."""
-    grounding_weight: float = 0.0
+    grounding_weight: Weight = 0.0
     """Of the loss that draws an attention head to each region's box."""
-    contrastive_weight: float = 0.0
+    contrastive_weight: Weight = 0.0
     """Of InfoNCE between predicted and true latents of a micro-batch. Neither the paper nor its
     code has it; summaries in circulation name it."""
-    contrastive_temperature: float = 0.07
+    contrastive_temperature: PositiveSpread = 0.07
+    """Of InfoNCE."""
 
 
-@dataclass(frozen=True)
+@options
 class SampleConfig:
     """Sample grids, drawn with the averaged weights."""
 
-    every: int = 500
+    every: Count = 500
     """Steps between them; 0: none."""
-    layouts: int = 16
-    steps: int = 20
-    guidance: float = 3.0
+    layouts: Count = 16
+    """Pictures of a grid; 0: none."""
+    steps: SamplingSteps = 20
+    """Of the sampler."""
+    guidance: Guidance = 3.0
+    """Scale of classifier-free guidance."""
 
 
-@dataclass(frozen=True)
+@options
 class ValidationConfig:
     """Loss on samples that are not trained on, at fixed timesteps and with fixed noise."""
 
-    every: int = 500
+    every: Count = 500
     """Steps between measurements; 0: none."""
-    set: SetConfig | None = None
+    set: AnySet | None = None
     """None: unseen ShapeSkills when those are trained on, else the last samples of each set
     are kept out of training."""
-    samples: int = 64
-    timesteps: tuple[int, ...] = (100, 300, 500, 700, 950)
+    samples: Count = 64
+    """How many; 0: none."""
+    timesteps: Some[Timestep] = (100, 300, 500, 700, 950)
+    """At which the loss is measured, of 0 to 999."""
 
 
-@dataclass(frozen=True)
+@options
 class LogConfig:
     """Where figures go: TensorBoard and log.jsonl in the run's folder, and on request wandb."""
 
-    every: int = 20
+    every: Positive = 20
+    """Steps between lines."""
     wandb: str = ""
     """Project name at wandb; empty: none."""
 
 
-@dataclass(frozen=True)
+@options
 class FitConfig:
     """Everything `python -m train fit` needs."""
 
@@ -112,16 +154,18 @@ class FitConfig:
     is a diffusers folder."""
     folder: str = "runs/fit"
     """Caches, resumable states, samples and logs."""
-    seed: int = 0
-    image_size: int = 512
+    seed: Seed = 0
+    """Of all that is drawn by chance."""
+    image_size: Side = 512
     """Side of the square pictures in pixels (with buckets: the root of their area)."""
-    save_every: int = 500
+    save_every: Positive = 500
     """Steps between resumable states."""
-    keep: int = 2
+    keep: Positive = 2
     """Newest states kept."""
-    export_every: int = 0
+    export_every: Count = 0
     """Steps between files like `output`, written to the run's folder; 0: only at the end."""
     output_precision: Precision = "fp16"
+    """Of the weights in `output`."""
     licence: str = ""
     """Written into the checkpoint's metadata."""
     data: DataConfig = field(default_factory=DataConfig)
@@ -135,7 +179,30 @@ class FitConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
+    def __post_init__(self) -> None:
+        learns = self.autoencoder.base or not (self.model.base or self.model.autoencoder)
+        if learns and self.autoencoder.crop > self.image_size:
+            raise ValueError(
+                f"autoencoder.crop = {self.autoencoder.crop} is larger than image_size = "
+                f"{self.image_size}: crops are cut out of the pictures; give at most that"
+            )
 
-def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain values, for a log or a checkpoint."""
+
+def to_dict(config: FitConfig) -> dict[str, Any]:
+    """A configuration as plain values, for a log, a state or a checkpoint."""
     return dataclasses.asdict(config)
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """The plain values that a state or a checkpoint tells.
+
+    Those written before kinds of data sets had options of their own tell those of all kinds for
+    every set; what is not of its kind meant nothing and is left out.
+    """
+    values = json.loads(text)
+    for one in filter(None, [*values["data"]["sets"], values["validation"]["set"]]):
+        kind: type | None = CONFIGS.get(one["kind"])
+        own = hints_of(kind) if kind else one
+        for name in [name for name in one if name not in own and owners(name, CONFIGS)]:
+            del one[name]
+    return values

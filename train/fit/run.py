@@ -19,7 +19,7 @@ from train.fit.options import FitConfig
 from train.fit.progress import Due, Progress
 from train.fit.start import settled, start_model
 from train.fit.steps import Stepper, divide
-from train.fit.training_data import check_data_options, open_training_data
+from train.fit.training_data import open_training_data
 from train.fit.training_state import check_folder, restore_state, save_state
 from train.model.compute import prepare_model, start_accelerator
 from train.model.grounding import record_cross_attention
@@ -68,7 +68,6 @@ def start_run(config: FitConfig) -> Run:
     """
     accelerator = start_accelerator(config.compute)
     share = divide(config, accelerator)
-    check_data_options(config)
     starting_rows(new_tables(config.model).rows)
     check_folder(config)
     check_output(config)

@@ -17,9 +17,9 @@ from train.data.cache import LatentCache
 from train.data.check import Limits, TrainedSets
 from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import Mixture, PictureSizes, open_mixture
-from train.data.options import SetConfig
 from train.data.plan import Plan, Share
 from train.data.sample import Problem, SampleStream
+from train.data.set_config import SetConfig
 from train.data.sets import open_set
 from train.data.stream import StreamBatches, stream_batches
 from train.fit.options import FitConfig
@@ -50,7 +50,7 @@ def open_training_data(
     """
     words = model.words(config.data.max_regions)
     pin = accelerator.device.type == "cuda"
-    if config.data.sets[0].kind == "shards":
+    if config.data.sets[0].is_stream:
         return _open_stream(config, words, share, pin)
     mixture = open_mixture(config.data.sets, config.data, config.image_size)
     mixture, held_out = _hold_out(config, mixture)
@@ -69,7 +69,7 @@ def open_training_data(
 def _open_stream(config: FitConfig, words: Words, share: Share, pin: bool) -> TrainingData:
     if len(config.data.sets) > 1 or config.data.cache_latents:
         raise ValueError(
-            "shards are trained on alone and uncached: give one set, and set "
+            f"{config.data.sets[0].kind} are trained on alone and uncached: give one set, and set "
             "data.cache_latents = false"
         )
     sizes = PictureSizes(config.data, config.image_size)
@@ -95,29 +95,15 @@ def _fill_cache(
     return cache
 
 
-def check_data_options(config: FitConfig) -> None:
-    """Raises ValueError for options that do not go together; says which to change."""
-    data = config.data
-    if not data.sets:
-        raise ValueError("there is nothing to train on: add a [[data.sets]] table")
-    if data.cache_latents and data.crop != "centre":
-        raise ValueError(
-            'data.cache_latents needs data.crop = "centre": a random crop has new latents each time'
-        )
-    for name in ("flip", "min_visible", "text_dropout", "caption_dropout", "region_dropout"):
-        if not 0 <= getattr(data, name) <= 1:
-            raise ValueError(f"data.{name} = {getattr(data, name)} is not a share from 0 to 1")
-
-
 def _hold_out(config: FitConfig, mixture: Mixture) -> tuple[Mixture, Mixture | None]:
     """Samples to train on, and samples to measure on."""
-    validation, first = config.validation, config.data.sets[0]
+    validation = config.validation
     if not (validation.every and validation.samples):
         return mixture, None
     if validation.set is not None:
         return mixture, _open_validation(config, validation.set)
-    if first.kind == "shapeskills":
-        return mixture, _open_validation(config, replace(first, split="test"))
+    if unseen := config.data.sets[0].unseen(validation.samples):
+        return mixture, _open_validation(config, unseen)
     held_out = min(validation.samples, len(mixture.sets[0]) // 10)
     return mixture.split(held_out) if held_out else (mixture, None)
 

@@ -16,7 +16,7 @@ from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.atomic import save_atomically
 from train.fit.health import check_finite
 from train.fit.optimizer import optimizer_bytes
-from train.fit.options import FitConfig, to_dict
+from train.fit.options import FitConfig, from_json, to_dict
 
 FREE_OPTIONS = {
     "output", "save_every", "keep", "export_every", "output_precision", "licence",
@@ -69,7 +69,7 @@ def restore_state(
         return 0, 0
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-        options, step, halvings = json.loads(state["options"]), state["step"], state["halvings"]
+        options, step, halvings = from_json(state["options"]), state["step"], state["halvings"]
     except Exception as error:  # a damaged file can raise anything
         raise ValueError(
             f"The state {str(path)!r} cannot be read ({error}): remove it to continue from the "
@@ -86,15 +86,7 @@ def restore_state(
 
 
 def check_folder(config: FitConfig) -> None:
-    """Before training: can the folders be written?
-
-    Raises:
-        ValueError: not writable, or fewer than one state is to be kept.
-    """
-    if config.keep < 1 or config.save_every < 1:
-        raise ValueError(
-            f"keep = {config.keep}, save_every = {config.save_every}: both must be at least 1"
-        )
+    """Before training: can the folders be written? Raises ValueError if not."""
     for folder in (Path(config.folder), Path(config.output).resolve().parent):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,9 @@ import dataclasses
 import json
 from pathlib import Path
 
+from train.command_line import in_range
 from train.memory.plan import MemoryPlan
+from train.options import Positive
 
 GIB = 2**30
 LEFT_OUT = (
@@ -27,11 +29,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     """Add `memory` to the command line."""
     parser = commands.add_parser("memory", help="how much memory a configuration needs")
     parser.add_argument("--config", type=Path, required=True, help="TOML file; see train/configs")
-    parser.add_argument("--processes", type=int, default=1, help="that share a batch (1)")
-    parser.add_argument("--json", action="store_true", help="bytes as JSON instead of a table")
     parser.add_argument(
-        "overrides", nargs="*", metavar="OPTION=VALUE", help="for instance image_size=256"
+        "--processes", type=in_range(Positive), default=1, help="that share a batch (1)"
     )
+    parser.add_argument("--json", action="store_true", help="bytes as JSON instead of a table")
+    parser.add_overrides("image_size=256")
     parser.set_defaults(run=_run)
 
 
@@ -66,8 +68,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from train.config import load_config
     from train.memory.count import count_memory
 
-    if arguments.processes < 1:
-        raise ValueError(f"--processes {arguments.processes}: there is at least 1")
     plan = count_memory(load_config(arguments.config, arguments.overrides), arguments.processes)
     if arguments.json:
         figures = dataclasses.asdict(plan) | {"total": plan.total, "disk": plan.disk}

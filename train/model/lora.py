@@ -31,11 +31,11 @@ def add_lora(model: TextToImage, config: LoraConfig, seed: int = 0) -> None:
     seed: of the matrices that do not start at zero.
 
     Raises:
-        ValueError: both ranks are 0, one is negative, or the model has no position tokens.
+        ValueError: both ranks are 0, or the model has no position tokens.
     """
     ranks = f"lora.rank = {config.rank} and lora.text_rank = {config.text_rank}"
-    if min(config.rank, config.text_rank) < 0 or config.rank == config.text_rank == 0:
-        raise ValueError(f"{ranks}: ranks of an adapter are 0 or more, and one of them at least 1")
+    if config.rank == config.text_rank == 0:
+        raise ValueError(f"{ranks}: of an adapter, one of them at least 1")
     if model.num_bins < 2:
         raise ValueError(
             f"{ranks}, but the model has no position tokens for an adapter to carry: set "

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
+from reco_core.position_tokens import PositionVocabulary
+from train.options import Count, Positive, Processes, Range, Rate, Side, Some, Weight, options
 from train.precision import MixedPrecision, Precision
 
+Bins = Annotated[int, Range(0, 100_000)]
+Length = Annotated[int, Range(3, 100_000)]
+"""Of a token sequence, with its first and last token."""
+Channels = Annotated[int, Range(32, 8192, step=32)]
+"""Stable Diffusion's normalisation has 32 groups."""
+Width = Annotated[int, Range(8, 8192, step=8)]
+Layers = Annotated[int, Range(1, 64)]
+Heads = Annotated[int, Range(1, 256)]
+Rank = Annotated[int, Range(0, 4096)]
+Spread = Annotated[float, Range(0, 100)]
+"""Standard deviation."""
+PositiveSpread = Annotated[float, Range(0, 100, above=True)]
+UpTo1 = Annotated[int, Range(0, 1)]
+UpTo3 = Annotated[int, Range(0, 3)]
 
-@dataclass(frozen=True)
+
+@options
 class ModelConfig:
     """The checkpoint to start from, or the size of a new one."""
 
@@ -19,9 +36,9 @@ class ModelConfig:
     """Checkpoint whose autoencoder replaces the base's; both must have been made for the same
     latents, or training goes on until the UNet has learned the new ones. Without a base, a new
     model takes it instead of training one."""
-    num_bins: int | None = None
+    num_bins: Bins | None = None
     """Position tokens; 0 makes a caption-only model. Left out: the base's own, else 1000."""
-    max_length: int | None = None
+    max_length: Length | None = None
     """L, the length of the token sequence. Left out: the base's own where it has position tokens or
     none are added, else 616."""
     positional_words: bool = False
@@ -30,59 +47,73 @@ class ModelConfig:
     rows: str = ""
     """Start of the position tokens' rows where the base has none: ordered (if left out), random, or
     a .safetensors file with a tensor `rows` of shape (num_bins, width)."""
-    unet_channels: tuple[int, ...] = (64, 128, 128)
-    """From scratch: channels per level, multiples of 32."""
-    unet_layers: int = 1
-    unet_heads: int = 2
-    text_width: int = 128
-    text_layers: int = 3
-    text_heads: int = 4
-    embedding_std: float = 0.5
+    unet_channels: Some[Channels] = (64, 128, 128)
+    """From scratch: channels per level, multiples of 32 and of the heads."""
+    unet_layers: Layers = 1
+    """From scratch: residual blocks per level."""
+    unet_heads: Heads = 2
+    """From scratch: attention heads at every level."""
+    text_width: Width = 128
+    """From scratch: of the text encoder's states, a multiple of its heads."""
+    text_layers: Layers = 3
+    """From scratch: of the text encoder."""
+    text_heads: Heads = 4
+    """From scratch: of the text encoder's attention."""
+    embedding_std: PositiveSpread = 0.5
     """From scratch: spread of token and position rows. CLIP's 0.02 drowns in what layers add."""
 
+    def __post_init__(self) -> None:
+        if self.num_bins:
+            PositionVocabulary(self.num_bins)
+        _check_heads("unet_heads", self.unet_heads, "unet_channels", self.unet_channels)
+        _check_heads("text_heads", self.text_heads, "text_width", (self.text_width,))
 
-@dataclass(frozen=True)
+
+@options
 class AutoencoderConfig:
     """The small autoencoder of a model from scratch, and its training."""
 
     base: str = ""
     """Checkpoint whose small autoencoder goes on learning, grown to the sizes below; `model.base`
     then learns its new latents. Empty starts a new one, if there is no `model.base`."""
-    width: int = 32
-    """Channels everywhere; at most 64."""
-    encoder_blocks: tuple[int, ...] = (0, 0, 2, 3)
+    width: Annotated[int, Range(3, 64)] = 32
+    """Channels everywhere; the first three start with the colours."""
+    encoder_blocks: tuple[UpTo1, UpTo3, UpTo3, UpTo3] = (0, 0, 2, 3)
     """Residual blocks per level from full to 1/8 resolution, at most (1, 3, 3, 3)."""
-    decoder_blocks: tuple[int, ...] = (3, 3, 1, 0)
+    decoder_blocks: tuple[UpTo3, UpTo3, UpTo3, UpTo1] = (3, 3, 1, 0)
     """Residual blocks per level from 1/8 to full resolution, at most (3, 3, 3, 1)."""
-    steps: int = 2000
-    encoder_steps: int = 1200
+    steps: Positive = 2000
+    """Of its whole training."""
+    encoder_steps: Count = 1200
     """Steps after which the encoder is frozen and only the decoder goes on: latents stay the same
     while pictures become sharper."""
-    batch_size: int = 16
-    crop: int = 64
+    batch_size: Positive = 16
+    """Crops of a step."""
+    crop: Side = 64
     """Side in pixels of the crops it learns from."""
-    learning_rate: float = 1e-3
-    latent_noise: float = 0.1
+    learning_rate: Rate = 1e-3
+    """The highest of its schedule."""
+    latent_noise: Spread = 0.1
     """Spread of the noise added to latents before decoding, so that small errors do not show."""
-    moment_weight: float = 0.05
+    moment_weight: Weight = 0.05
     """Weight of the pull towards centred, uncorrelated latents of unit spread."""
-    edge_weight: float = 1.0
+    edge_weight: Weight = 1.0
     """Weight of the L1 error of horizontal and vertical differences (sharp edges)."""
 
 
-@dataclass(frozen=True)
+@options
 class LoraConfig:
     """A small adapter instead of the whole model."""
 
-    rank: int = 0
+    rank: Rank = 0
     """Of the UNet's attention; 0 trains the whole model instead."""
-    text_rank: int = 0
+    text_rank: Rank = 0
     """Of the text encoder's attention; 0 trains only its new rows."""
-    alpha: float = 1.0
+    alpha: Annotated[float, Range(0, 1e6, above=True)] = 1.0
     """Scale of the adapter over its rank."""
 
 
-@dataclass(frozen=True)
+@options
 class ComputeConfig:
     """How the arithmetic is done."""
 
@@ -100,5 +131,11 @@ class ComputeConfig:
     """torch.compile the UNet."""
     tf32: bool = True
     """Allow TF32 on CUDA."""
-    threads: int = 0
+    threads: Processes = 0
     """CPU threads; 0 leaves torch's default."""
+
+
+def _check_heads(name: str, heads: int, wide: str, widths: Sequence[int]) -> None:
+    if any(width % heads for width in widths):
+        told = ", ".join(map(str, widths))
+        raise ValueError(f"{name} = {heads} does not divide {wide} = {told}: give a divisor")

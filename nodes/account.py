@@ -76,13 +76,13 @@ def read_prompt(
             tokenized[text] = tokenizer.read_text(text, weights)
         return tokenized[text][0]
 
-    length, vocabulary = info.max_length, tokenizer.vocabulary
-    sequence = whole = build_sequence(layout, tokenize, length, vocabulary)
+    length, vocabulary, padding = info.max_length, tokenizer.vocabulary, tokenizer.padding
+    sequence = whole = build_sequence(layout, tokenize, length, vocabulary, padding)
     if whole.needed > length:
-        whole = build_sequence(layout, tokenize, whole.needed, vocabulary)
+        whole = build_sequence(layout, tokenize, whole.needed, vocabulary, padding)
     fitted, left_out = fit_layout(layout, tokenize, length, vocabulary)
     if left_out:
-        sequence = build_sequence(fitted, tokenize, length, vocabulary)
+        sequence = build_sequence(fitted, tokenize, length, vocabulary, padding)
     _check_words(layout, tokenize)
     remarks = [
         *reading.remarks,
@@ -138,7 +138,7 @@ def overflow_error(account: Account, limit: int, remedy: str) -> str:
 def _reading(tokenizer: Tokenizer, prompt: Layout | str, size: tuple[int, int] | None) -> Reading:
     if isinstance(prompt, Layout):
         return Reading(prompt)
-    width, height = size or (512, 512)
+    width, height = size or tokenizer.info.start_size()
     return read_layout(prompt, width, height, tokenizer.vocabulary)
 
 

@@ -12,28 +12,21 @@ from typing import Any
 
 import folder_paths
 
-from ..reco_core.checkpoint_info import CheckpointInfo
+from ..reco_core.checkpoint_info import full_size
 from ..reco_core.checks import quote, read_json
+from ..reco_core.family import SD1
 from ..reco_core.forms.form import Form
 from ..reco_core.forms.table import FORMS, read_layout, write_layout
 from ..reco_core.layout import Layout
+from ..reco_core.position_tokens import DEFAULT_VOCABULARY
 from .account import read_prompt
 from .checkpoints import read_reco_checkpoint
 from .loaders import checkpoint_names, checkpoint_path
 from .remarks import all_remarks
 from .tokenizer import ReCoTokenizer
 
-# CLIP's text encoder in Stable Diffusion 1, for counting before a checkpoint is chosen.
-NO_CHECKPOINT = CheckpointInfo(
-    is_reco=True,
-    num_bins=1000,
-    max_length=77,
-    text_width=768,
-    text_layers=12,
-    text_intermediate=3072,
-    text_heads=12,
-    unet_heads=8,
-)
+NO_CHECKPOINT = full_size(SD1, num_bins=DEFAULT_VOCABULARY.num_bins)
+"""For counting before a checkpoint is chosen."""
 
 
 def answer(question: str, body: bytes) -> str:

@@ -1,36 +1,36 @@
-"""ReCo's text encoder as ComfyUI classes: CLIP's text model with the longer token and position
-tables, behind the tokenizer that understands layouts."""
+"""A family's text encoders as ComfyUI classes: CLIP's text models with the longer token and
+position tables, behind the tokenizer that understands layouts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import comfy.sd
 import torch
 from comfy.clip_model import CLIPTextModel
-from comfy.sd1_clip import SD1ClipModel, SDClipModel
+from comfy.sd1_clip import SDClipModel
 from comfy.supported_models_base import ClipTarget
 from comfy.utils import calculate_parameters, state_dict_prefix_replace
 
 from ..reco_core.checkpoint import reco_metadata
-from ..reco_core.checkpoint_info import CheckpointInfo
+from ..reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
 from ..reco_core.facts import facts_of
-from ..reco_core.position_tokens import EOS_ID, PositionVocabulary
+from ..reco_core.family import TEXT_MODEL, TextEncoder
+from ..reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
 from .tokenizer import ReCoTokenizer
 
 
-def text_config(info: CheckpointInfo) -> dict:
-    """The Hugging Face style configuration of a checkpoint's text encoder."""
+def text_config(info: CheckpointInfo, encoder: TextEncoder, size: EncoderInfo) -> dict:
+    """The Hugging Face style configuration of one of a checkpoint's text encoders."""
     return {
-        "num_hidden_layers": info.text_layers,
-        "hidden_size": info.text_width,
-        "num_attention_heads": info.text_heads,
-        "intermediate_size": info.text_intermediate,
-        "hidden_act": "quick_gelu",
+        "num_hidden_layers": size.layers,
+        "hidden_size": size.width,
+        "num_attention_heads": size.heads,
+        "intermediate_size": size.intermediate,
+        "hidden_act": encoder.activation,
         "max_position_embeddings": info.max_length,
-        "vocab_size": PositionVocabulary().offset + info.num_bins,
+        "vocab_size": CLIP_VOCABULARY_SIZE + info.num_bins,
         "eos_token_id": EOS_ID,
     }
 
@@ -44,29 +44,29 @@ class ReCoTextModel(CLIPTextModel):
         self.set_input_embeddings(operations.Embedding(rows, width, dtype=dtype, device=device))
 
 
-class ReCoClipL(SDClipModel):
-    """ComfyUI's runner around the text model: weights, embeddings, clip skip."""
+class ReCoTextEncoder(SDClipModel):
+    """ComfyUI's runner around one text model: weights, embeddings, clip skip."""
 
     def __init__(
-        self,
-        info: CheckpointInfo,
-        device: Any = "cpu",
-        dtype: torch.dtype | None = None,
-        model_options: dict | None = None,
+        self, info: CheckpointInfo, encoder: TextEncoder, size: EncoderInfo, **options: Any
     ) -> None:
+        is_last = encoder.layer == -1
         super().__init__(
-            device=device,
-            dtype=dtype,
             max_length=info.max_length,
-            textmodel_json_config=text_config(info),
+            textmodel_json_config=text_config(info, encoder, size),
             model_class=ReCoTextModel,
+            layer="last" if is_last else "hidden",
+            layer_idx=None if is_last else encoder.layer,
+            layer_norm_hidden_state=encoder.final_norm,
+            special_tokens={"start": BOS_ID, "end": EOS_ID, "pad": encoder.padding},
             return_projected_pooled=False,
-            model_options=model_options or {},
+            **options,
         )
 
 
-class ReCoClipModel(SD1ClipModel):
-    """Keeps SD1's attribute names (`clip_l`), so that LoRA and ControlNet keys map."""
+class ReCoClipModel(torch.nn.Module):
+    """A family's text encoders under ComfyUI's names (`clip_l`), so that LoRA and ControlNet keys
+    map; the UNet gets their states side by side."""
 
     def __init__(
         self,
@@ -75,8 +75,33 @@ class ReCoClipModel(SD1ClipModel):
         dtype: torch.dtype | None = None,
         model_options: dict | None = None,
     ) -> None:
-        clip_l = partial(ReCoClipL, info)
-        super().__init__(device, dtype, model_options=model_options or {}, clip_model=clip_l)
+        super().__init__()
+        self.encoders = info.family.encoders
+        self.dtypes = {dtype} if dtype is not None else set()
+        for encoder, size in zip(self.encoders, info.encoders, strict=True):
+            options = {**(model_options or {}), "model_name": encoder.module}
+            part = ReCoTextEncoder(
+                info, encoder, size, device=device, dtype=dtype, model_options=options
+            )
+            setattr(self, encoder.module, part)
+
+    def parts(self) -> list[tuple[TextEncoder, ReCoTextEncoder]]:
+        """The text encoders and what the family says of them."""
+        return [(encoder, getattr(self, encoder.module)) for encoder in self.encoders]
+
+    def set_clip_options(self, options: dict) -> None:
+        for _, part in self.parts():
+            part.set_clip_options(options)
+
+    def reset_clip_options(self) -> None:
+        for _, part in self.parts():
+            part.reset_clip_options()
+
+    def encode_token_weights(self, tokens: dict[str, list]) -> tuple[torch.Tensor, torch.Tensor]:
+        """States (B, L, C) of all encoders, and what the last one pooled (B, P)."""
+        encoded = [part.encode_token_weights(tokens[encoder.key]) for encoder, part in self.parts()]
+        states = torch.cat([states for states, _ in encoded], dim=-1)
+        return states, encoded[-1][1]
 
 
 def build_clip(
@@ -86,12 +111,12 @@ def build_clip(
     model_options: dict | None = None,
     disable_dynamic: bool = False,
 ) -> comfy.sd.CLIP:
-    """ComfyUI's CLIP around a ReCo text encoder.
+    """ComfyUI's CLIP around ReCo text encoders.
 
     Takes its weights out of state_dict, whose keys are those of a single-file checkpoint.
     """
-    prefixes = {"cond_stage_model.": "clip_l."}
-    facts = facts_of(state_dict, info.metadata | reco_metadata(info))
+    prefixes = {encoder.prefix: f"{encoder.module}." for encoder in info.family.encoders}
+    facts = facts_of(state_dict, info.metadata | reco_metadata(info), info.family)
     weights = state_dict_prefix_replace(state_dict, prefixes, filter_keys=True)
     found = {key: weight.shape for key, weight in weights.items()}
     target = ClipTarget(ReCoTokenizer, ReCoClipModel)
@@ -105,8 +130,9 @@ def build_clip(
         model_options=model_options or {},
         disable_dynamic=disable_dynamic,
     )
-    text_model = clip.cond_stage_model.clip_l.transformer.text_model
-    check_complete("text encoder", text_model, "clip_l.transformer.text_model.", found)
+    for encoder, part in clip.cond_stage_model.parts():
+        text_model = part.transformer.text_model
+        check_complete("text encoder", text_model, f"{encoder.module}.{TEXT_MODEL}", found)
     return clip
 
 

@@ -9,6 +9,7 @@ import comfy.model_management
 import comfy.sd
 import torch
 
+from ..reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
 from ..reco_core.layout import Layout
 from ..reco_core.layout_remarks import layout_weights
 from ..reco_core.remarks import Remark
@@ -58,10 +59,10 @@ def encode_prompt(
 def empty_latent(layout: Layout, batch_size: int) -> dict:
     """Latents to denoise, (B, 4, H/8, W/8) for a layout of H x W pixels."""
     samples = torch.zeros(
-        (batch_size, 4, layout.height // 8, layout.width // 8),
+        (batch_size, LATENT_CHANNELS, layout.height // DOWNSAMPLING, layout.width // DOWNSAMPLING),
         device=comfy.model_management.intermediate_device(),
     )
-    return {"samples": samples, "downscale_ratio_spacial": 8}
+    return {"samples": samples, "downscale_ratio_spacial": DOWNSAMPLING}
 
 
 def reco_tokenizer(clip: comfy.sd.CLIP | None) -> ReCoTokenizer:

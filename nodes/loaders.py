@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 CHECKPOINT_FOLDER = "reco_checkpoints"
 """Folder key of the pack's own models/: not `checkpoints`, whose stock loader cannot open them."""
 
-SD1_SIDE = 512
 SUFFIXES = (".safetensors", ".ckpt")
 
 
@@ -37,9 +36,9 @@ def checkpoint_path(name: str) -> Path:
 
 
 def start_size(clip: comfy.sd.CLIP) -> tuple[int, int]:
-    """Width and height in pixels that a loaded checkpoint was trained on; Stable Diffusion 1's when
-    its file does not say."""
-    return clip.tokenizer.info.trained_size() or (SD1_SIDE, SD1_SIDE)
+    """Width and height in pixels that a loaded checkpoint was trained on; its family's when its
+    file does not say."""
+    return clip.tokenizer.info.start_size()
 
 
 def network_outputs() -> list[io.Output]:

@@ -35,6 +35,7 @@ def checkpoint_metadata(clip: comfy.sd.CLIP, workflow: dict) -> dict[str, str]:
     """What is known of the checkpoint; workflow: how it was made, as of this run's."""
     from ..reco_core.checkpoint import reco_metadata
     from ..reco_core.checkpoint_file import PREDICTION_KEY
+    from ..reco_core.trainable import PREDICTION_NAMES
 
     info = clip.tokenizer.info
     known = {key: text for key, text in info.metadata.items() if key not in WORKFLOW_KEYS}
@@ -42,7 +43,7 @@ def checkpoint_metadata(clip: comfy.sd.CLIP, workflow: dict) -> dict[str, str]:
     return {
         **known,
         **reco_metadata(info),
-        PREDICTION_KEY: "epsilon",
+        PREDICTION_KEY: PREDICTION_NAMES[info.family.prediction][0],
         **({} if args.disable_metadata else made),
     }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import comfy.sd
 
+from ..reco_core.family import TEXT_MODEL
 from ..reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 
-EMBEDDINGS = "clip_l.transformer.text_model.embeddings."
 TOLERANCE = 0.001
 """Of the sum of shares that a merge gives its tables: 1 is an average."""
 
@@ -18,27 +18,34 @@ def check_tables(clip: comfy.sd.CLIP) -> None:
     (comfy/lora.py, calculate_weight).
     """
     info = clip.tokenizer.info
-    for name, rows in (
-        ("token_embedding", CLIP_VOCABULARY_SIZE + info.num_bins),
-        ("position_embedding", info.max_length),
-    ):
-        patches = clip.patcher.patches.get(f"{EMBEDDINGS}{name}.weight", [])
-        others = _other_shapes(patches, (rows, info.text_width))
-        if others:
-            raise ValueError(
-                f"this CLIP was merged with one whose {name} is of another shape "
-                f"({others[0][0]} x {others[0][1]} instead of {rows} x {info.text_width}), so its "
-                "words and boxes are lost: merge CLIPs of ReCo checkpoints of the same size only; "
-                "for a plain checkpoint, merge the models and take the ReCo checkpoint's own CLIP, "
-                "or make an adapter and open it with ReCo Load Adapter"
-            )
-        share = _share(patches)
-        if abs(share - 1) > TOLERANCE:
-            raise ValueError(
-                f"the merge behind this CLIP multiplies its {name} by {share:.4g}, so its words "
-                "and boxes are lost: merge CLIPs by CLIPMergeSimple, or so that their shares sum "
-                "to 1"
-            )
+    for encoder, size in zip(info.family.encoders, info.encoders, strict=True):
+        tables = f"{encoder.module}.{TEXT_MODEL}embeddings."
+        for name, rows in (
+            ("token_embedding", CLIP_VOCABULARY_SIZE + info.num_bins),
+            ("position_embedding", info.max_length),
+        ):
+            patches = clip.patcher.patches.get(f"{tables}{name}.weight", [])
+            _check_table(name, (rows, size.width), patches)
+
+
+def _check_table(name: str, shape: tuple[int, int], patches: list) -> None:
+    """Raise ValueError when patches leave a table of this shape no table."""
+    others = _other_shapes(patches, shape)
+    if others:
+        raise ValueError(
+            f"this CLIP was merged with one whose {name} is of another shape "
+            f"({others[0][0]} x {others[0][1]} instead of {shape[0]} x {shape[1]}), so its "
+            "words and boxes are lost: merge CLIPs of ReCo checkpoints of the same size only; "
+            "for a plain checkpoint, merge the models and take the ReCo checkpoint's own CLIP, "
+            "or make an adapter and open it with ReCo Load Adapter"
+        )
+    share = _share(patches)
+    if abs(share - 1) > TOLERANCE:
+        raise ValueError(
+            f"the merge behind this CLIP multiplies its {name} by {share:.4g}, so its words "
+            "and boxes are lost: merge CLIPs by CLIPMergeSimple, or so that their shares sum "
+            "to 1"
+        )
 
 
 def _other_shapes(patches: list, shape: tuple[int, int]) -> list[tuple[int, ...]]:

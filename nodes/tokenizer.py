@@ -132,15 +132,23 @@ class ReCoTokenizer(SD1Tokenizer):
     info: CheckpointInfo
     facts: Facts | None
     vocabulary: PositionVocabulary
+    padding: int
 
     def __init__(self, embedding_directory: list[str] | None, tokenizer_data: dict) -> None:
         self.info = tokenizer_data["reco_info"]
         self.facts = tokenizer_data.get("reco_facts")
         self.vocabulary = PositionVocabulary(self.info.num_bins)
-        text_tokenizer = partial(TextTokenizer, self.info.text_width)
-        super().__init__(embedding_directory, tokenizer=text_tokenizer)
+        (encoder,), (size,) = self.info.family.encoders, self.info.encoders
+        self.padding = encoder.padding
+        text_tokenizer = partial(TextTokenizer, size.width)
+        super().__init__(embedding_directory, clip_name=encoder.key, tokenizer=text_tokenizer)
         ids = range(self.vocabulary.offset, self.vocabulary.offset + self.info.num_bins)
-        self.clip_l.inv_vocab.update({token: self.vocabulary.word(token) for token in ids})
+        self.texts.inv_vocab.update({token: self.vocabulary.word(token) for token in ids})
+
+    @property
+    def texts(self) -> TextTokenizer:
+        """The tokenizer of single texts."""
+        return getattr(self, self.clip)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What ComfyUI saves of a tokenizer beside the weights of its text encoder."""
@@ -169,7 +177,7 @@ class ReCoTokenizer(SD1Tokenizer):
 
     def read_text(self, text: str, weights: bool = True) -> Tokenized:
         """The items of one text with BOS and EOS, and what is to be said of its embeddings."""
-        return self.clip_l.read(text, disable_weights=not weights)
+        return self.texts.read(text, disable_weights=not weights)
 
 
 def _with_word_ids(sequence: TokenSequence) -> list[tuple]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import comfy.latent_formats
+import comfy.model_base
 import comfy.model_detection
 import comfy.model_management
 import comfy.model_patcher
@@ -10,20 +12,36 @@ import comfy.utils
 
 from ..reco_core.checkpoint import reco_metadata
 from ..reco_core.checkpoint_info import CheckpointInfo
-from ..reco_core.facts import UNET_FACTS, Facts, facts_of
-from ..reco_core.keys import UNET_PREFIX
+from ..reco_core.facts import Facts, facts_of
+from ..reco_core.keys import UNET_FACTS, UNET_PREFIX
 from .clip import check_complete
 
 
-class ReCoSD15(comfy.supported_models.SD15):
-    """Stable Diffusion 1 without the stock restriction to 320 channels and 768 wide text states;
-    what the checkpoint is is saved with its UNet."""
+class ReCoModelConfig(comfy.supported_models.SD15):
+    """A family's kind of Stable Diffusion 1, of any width; what the checkpoint is is saved with its
+    UNet."""
 
     unet_config: dict = {}
 
-    def __init__(self, unet_config: dict, facts: Facts):
+    def __init__(self, unet_config: dict, info: CheckpointInfo, facts: Facts):
         super().__init__(unet_config)
-        self.facts = facts
+        self.family, self.facts = info.family, facts
+        noise = self.family.noise
+        self.latent_format = comfy.latent_formats.SD15(self.family.latent_scale)
+        self.sampling_settings |= {"linear_start": noise.beta_start, "linear_end": noise.beta_end}
+        self.unet_config["num_heads"] = info.unet_heads or -1
+        self.unet_config["num_head_channels"] = self.family.unet_heads.channels or -1
+
+    def model_type(self, state_dict: dict, prefix: str = "") -> comfy.model_base.ModelType:
+        is_v = self.family.prediction == "v"
+        return comfy.model_base.ModelType.V_PREDICTION if is_v else comfy.model_base.ModelType.EPS
+
+    def process_clip_state_dict_for_saving(self, state_dict: dict) -> dict:
+        for encoder in self.family.encoders:
+            for extra in ("transformer.text_projection.weight", "logit_scale"):
+                state_dict.pop(f"{encoder.module}.{extra}", None)
+        prefixes = {f"{encoder.module}.": encoder.prefix for encoder in self.family.encoders}
+        return comfy.utils.state_dict_prefix_replace(state_dict, prefixes)
 
     def process_unet_state_dict_for_saving(self, state_dict: dict) -> dict:
         saved = super().process_unet_state_dict_for_saving(state_dict)
@@ -37,9 +55,8 @@ def build_model(
     management = comfy.model_management
     load_device = management.get_torch_device()
     parameters = comfy.utils.calculate_parameters(state_dict, UNET_PREFIX)
-    facts = facts_of(state_dict, info.metadata | reco_metadata(info))
-    config = ReCoSD15(_unet_config(state_dict), facts)
-    config.unet_config["num_heads"] = info.unet_heads
+    facts = facts_of(state_dict, info.metadata | reco_metadata(info), info.family)
+    config = ReCoModelConfig(_unet_config(state_dict), info, facts)
     dtypes = config.supported_inference_dtypes
     dtype = management.unet_dtype(
         model_params=parameters,

@@ -6,20 +6,25 @@ import comfy.sd
 import comfy.utils
 import torch
 
+from ..reco_core.autoencoder import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, describe_autoencoder
+from ..reco_core.family import SD1
 from ..reco_core.keys import VAE_PREFIX
 from .clip import check_complete
 
-TAESD_SCALES = ("vae_scale", "vae_shift")  # ComfyUI has its own where a file has none
-SD1_VAE = {"ch": 128, "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2}
+# ComfyUI has its own where a file has none.
+TAESD_SCALES = tuple(key.removeprefix(VAE_PREFIX) for key in (LATENT_SCALE_KEY, LATENT_SHIFT_KEY))
+USUAL = (SD1.vae_channels[0], SD1.vae_channels, 2)
+"""Width, channels and blocks that ComfyUI detects by itself."""
 
 
 def build_vae(state_dict: dict) -> comfy.sd.VAE:
     """ComfyUI's VAE around a KL autoencoder of any width, or TAESD. Takes its weights out."""
+    config = kl_config(state_dict)
     weights = comfy.utils.state_dict_prefix_replace(state_dict, {VAE_PREFIX: ""}, filter_keys=True)
     shapes = {key: weight.shape for key, weight in weights.items()}
     found = dict.fromkeys(TAESD_SCALES, torch.Size()) | shapes
     try:
-        vae = comfy.sd.VAE(sd=weights, config=kl_config(weights))
+        vae = comfy.sd.VAE(sd=weights, config=config)
     except (RuntimeError, IndexError) as error:  # of torch, for a weight of another shape
         raise ValueError(
             f"the checkpoint's autoencoder does not fit together ({error}): fetch or convert it "
@@ -35,39 +40,22 @@ def build_vae(state_dict: dict) -> comfy.sd.VAE:
     return vae
 
 
-def kl_config(weights: dict) -> dict | None:
-    """The configuration of a KL autoencoder that is not of SD1's size, read off its weights.
-
-    None when ComfyUI's own detection is right: SD1's size, TAESD, no autoencoder at all.
-    """
-    if "encoder.conv_in.weight" not in weights:
+def kl_config(state_dict: dict) -> dict | None:
+    """The configuration of a KL autoencoder that is not of the usual size; None where ComfyUI's own
+    detection is right: the usual size, TAESD, no autoencoder at all."""
+    size = describe_autoencoder(state_dict)
+    if size is None or (size.width, size.channels, size.blocks) == USUAL:
         return None
-    channels, image_channels = weights["encoder.conv_in.weight"].shape[:2]
-    first_convs = _numbered(weights, "encoder.down.{}.block.0.conv1.weight")
-    size = {
-        "ch": channels,
-        "ch_mult": [weights[name].shape[0] // channels for name in first_convs],
-        "num_res_blocks": len(_numbered(weights, "encoder.down.0.block.{}.conv1.weight")),
-    }
-    if size == SD1_VAE:
-        return None
-    latent_channels = weights["decoder.conv_in.weight"].shape[1]
     ddconfig = {
-        **size,
+        "ch": size.width,
+        "ch_mult": [channels // size.width for channels in size.channels],
+        "num_res_blocks": size.blocks,
         "double_z": True,
-        "z_channels": latent_channels,
+        "z_channels": size.latent_channels,
         "resolution": 256,
-        "in_channels": image_channels,
-        "out_ch": image_channels,
+        "in_channels": size.picture_channels,
+        "out_ch": size.picture_channels,
         "attn_resolutions": [],
         "dropout": 0.0,
     }
-    return {"params": {"ddconfig": ddconfig, "embed_dim": latent_channels}}
-
-
-def _numbered(weights: dict, name: str) -> list[str]:
-    """The names, counted up from 0, that are there without a gap."""
-    names: list[str] = []
-    while name.format(len(names)) in weights:
-        names.append(name.format(len(names)))
-    return names
+    return {"params": {"ddconfig": ddconfig, "embed_dim": size.latent_channels}}

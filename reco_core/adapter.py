@@ -1,4 +1,4 @@
-"""ReCo adapters: what fine-tuning adds to a Stable Diffusion 1.x checkpoint, in a small file.
+"""ReCo adapters: what fine-tuning adds to a plain checkpoint, in a small file.
 
 One .safetensors file holds
   - LoRA matrices of UNet and text encoder, as in lora.py;
@@ -23,10 +23,10 @@ from .architecture import check_weights, shape_of
 from .checkpoint import extend_checkpoint
 from .checkpoint_file import read_safetensors
 from .checks import quote
-from .keys import POSITION_EMBEDDING, TOKEN_EMBEDDING, UNET_PREFIX
+from .family import Family, family_named
+from .keys import UNET_PREFIX
 from .lora import (
     DOWN,
-    TEXT_LORA,
     UNET_LORA,
     LoraMatrices,
     greatest_rank,
@@ -34,8 +34,8 @@ from .lora import (
     lora_matrices,
 )
 from .metadata import read_buckets, read_image_size, read_number, read_text, read_words
-from .position_tokens import CLIP_VOCABULARY_SIZE
-from .weights import check_keys, select_weights
+from .position_tokens import CLIP_LENGTH, CLIP_VOCABULARY_SIZE
+from .weights import find_family, select_weights
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,6 @@ ADAPTER_FORMAT = "reco-adapter"
 TOKEN_ROWS = "reco.token_rows"
 POSITION_ROWS = "reco.position_rows"
 
-_CLIP_LENGTH = 77
 _FEWEST_ROWS = 2
 _READ_BYTES = 16 << 20
 _ADAPTER_ONLY = ("base_num_bins", "rank", "text_rank", "alpha")
@@ -56,12 +55,14 @@ _ADAPTER_ONLY = ("base_num_bins", "rank", "text_rank", "alpha")
 class AdapterInfo:
     """What an adapter is.
 
+    family: of the checkpoints it fits, with one text encoder.
     num_bins, max_length: of the checkpoint it makes. text_width: of the text encoder it fits.
     rank, text_rank: greatest rank of its LoRA matrices, 0 where there are none.
     base, base_sha256: the checkpoint it was trained on; empty when the file does not say.
     base_is_reco: whether that one had position tokens already, which the adapter's replace.
     """
 
+    family: Family
     num_bins: int
     max_length: int
     text_width: int
@@ -117,8 +118,8 @@ def describe_adapter(tensors: StateDict, metadata: Mapping[str, str]) -> Adapter
     """Read off an adapter's tensors and metadata what it is.
 
     Raises:
-        ValueError: it is no ReCo adapter (the error says what it looks like), or its rows do not
-            go together.
+        ValueError: it is no ReCo adapter (the error says what it looks like), its rows do not go
+            together, or it is of an unknown family, or one with several text encoders.
     """
     if TOKEN_ROWS not in tensors or POSITION_ROWS not in tensors:
         raise ValueError(f"this is not a ReCo adapter but looks like {_foreign_kind(tensors)}")
@@ -137,15 +138,22 @@ def describe_adapter(tensors: StateDict, metadata: Mapping[str, str]) -> Adapter
             f"it brings {len(tokens)} rows and an adapter brings at least {_FEWEST_ROWS} position "
             "tokens: write the adapter again"
         )
-    for key in ("unet_heads", "text_heads"):
+    family = family_named(read_text(metadata, "family"))
+    if len(family.encoders) > 1:
+        raise ValueError(
+            f"it is of {family.title}, which has {len(family.encoders)} text encoders: adapters "
+            "bring rows for one; train and use whole checkpoints"
+        )
+    for key in ("unet_heads", family.encoders[0].heads_key):
         read_number(metadata, key)
     read_words(metadata), read_image_size(metadata), read_buckets(metadata)
     return AdapterInfo(
+        family=family,
         num_bins=len(tokens),
-        max_length=_CLIP_LENGTH + len(positions),
+        max_length=CLIP_LENGTH + len(positions),
         text_width=tokens.shape[1],
         rank=greatest_rank(tensors, UNET_LORA),
-        text_rank=greatest_rank(tensors, TEXT_LORA),
+        text_rank=greatest_rank(tensors, family.encoders[0].lora),
         base=read_text(metadata, "base"),
         base_sha256=read_text(metadata, "base_sha256"),
         base_is_reco=_base_is_reco(metadata),
@@ -158,16 +166,21 @@ def extend_with_adapter_rows(state_dict: StateDict, adapter: Adapter) -> dict[st
     was trained on such. The given dict and its tensors stay as they are.
 
     Raises:
-        ValueError: the checkpoint is not of the SD1 type, is ReCo where the adapter wants a plain
-            one, or has other sizes than the adapter.
+        ValueError: the checkpoint is not of the adapter's family, is ReCo where the adapter wants a
+            plain one, or has other sizes than the adapter.
     """
     import torch
 
-    check_keys(state_dict)
+    family, info = find_family(state_dict), adapter.info
+    if family != info.family:
+        raise ValueError(
+            f"the adapter is for {info.family.title} and this checkpoint is of {family.title}: "
+            "choose a base of that kind"
+        )
+    (encoder,) = family.encoders
     extended = select_weights(state_dict)
-    check_weights(extended)
-    info = adapter.info
-    base_rows, base_width = shape_of(extended, TOKEN_EMBEDDING, 2)
+    check_weights(extended, family)
+    base_rows, base_width = shape_of(extended, encoder.token_embedding, 2)
     base_is_reco = base_rows > CLIP_VOCABULARY_SIZE
     wanted = f", such as {quote(info.base, 200)}, which it was trained on" if info.base else ""
     if base_width != info.text_width:
@@ -183,8 +196,8 @@ def extend_with_adapter_rows(state_dict: StateDict, adapter: Adapter) -> dict[st
     if not base_is_reco:
         extended = extend_checkpoint(extended, info.num_bins, info.max_length)
     for key, name, count in (
-        (TOKEN_EMBEDDING, TOKEN_ROWS, CLIP_VOCABULARY_SIZE),
-        (POSITION_EMBEDDING, POSITION_ROWS, _CLIP_LENGTH),
+        (encoder.token_embedding, TOKEN_ROWS, CLIP_VOCABULARY_SIZE),
+        (encoder.position_embedding, POSITION_ROWS, CLIP_LENGTH),
     ):
         rows = adapter.tensors[name]
         table = torch.cat([extended[key][:count], rows.to(extended[key])])
@@ -203,7 +216,7 @@ def lora_changes(state_dict: StateDict, adapter: Adapter) -> dict[str, LoraMatri
     Raises:
         ValueError: the checkpoint lacks such a weight, or has it in another shape.
     """
-    keys, changes = lora_keys(state_dict), {}
+    keys, changes = lora_keys(state_dict, adapter.info.family), {}
     for name, lora in adapter.lora.items():
         if name not in keys:
             raise ValueError(

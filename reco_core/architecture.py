@@ -1,7 +1,8 @@
-"""The weights that a checkpoint of Stable Diffusion 1's architecture must hold, with their shapes.
+"""The weights that a checkpoint must hold, with their shapes: a UNet of Stable Diffusion 1's
+kind and the text encoders of a family.
 
 Sizes are read off the weights themselves: channels of each block, blocks of each level, which of
-them attend to the text, width and depth of the text encoder.
+them attend to the text, width and depth of text encoders.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .checks import quote
-from .keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX
+from .family import Family, TextEncoder
+from .keys import UNET_PREFIX
 
 if TYPE_CHECKING:
     import torch
@@ -25,13 +27,15 @@ _TIME_FACTOR = 4  # width of the timestep's embedding over the first channels
 _ADVICE = "fetch or convert it again"
 
 
-def check_weights(state_dict: StateDict) -> None:
+def check_weights(state_dict: StateDict, family: Family) -> None:
     """Raise a ValueError that names the first weight of UNet or text encoder that is missing, not a
     matrix of numbers, or of another shape than the others ask for.
 
     Weights beyond those of the architecture are not looked at.
     """
-    for part, shapes in (("text encoder", _text(state_dict)), ("UNet", _unet(state_dict))):
+    parts = [("text encoder", _text(state_dict, encoder)) for encoder in family.encoders]
+    context = sum(shape_of(state_dict, e.token_embedding, 2)[1] for e in family.encoders)
+    for part, shapes in (*parts, ("UNet", _unet(state_dict, context))):
         missing = []
         for key, wanted in shapes:
             if key not in state_dict:
@@ -77,12 +81,21 @@ def attention_widths(state_dict: StateDict) -> list[int]:
     return [shape_of(state_dict, key, 2)[0] for key in keys]
 
 
-def text_layers(state_dict: StateDict) -> int:
-    """Layers of the text encoder, counted from 0 up to the first that is missing."""
+def text_layers(state_dict: StateDict, encoder: TextEncoder) -> int:
+    """Layers of a text encoder, counted from 0 up to the first that is missing."""
     layers = 0
-    while f"{TEXT_PREFIX}encoder.layers.{layers}.mlp.fc1.weight" in state_dict:
+    while _first_mlp(encoder, layers) in state_dict:
         layers += 1
     return layers
+
+
+def text_intermediate(state_dict: StateDict, encoder: TextEncoder) -> int:
+    """Width within the layers of a text encoder, between their two matrices."""
+    return shape_of(state_dict, _first_mlp(encoder, 0), 2)[0]
+
+
+def _first_mlp(encoder: TextEncoder, layer: int) -> str:
+    return f"{encoder.weights}encoder.layers.{layer}.mlp.fc1.weight"
 
 
 def _incomplete(part: str, missing: list[str]) -> ValueError:
@@ -92,20 +105,21 @@ def _incomplete(part: str, missing: list[str]) -> ValueError:
     )
 
 
-def _text(state_dict: StateDict) -> Shapes:
-    rows, width = shape_of(state_dict, TOKEN_EMBEDDING, 2)
-    yield TOKEN_EMBEDDING, (rows, width)
-    yield POSITION_EMBEDDING, (shape_of(state_dict, POSITION_EMBEDDING, 2)[0], width)
-    inner = shape_of(state_dict, f"{TEXT_PREFIX}encoder.layers.0.mlp.fc1.weight", 2)[0]
-    for number in range(text_layers(state_dict)):
-        layer = f"{TEXT_PREFIX}encoder.layers.{number}"
+def _text(state_dict: StateDict, encoder: TextEncoder) -> Shapes:
+    rows, width = shape_of(state_dict, encoder.token_embedding, 2)
+    yield encoder.token_embedding, (rows, width)
+    length = shape_of(state_dict, encoder.position_embedding, 2)[0]
+    yield encoder.position_embedding, (length, width)
+    inner = text_intermediate(state_dict, encoder)
+    for number in range(text_layers(state_dict, encoder)):
+        layer = f"{encoder.weights}encoder.layers.{number}"
         for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
             yield from _linear(f"{layer}.self_attn.{projection}", width, width)
         yield from _linear(f"{layer}.mlp.fc1", inner, width)
         yield from _linear(f"{layer}.mlp.fc2", width, inner)
         yield from _norm(f"{layer}.layer_norm1", width)
         yield from _norm(f"{layer}.layer_norm2", width)
-    yield from _norm(f"{TEXT_PREFIX}final_layer_norm", width)
+    yield from _norm(f"{encoder.weights}final_layer_norm", width)
 
 
 @dataclass(frozen=True)
@@ -117,9 +131,9 @@ class _Skip:
     attends: bool
 
 
-def _unet(state_dict: StateDict) -> Shapes:
+def _unet(state_dict: StateDict, context: int) -> Shapes:
+    """context: width of the text states that it attends to."""
     names = {key.removeprefix(UNET_PREFIX) for key in state_dict if key.startswith(UNET_PREFIX)}
-    context = shape_of(state_dict, TOKEN_EMBEDDING, 2)[1]
     channels, inputs, *_ = shape_of(state_dict, f"{UNET_PREFIX}input_blocks.0.0.weight", 4)
     time = _TIME_FACTOR * channels
 

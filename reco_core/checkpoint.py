@@ -1,13 +1,13 @@
-"""Single-file Stable Diffusion 1.x checkpoints as state dicts: recognise and extend them.
+"""Single-file checkpoints as state dicts: recognise and extend them.
 
 Keys are those of the original latent-diffusion code. How much ReCo is in a checkpoint is read
 off its weights: the token embedding has CLIP's 49408 rows and one more for each position token,
 the position embedding one row for each token of the sequence.
 
-Metadata, all strings: format ("reco"), num_bins, max_length, steps, data, licence, unet_heads,
-text_heads, words (a JSON list of the lower-case words the model knows), image_size (side in pixels
-of the square pictures it was trained on), buckets (a JSON list of their [width, height], where they
-kept their shapes).
+Metadata, all strings: format ("reco"), family (its name; Stable Diffusion 1.x where it is left
+out), num_bins, max_length, steps, data, licence, unet_heads, text_heads, words (a JSON list of the
+lower-case words the model knows), image_size (side in pixels of the square pictures it was trained
+on), buckets (a JSON list of their [width, height], where they kept their shapes).
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from .architecture import attention_widths, check_weights, shape_of, text_layers
-from .checkpoint_info import CheckpointInfo
-from .checks import quote
-from .keys import (
-    FIRST_CONVOLUTION,
-    POSITION_EMBEDDING,
-    TEXT_PREFIX,
-    TOKEN_EMBEDDING,
-    UNET_PREFIX,
+from .architecture import (
+    attention_widths,
+    check_weights,
+    shape_of,
+    text_intermediate,
+    text_layers,
 )
+from .checkpoint_info import CheckpointInfo, EncoderInfo
+from .checks import quote
+from .family import SD1, Family
+from .keys import FIRST_CONVOLUTION, UNET_PREFIX
 from .metadata import (
     read_buckets,
     read_image_size,
@@ -34,22 +35,17 @@ from .metadata import (
     read_words,
 )
 from .position_rows import ordered_rows, random_rows
-from .position_tokens import CLIP_VOCABULARY_SIZE
-from .weights import check_keys, select_weights
+from .position_tokens import CLIP_LENGTH, CLIP_VOCABULARY_SIZE
+from .weights import find_family, select_weights
 
 if TYPE_CHECKING:
     import torch
 
     StateDict = Mapping[str, torch.Tensor]
 
-_TEXT_MLP = TEXT_PREFIX + "encoder.layers.0.mlp.fc1.weight"  # (intermediate, width)
 _UNET_CONTEXT = re.compile(re.escape(UNET_PREFIX) + r".*\.attn2\.to_k\.weight")  # (inner, width)
 
-_CLIP_LENGTH = 77
 _FEWEST_BINS = 32  # fewer extra rows, of a file that does not call itself ReCo, are added words
-# Heads of Stable Diffusion 1.x, for its width (text encoder) and its channels (UNet).
-_TEXT_HEADS = {768: 12}
-_UNET_HEADS = {320: 8}
 
 _ROWS = {"ordered": ordered_rows, "random": random_rows}
 
@@ -61,23 +57,28 @@ def describe_checkpoint(state_dict: StateDict, metadata: Mapping[str, str]) -> C
         ValueError: it is not of the SD1 type (the error says what it looks like), its parts do
             not go together, or its metadata cannot be read.
     """
-    check_keys(state_dict)
+    family = find_family(state_dict)
+    _check_name(family, metadata)
     state_dict = select_weights(state_dict)
-    rows, width = shape_of(state_dict, TOKEN_EMBEDDING, 2)
-    max_length = shape_of(state_dict, POSITION_EMBEDDING, 2)[0]
-    num_bins = _position_tokens(rows, max_length, metadata)
-    _check_unet_context(state_dict, width)
-    check_weights(state_dict)
-    heads = {**standard_heads(state_dict), **metadata}
+    num_bins, max_length = _table_sizes(state_dict, family, metadata)
+    _check_unet_context(state_dict, family)
+    check_weights(state_dict, family)
+    said = {**standard_heads(state_dict, family), **metadata}
     return CheckpointInfo(
+        family=family,
         is_reco=num_bins > 0,
         num_bins=num_bins,
         max_length=max_length,
-        text_width=width,
-        text_layers=text_layers(state_dict),
-        text_intermediate=state_dict[_TEXT_MLP].shape[0],
-        text_heads=_heads(heads, "text_heads", [width]),
-        unet_heads=_heads(heads, "unet_heads", attention_widths(state_dict)),
+        encoders=tuple(
+            EncoderInfo(
+                width=(width := shape_of(state_dict, encoder.token_embedding, 2)[1]),
+                layers=text_layers(state_dict, encoder),
+                intermediate=text_intermediate(state_dict, encoder),
+                heads=_heads(said, encoder.heads_key, [width]),
+            )
+            for encoder in family.encoders
+        ),
+        unet_heads=_unet_heads(state_dict, family, said),
         words=read_words(metadata),
         metadata=dict(metadata),
         image_size=read_image_size(metadata),
@@ -110,48 +111,86 @@ def extend_checkpoint(
         raise ValueError(f"rows = {quote(rows, 200)} is unknown: use 'ordered' or 'random'")
     if num_bins < 2:
         raise ValueError(f"num_bins = {num_bins}: at least 2 position tokens are needed")
-    check_keys(state_dict)
+    family = find_family(state_dict)
     state_dict = select_weights(state_dict)
-    check_weights(state_dict)
-    tokens, positions = state_dict[TOKEN_EMBEDDING], state_dict[POSITION_EMBEDDING]
-    if len(tokens) != CLIP_VOCABULARY_SIZE:
-        raise ValueError(
-            f"the token embedding has {len(tokens)} rows, not CLIP's {CLIP_VOCABULARY_SIZE}: "
-            "extend a plain SD1 checkpoint, or train this one as it is"
-        )
-    if len(positions) > max_length:
-        raise ValueError(
-            f"max_length = {max_length} is less than the {len(positions)} tokens of the checkpoint"
-        )
-    wanted = (num_bins, tokens.shape[1])
-    if isinstance(rows, str):
-        new_tokens = _ROWS[rows](*wanted, tokens.float().std().item(), seed)
-    elif rows.shape == wanted:
-        new_tokens = rows
-    else:
-        raise ValueError(
-            f"the rows are of shape {tuple(rows.shape)} but this checkpoint needs {wanted} for "
-            f"{num_bins} position tokens: use others, or as many position tokens as there are rows"
-        )
-    new_positions = positions[-1:].expand(max_length - len(positions), -1)
-    return {
-        **state_dict,
-        TOKEN_EMBEDDING: torch.cat([tokens, new_tokens.to(tokens)]),
-        POSITION_EMBEDDING: torch.cat([positions, new_positions]),
-    }
+    check_weights(state_dict, family)
+    extended = dict(state_dict)
+    for encoder in family.encoders:
+        tokens, positions = (state_dict[key] for key in encoder.tables)
+        if len(tokens) != CLIP_VOCABULARY_SIZE:
+            raise ValueError(
+                f"the token embedding has {len(tokens)} rows, not CLIP's {CLIP_VOCABULARY_SIZE}: "
+                "extend a plain SD1 checkpoint, or train this one as it is"
+            )
+        if len(positions) > max_length:
+            raise ValueError(
+                f"max_length = {max_length} is less than the {len(positions)} tokens of the "
+                "checkpoint"
+            )
+        new_tokens = _new_rows(tokens, num_bins, rows, seed)
+        new_positions = positions[-1:].expand(max_length - len(positions), -1)
+        extended[encoder.token_embedding] = torch.cat([tokens, new_tokens.to(tokens)])
+        extended[encoder.position_embedding] = torch.cat([positions, new_positions])
+    return extended
 
 
 def reco_metadata(info: CheckpointInfo) -> dict[str, str]:
     """What a ReCo checkpoint's metadata say of its weights; empty for a plain checkpoint."""
     if not info.is_reco:
         return {}
-    numbers = {
-        "num_bins": info.num_bins,
-        "max_length": info.max_length,
-        "unet_heads": info.unet_heads,
-        "text_heads": info.text_heads,
+    sizes = {"num_bins": str(info.num_bins), "max_length": str(info.max_length)}
+    return {"format": "reco"} | sizes | family_metadata(info)
+
+
+def family_metadata(info: CheckpointInfo) -> dict[str, str]:
+    """What any checkpoint's metadata say of its weights: family and heads. Stable Diffusion 1.x is
+    left unsaid, as in files from before there were families."""
+    family = {} if info.family == SD1 else {"family": info.family.name}
+    heads = {} if info.unet_heads is None else {"unet_heads": str(info.unet_heads)}
+    for encoder, sizes in zip(info.family.encoders, info.encoders, strict=True):
+        heads[encoder.heads_key] = str(sizes.heads)
+    return family | heads
+
+
+def _new_rows(
+    tokens: torch.Tensor, num_bins: int, rows: str | torch.Tensor, seed: int
+) -> torch.Tensor:
+    """Rows (num_bins, width) of position tokens for a token table."""
+    wanted = (num_bins, tokens.shape[1])
+    if isinstance(rows, str):
+        return _ROWS[rows](*wanted, tokens.float().std().item(), seed)
+    if rows.shape != wanted:
+        raise ValueError(
+            f"the rows are of shape {tuple(rows.shape)} but this checkpoint needs {wanted} for "
+            f"{num_bins} position tokens: use others, or as many position tokens as there are rows"
+        )
+    return rows
+
+
+def _check_name(family: Family, metadata: Mapping[str, str]) -> None:
+    said = read_text(metadata, "family")
+    if said not in ("", family.name):
+        raise ValueError(
+            f"metadata family = {quote(said)}, but the weights are those of {family.name!r} "
+            f"({family.title}): use the file it was made from"
+        )
+
+
+def _table_sizes(
+    state_dict: StateDict, family: Family, metadata: Mapping[str, str]
+) -> tuple[int, int]:
+    """Position tokens and length of the sequence, which all text encoders have in common."""
+    found = {
+        tuple(shape_of(state_dict, key, 2)[0] for key in encoder.tables)
+        for encoder in family.encoders
     }
-    return {"format": "reco"} | {key: str(number) for key, number in numbers.items()}
+    if len(found) > 1:
+        raise ValueError(
+            "the text encoders have tables of different lengths, (tokens, positions) = "
+            f"{sorted(found)}: these parts do not belong together"
+        )
+    rows, max_length = found.pop()
+    return _position_tokens(rows, max_length, metadata), max_length
 
 
 def _position_tokens(rows: int, max_length: int, metadata: Mapping[str, str]) -> int:
@@ -164,7 +203,7 @@ def _position_tokens(rows: int, max_length: int, metadata: Mapping[str, str]) ->
             "one more for each of at least 2 position tokens"
         )
     said = read_text(metadata, "format") == "reco"
-    if extra and not said and (max_length == _CLIP_LENGTH or extra < _FEWEST_BINS):
+    if extra and not said and (max_length == CLIP_LENGTH or extra < _FEWEST_BINS):
         raise ValueError(
             f"the token table has {extra} extra rows and the sequence {max_length} tokens, and "
             "nothing says that this is a ReCo checkpoint: a checkpoint with added words? Use one "
@@ -181,13 +220,32 @@ def _position_tokens(rows: int, max_length: int, metadata: Mapping[str, str]) ->
     return extra
 
 
-def standard_heads(state_dict: StateDict) -> dict[str, str]:
-    """The heads of Stable Diffusion 1.x as metadata, for parts of its size."""
+def standard_heads(state_dict: StateDict, family: Family) -> dict[str, str]:
+    """The heads of a family as metadata, for parts whose size tells them."""
+    channels = state_dict[FIRST_CONVOLUTION].shape[0]
     sizes = {
-        "text_heads": _TEXT_HEADS.get(state_dict[TOKEN_EMBEDDING].shape[1]),
-        "unet_heads": _UNET_HEADS.get(state_dict[FIRST_CONVOLUTION].shape[0]),
+        encoder.heads_key: encoder.heads.known_at(
+            state_dict[encoder.token_embedding].shape[1], encoder.width
+        )
+        for encoder in family.encoders
     }
+    if family.unet_heads.number:
+        sizes["unet_heads"] = family.unet_heads.known_at(channels, family.unet_channels[0])
     return {key: str(heads) for key, heads in sizes.items() if heads}
+
+
+def _unet_heads(state_dict: StateDict, family: Family, metadata: Mapping[str, str]) -> int | None:
+    """The number of every attention; None in a family that counts the channels of each head."""
+    widths, channels = attention_widths(state_dict), family.unet_heads.channels
+    if channels is None:
+        return _heads(metadata, "unet_heads", widths)
+    for width in widths:
+        if width % channels:
+            raise ValueError(
+                f"an attention of the UNet is {width} channels wide, which does not divide into "
+                f"heads of {channels} as in {family.title}: use the file that this was made from"
+            )
+    return None
 
 
 def _heads(metadata: Mapping[str, str], key: str, widths: Iterable[int]) -> int:
@@ -207,11 +265,12 @@ def _heads(metadata: Mapping[str, str], key: str, widths: Iterable[int]) -> int:
     return heads
 
 
-def _check_unet_context(state_dict: StateDict, text_width: int) -> None:
+def _check_unet_context(state_dict: StateDict, family: Family) -> None:
+    wanted = sum(shape_of(state_dict, e.token_embedding, 2)[1] for e in family.encoders)
     key = next((key for key in state_dict if _UNET_CONTEXT.match(key)), None)
-    width = shape_of(state_dict, key, 2)[1] if key else text_width
-    if width != text_width:
+    width = shape_of(state_dict, key, 2)[1] if key else wanted
+    if width != wanted:
         raise ValueError(
-            f"the text encoder is {text_width} wide but the UNet attends to texts of width "
+            f"the text encoder is {wanted} wide but the UNet attends to texts of width "
             f"{width}: these parts do not belong together"
         )

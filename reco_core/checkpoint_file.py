@@ -13,7 +13,7 @@ from .checks import quote, shorten
 from .facts import take_facts
 from .pickle_check import MAX_PROGRAM, CodeInPickle, check_pickle
 from .tensor_file import tensor_file_size, write_tensors
-from .weights import check_keys, select_weights, text_part, unet_part
+from .weights import find_family, select_weights, text_part, unet_part
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +78,7 @@ def read_checkpoint(
     weights, metadata = read_tensors(path)
     try:
         weights, facts = take_facts(weights)
-        check_keys(weights)
+        find_family(weights)
         prediction = {PREDICTION_KEY: "v"} if _V_PREDICTION in weights else {}
         return select_weights(weights, ema), metadata | prediction | facts
     except ValueError as error:

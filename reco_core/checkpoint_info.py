@@ -5,8 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from .family import Family
 from .metadata import Size
+from .position_tokens import CLIP_LENGTH
 from .remarks import Remark
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """Sizes of a text encoder; weights do not tell its heads."""
+
+    width: int
+    layers: int
+    intermediate: int
+    heads: int
 
 
 @dataclass(frozen=True)
@@ -15,30 +27,42 @@ class CheckpointInfo:
 
     num_bins: position tokens, 0 for a plain checkpoint.
     max_length: tokens of the text sequence (77 in CLIP).
-    text_width, text_layers, text_intermediate: sizes of the text encoder.
-    text_heads, unet_heads: from the metadata; weights do not tell.
+    encoders: as many as the family's.
+    unet_heads: of every attention in the UNet, from the metadata or the family, since weights do
+        not tell; None where the family counts the channels of each head instead.
     words: lower-case words the model knows; empty when the file does not say.
     image_size: side in pixels of the pictures it was trained on; None when the file does not say.
     buckets: (width, height) of those pictures where they were not all square.
     metadata: the file's own, as read.
     """
 
+    family: Family
     is_reco: bool
     num_bins: int
     max_length: int
-    text_width: int
-    text_layers: int
-    text_intermediate: int
-    text_heads: int
-    unet_heads: int
+    encoders: tuple[EncoderInfo, ...]
+    unet_heads: int | None
     words: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     image_size: int | None = None
     buckets: tuple[Size, ...] = ()
 
+    @property
+    def context_width(self) -> int:
+        """Of the text states that the UNet attends to."""
+        return sum(encoder.width for encoder in self.encoders)
+
+    def heads_at(self, channels: int) -> int:
+        """Heads of an attention of the UNet that is so wide."""
+        return self.unet_heads or self.family.unet_heads.at(channels)
+
     def trained_size(self) -> Size | None:
         """Width and height in pixels to start from; None when the file does not say."""
         return None if self.image_size is None else (self.image_size, self.image_size)
+
+    def start_size(self) -> Size:
+        """As trained_size; the family's own where the file does not say."""
+        return self.trained_size() or (self.family.side, self.family.side)
 
     def nearest_size(self, width: int, height: int) -> Size | None:
         """The size, of those it was trained for, to make a picture of width x height pixels.
@@ -69,6 +93,21 @@ class CheckpointInfo:
             f"layout is {_pixels((width, height))}: boxes may stay empty or colours run; make it "
             f"{_pixels(nearest)}.",
         )
+
+
+def full_size(family: Family, num_bins: int = 0) -> CheckpointInfo:
+    """A checkpoint of a family's full size with so many position tokens, and CLIP's own length."""
+    return CheckpointInfo(
+        family=family,
+        is_reco=num_bins > 0,
+        num_bins=num_bins,
+        max_length=CLIP_LENGTH,
+        encoders=tuple(
+            EncoderInfo(e.width, e.layers, e.intermediate, e.heads.at(e.width))
+            for e in family.encoders
+        ),
+        unet_heads=family.unet_heads.number,
+    )
 
 
 def _distance(size: Size, other: Size) -> float:

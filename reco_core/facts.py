@@ -17,19 +17,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .checks import read_json
-from .keys import FACTS, POSITION_EMBEDDING, TEXT_ENCODER_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX
+from .family import Family, TextEncoder, families, family_named
+from .keys import FACTS, UNET_FACTS
 
 if TYPE_CHECKING:
     import torch
 
     StateDict = Mapping[str, torch.Tensor]
 
-UNET_FACTS, TEXT_FACTS = UNET_PREFIX + FACTS, TEXT_ENCODER_PREFIX + FACTS
-
 VERSION = 1
 _UNET_KEYS = ("unet_heads", "image_size", "buckets", "licence")
-_TEXT_KEYS = ("format", "num_bins", "max_length", "text_heads", "words")
-_TABLES = (TOKEN_EMBEDDING, POSITION_EMBEDDING)
+_TEXT_KEYS = ("format", "family", "num_bins", "max_length")
 _ROWS = 16  # of each table
 _SCALED = 0.002  # relative change of a norm; rounding to bf16 stays below 0.0005
 _MAX_BYTES = 1 << 20
@@ -40,7 +38,8 @@ _REMEDY = "save it again from the file it was made of"
 class Facts:
     """metadata: those of a checkpoint's that concern its weights.
 
-    row_norms: of rows at even distances, from the first to the last, of token and position table.
+    row_norms: of rows at even distances, from the first to the last, of each text encoder's token
+        and position table.
     """
 
     metadata: dict[str, str] = field(default_factory=dict)
@@ -55,10 +54,15 @@ class Facts:
         return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
-def facts_of(state_dict: StateDict, metadata: Mapping[str, str]) -> Facts:
-    """The facts of a checkpoint of which metadata say everything that weights do not."""
-    known = {key: metadata[key] for key in (*_TEXT_KEYS, *_UNET_KEYS) if key in metadata}
-    return Facts(known, tuple(_row_norms(state_dict[key]) for key in _TABLES))
+def encoder_facts(encoder: TextEncoder) -> str:
+    """Key of the facts in a text encoder."""
+    return encoder.prefix + FACTS
+
+
+def facts_of(state_dict: StateDict, metadata: Mapping[str, str], family: Family) -> Facts:
+    """The facts of a family's checkpoint of which metadata say everything that weights do not."""
+    known = {key: metadata[key] for key in (*_text_keys(family), *_UNET_KEYS) if key in metadata}
+    return Facts(known, tuple(_row_norms(state_dict[key]) for key in _tables(family)))
 
 
 def read_facts(tensor: torch.Tensor) -> Facts:
@@ -99,13 +103,16 @@ def take_facts(weights: StateDict) -> tuple[dict[str, torch.Tensor], dict[str, s
     Raises:
         ValueError: facts cannot be read, or the tables are not those that they describe.
     """
-    kept = {key: tensor for key, tensor in weights.items() if key not in (UNET_FACTS, TEXT_FACTS)}
-    unet, text = (
-        read_facts(weights[key]) if key in weights else Facts() for key in (UNET_FACTS, TEXT_FACTS)
-    )
-    for key, norms in zip(_TABLES, text.row_norms, strict=False):
-        if key in kept:
-            _check_table(key, kept[key], norms)
+    places = {encoder_facts(family.encoders[0]) for family in families()}
+    kept = {key: tensor for key, tensor in weights.items() if key not in (UNET_FACTS, *places)}
+    unet = read_facts(weights[UNET_FACTS]) if UNET_FACTS in weights else Facts()
+    place = next((key for key in places if key in weights), None)
+    text = read_facts(weights[place]) if place else Facts()
+    if text.row_norms:
+        family = family_named(text.metadata.get("family", ""))
+        for key, norms in zip(_tables(family), text.row_norms, strict=False):
+            if key in kept:
+                _check_table(key, kept[key], norms)
     metadata = {**unet.metadata, **text.metadata}
     return kept, metadata | {key: unet.metadata[key] for key in _UNET_KEYS if key in unet.metadata}
 
@@ -139,4 +146,14 @@ def _row_norms(table: torch.Tensor) -> tuple[float, ...]:
 def _strings(metadata: Any) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
         raise ValueError("their metadata are not texts")
-    return {key: text for key, text in metadata.items() if key in (*_TEXT_KEYS, *_UNET_KEYS)}
+    known = {*_UNET_KEYS, *(key for family in families() for key in _text_keys(family))}
+    return {key: text for key, text in metadata.items() if key in known}
+
+
+def _text_keys(family: Family) -> tuple[str, ...]:
+    """Metadata of its text encoders."""
+    return *_TEXT_KEYS, *(encoder.heads_key for encoder in family.encoders), "words"
+
+
+def _tables(family: Family) -> list[str]:
+    return [key for encoder in family.encoders for key in encoder.tables]

@@ -1,9 +1,9 @@
-"""LoRA matrices for Stable Diffusion 1.x, under the names that kohya's trainers gave them.
+"""LoRA matrices, under the names that kohya's trainers gave them.
 
 ComfyUI's own loader and most other programs read these: NAME.lora_down.weight (rank, in),
 NAME.lora_up.weight (out, rank) and NAME.alpha (scalar). A weight becomes
-W + strength * alpha / rank * up @ down. NAME is `lora_unet_` or `lora_te_text_model_` and the
-module's path in diffusers or transformers, joined by `_`.
+W + strength * alpha / rank * up @ down. NAME is `lora_unet_` or what the family says of the text
+encoder (`lora_te_text_model_`) and the module's path in diffusers or transformers, joined by `_`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .checks import quote
-from .keys import TEXT_PREFIX, UNET_PREFIX
+from .family import Family
+from .keys import UNET_PREFIX
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     StateDict = Mapping[str, torch.Tensor]
 
 UNET_LORA = "lora_unet_"
-TEXT_LORA = "lora_te_text_model_"
 _ADVICE = "fetch or write the adapter again"
 DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
 
@@ -66,13 +66,13 @@ def lora_matrices(tensors: StateDict) -> dict[str, LoraMatrices]:
     return {name: _matrices(tensors, name) for name in names}
 
 
-def greatest_rank(tensors: StateDict, prefix: str) -> int:
-    """Over the matrices whose names begin with prefix; 0 without any."""
-    keys = (key for key in tensors if key.startswith(prefix) and key.endswith(DOWN))
+def greatest_rank(tensors: StateDict, *prefixes: str) -> int:
+    """Over the matrices whose names begin with one of them; 0 without any."""
+    keys = (key for key in tensors if key.startswith(prefixes) and key.endswith(DOWN))
     return max((tensors[key].shape[0] for key in keys if tensors[key].ndim), default=0)
 
 
-def lora_keys(keys: Iterable[str]) -> dict[str, str]:
+def lora_keys(keys: Iterable[str], family: Family) -> dict[str, str]:
     """LoRA name -> key in the single file, for every weight that a LoRA can change.
 
     Weights of the UNet have the name of their path in the single file, which ComfyUI and the web UI
@@ -80,7 +80,6 @@ def lora_keys(keys: Iterable[str]) -> dict[str, str]:
     """
     weights = [key.removesuffix(".weight") for key in keys if key.endswith(".weight")]
     unet = [key.removeprefix(UNET_PREFIX) for key in weights if key.startswith(UNET_PREFIX)]
-    text = [key.removeprefix(TEXT_PREFIX) for key in weights if key.startswith(TEXT_PREFIX)]
     downsamplers = [path.split(".")[1] for path in unet if path.endswith(".0.op")]
     inputs = {path.split(".")[1] for path in unet if path.startswith("input_blocks.")}
     per_level = min(map(int, downsamplers), default=len(inputs))
@@ -88,8 +87,10 @@ def lora_keys(keys: Iterable[str]) -> dict[str, str]:
     for path in unet:
         for alias in (path, _diffusers_path(path, per_level)):
             names[lora_name(UNET_LORA, alias)] = f"{UNET_PREFIX}{path}.weight"
-    for path in text:
-        names[lora_name(TEXT_LORA, path)] = f"{TEXT_PREFIX}{path}.weight"
+    for encoder in family.encoders:
+        for weight in (weight for weight in weights if weight.startswith(encoder.weights)):
+            path = weight.removeprefix(encoder.weights)
+            names[lora_name(encoder.lora, path)] = f"{weight}.weight"
     return names
 
 

@@ -13,8 +13,9 @@ from .checks import quote
 from .layout import Box
 
 BOS_ID = 49406  # CLIP's <|startoftext|>
-EOS_ID = 49407  # CLIP's <|endoftext|>, also the padding
+EOS_ID = 49407  # CLIP's <|endoftext|>
 CLIP_VOCABULARY_SIZE = 49408
+CLIP_LENGTH = 77  # tokens of CLIP's sequences
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The token sequence of a layout (ReCo, section 3.1):
 
-[BOS caption EOS], then per region x0 y0 x1 y1 [BOS region text EOS], padded with EOS.
+[BOS caption EOS], then per region x0 y0 x1 y1 [BOS region text EOS], padded with EOS, or with what
+another family of text encoders has for it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def build_sequence(
     tokenize: Tokenize,
     max_length: int,
     vocabulary: PositionVocabulary | None = DEFAULT_VOCABULARY,
+    padding: int = EOS_ID,
 ) -> TokenSequence:
     """Lay a layout out as max_length tokens, cut as the authors cut.
 
@@ -57,6 +59,7 @@ def build_sequence(
         ids, or tuples (id or embedding vector, prompt weight, ...); position and padding tokens
         are made of the same kind, and a region's weight multiplies those of all its tokens.
     vocabulary: of the position tokens; None writes none, and regions are texts after the caption.
+    padding: id of the tokens after the last text, the family's.
 
     Raises:
         ValueError: max_length has no room for BOS and EOS.
@@ -79,7 +82,7 @@ def build_sequence(
         needed += len(block)
     items = items[:max_length]
     return TokenSequence(
-        ids=items + [_like(bos, EOS_ID)] * (max_length - len(items)),
+        ids=items + [_like(bos, padding)] * (max_length - len(items)),
         caption_span=_clipped((0, len(caption)), max_length),
         region_spans=tuple(_clipped(span, max_length) for span in region_spans),
         needed=needed,

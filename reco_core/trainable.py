@@ -1,17 +1,17 @@
-"""Whether a checkpoint can be trained as ReCo is: text to image, by the noise it predicts."""
+"""Whether a checkpoint can be trained as ReCo is: text to image, by what its family predicts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .keys import UNET_PREFIX
+from .family import Family, Prediction
+from .keys import FIRST_CONVOLUTION, UNET_PREFIX
 from .metadata import read_text
 
 if TYPE_CHECKING:
     import torch
 
-_FIRST = UNET_PREFIX + "input_blocks.0.0.weight"  # (channels, in, 3, 3)
 _LAST = UNET_PREFIX + "out.2.weight"  # (out, channels, 3, 3)
 _LATENT_CHANNELS = 4
 _KINDS = {
@@ -32,16 +32,22 @@ _EXTRA_PARTS = {
 }
 # Keys under which programs say what a UNet predicts.
 _PREDICTION = ("modelspec.predict_key", "modelspec.prediction_type", "prediction_type")
-_NOISE = ("", "epsilon", "eps")
-_ADVICE = "choose a Stable Diffusion 1.x checkpoint for text to image"
+PREDICTION_NAMES: dict[Prediction, tuple[str, ...]] = {
+    "eps": ("epsilon", "eps"),
+    "v": ("v", "v_prediction", "v-prediction", "velocity"),
+}
+_MEANING: dict[Prediction, str] = {"eps": "noise", "v": "v"}
 
 
-def check_trainable(state_dict: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Raise a ValueError when the training objective does not fit a checkpoint, naming its kind.
+def check_trainable(
+    state_dict: Mapping[str, torch.Tensor], metadata: Mapping[str, str], family: Family
+) -> None:
+    """Raise a ValueError when its family's objective does not fit a checkpoint, naming its kind.
 
     state_dict, metadata: as of read_checkpoint.
     """
-    for key, axis, side in ((_FIRST, 1, "input"), (_LAST, 0, "output")):
+    advice = f"choose a {family.title} checkpoint for text to image"
+    for key, axis, side in ((FIRST_CONVOLUTION, 1, "input"), (_LAST, 0, "output")):
         weight: Any = state_dict.get(key)
         if getattr(weight, "ndim", 0) != 4:
             continue  # told where weights are compared with the architecture
@@ -50,15 +56,21 @@ def check_trainable(state_dict: Mapping[str, torch.Tensor], metadata: Mapping[st
             kind = _KINDS.get(channels, "a checkpoint of another kind")
             raise ValueError(
                 f"this is {kind} ({channels} {side} channels instead of {_LATENT_CHANNELS}): "
-                f"{_ADVICE}"
+                f"{advice}"
             )
+    if len(family.encoders) > 1:
+        raise ValueError(
+            f"{family.title} has {len(family.encoders)} text encoders, and one is trained here: "
+            "choose a checkpoint with one"
+        )
     for part, meaning in _EXTRA_PARTS.items():
         if any(key.startswith(UNET_PREFIX) and part in key for key in state_dict):
-            raise ValueError(f"this UNet cannot be trained here, since {meaning}: {_ADVICE}")
+            raise ValueError(f"this UNet cannot be trained here, since {meaning}: {advice}")
+    names, meaning = PREDICTION_NAMES[family.prediction], _MEANING[family.prediction]
     for key in _PREDICTION:
         kind = read_text(metadata, key).lower()
-        if kind not in _NOISE:
+        if kind and kind not in names:
             raise ValueError(
-                f"this checkpoint does not predict noise ({key} = {kind[:40]!r}): training here "
-                f"would spoil it, so {_ADVICE} that predicts noise (epsilon)"
+                f"this checkpoint does not predict {meaning} ({key} = {kind[:40]!r}): training "
+                f"here would spoil it, so {advice} that predicts {meaning} ({names[0]})"
             )

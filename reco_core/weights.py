@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from .checks import quote
-from .keys import (
-    FACTS,
-    FIRST_CONVOLUTION,
-    POSITION_EMBEDDING,
-    TEXT_ENCODER_PREFIX,
-    TEXT_PREFIX,
-    TOKEN_EMBEDDING,
-    UNET_PREFIX,
-    VAE_PREFIX,
-)
+from .facts import encoder_facts, read_facts
+from .family import TEXT_MODEL, Family, TextEncoder, families, family_named
+from .keys import FACTS, FIRST_CONVOLUTION, UNET_FACTS, UNET_PREFIX, VAE_PREFIX
 from .patterns import pattern
 
 if TYPE_CHECKING:
@@ -25,13 +18,8 @@ if TYPE_CHECKING:
     StateDict = Mapping[str, torch.Tensor]
 
 _EMA_PREFIX = "model_ema."
-# Of a text encoder alone, as programs save it.
-_TEXT_PART_PREFIXES = (
-    "text_model.",
-    "transformer.text_model.",
-    "clip_l.transformer.text_model.",
-    "",
-)
+# Of a text encoder alone, as programs save it; such keys do not tell the family.
+_TEXT_PART_PREFIXES = ("text_model.", "transformer.text_model.", "")
 
 # A key that tells the kind of a foreign file. The first match counts.
 _FOREIGN = (
@@ -56,7 +44,7 @@ def select_weights(state_dict: StateDict, ema: bool = False) -> dict[str, torch.
     """The weights of UNet, VAE and text encoder under the keys of the latent-diffusion code.
 
     Drops EMA copies, the VAE's loss, noise schedules and the position_ids buffer (whose length
-    is not that of the sequence). The text encoder may lack `text_model.` in its keys, as those
+    is not that of the sequence). Text encoders may lack `text_model.` in their keys, as those
     of newer transformers do.
 
     ema: take the UNet's averaged weights in place of the raw ones. The released code samples
@@ -67,22 +55,34 @@ def select_weights(state_dict: StateDict, ema: bool = False) -> dict[str, torch.
     """
     if ema:
         state_dict = _with_averages(state_dict)
+    encoders = _encoders()
+    prefixes = (UNET_PREFIX, VAE_PREFIX, *(encoder.weights for encoder in encoders))
     kept = {}
     for key, tensor in state_dict.items():
-        key = _text_key(key)
-        wanted = key.startswith((UNET_PREFIX, VAE_PREFIX, TEXT_PREFIX))
+        key = _text_key(key, encoders)
+        wanted = key.startswith(prefixes)
         if wanted and not key.startswith(VAE_PREFIX + "loss.") and "position_ids" not in key:
             kept[key] = tensor
     return kept
 
 
-def check_keys(keys: Iterable[str]) -> None:
-    """Raise a ValueError that says what the file looks like, unless it is of the SD1 type."""
+def find_family(keys: Iterable[str]) -> Family:
+    """The family of a file, by its tensors' keys: that of which all text encoders are there.
+
+    Raises:
+        ValueError: of none that is registered; says what the file looks like.
+    """
     keys = list(keys)
-    found = {_text_key(key) for key in keys}
+    encoders = _encoders()
+    found = {_text_key(key, encoders) for key in keys}
     has_unet = any(key.startswith(UNET_PREFIX) for key in found)
-    if has_unet and {TOKEN_EMBEDDING, POSITION_EMBEDDING} <= found:
-        return
+    fitting = [
+        family
+        for family in families()
+        if has_unet and all(found.issuperset(encoder.tables) for encoder in family.encoders)
+    ]
+    if fitting:
+        return max(fitting, key=lambda family: len(family.encoders))
     raise ValueError(
         f"this is not a Stable Diffusion 1.x checkpoint but looks like {_kind(keys)}: use a ReCo "
         "or SD1 single file that holds UNet, VAE and CLIP text encoder"
@@ -98,7 +98,7 @@ def unet_part(state_dict: StateDict) -> dict[str, torch.Tensor]:
     key = FIRST_CONVOLUTION.removeprefix(UNET_PREFIX)
     for prefix in (UNET_PREFIX, ""):
         if prefix + key in state_dict:
-            return _part(state_dict, prefix, UNET_PREFIX, UNET_PREFIX + FACTS)
+            return _part(state_dict, prefix, UNET_PREFIX, UNET_FACTS)
     raise ValueError(
         f"this holds no UNet of Stable Diffusion 1.x but looks like {_kind(state_dict)}: use a "
         "file that ComfyUI's ModelSave wrote"
@@ -106,11 +106,13 @@ def unet_part(state_dict: StateDict) -> dict[str, torch.Tensor]:
 
 
 def text_part(state_dict: StateDict) -> dict[str, torch.Tensor]:
-    """The text encoder of a file that may hold nothing else, as unet_part."""
-    key = TOKEN_EMBEDDING.removeprefix(TEXT_PREFIX)
-    for prefix in (TEXT_PREFIX, *_TEXT_PART_PREFIXES):
-        if prefix + key in state_dict:
-            return _part(state_dict, prefix, TEXT_PREFIX, TEXT_ENCODER_PREFIX + FACTS)
+    """The text encoder of a file that may hold nothing else, as unet_part.
+
+    Where its keys do not tell the family, its facts do, or it is Stable Diffusion 1.x's.
+    """
+    for prefix, encoder in _text_prefixes(state_dict):
+        if prefix + encoder.token_embedding.removeprefix(encoder.weights) in state_dict:
+            return _part(state_dict, prefix, encoder.weights, encoder_facts(encoder))
     raise ValueError(
         f"this holds no text encoder of Stable Diffusion 1.x but looks like {_kind(state_dict)}: "
         "use a file that ComfyUI's CLIPSave wrote"
@@ -155,9 +157,25 @@ def _with_averages(state_dict: StateDict) -> StateDict:
     return {**state_dict, **{key: state_dict[average] for key, average in averages.items()}}
 
 
-def _text_key(key: str) -> str:
-    prefix = TEXT_PREFIX.removesuffix("text_model.")
-    inner = key.removeprefix(prefix)
-    if key != inner and inner.startswith(("embeddings.", "encoder.", "final_layer_norm.")):
-        return TEXT_PREFIX + inner
+def _encoders() -> tuple[TextEncoder, ...]:
+    """Of all families."""
+    return tuple(encoder for family in families() for encoder in family.encoders)
+
+
+def _text_prefixes(state_dict: StateDict) -> Iterator[tuple[str, TextEncoder]]:
+    """How keys of a file with one text encoder can begin, and which encoder that is."""
+    for encoder in _encoders():
+        yield encoder.weights, encoder
+        yield f"{encoder.module}.{TEXT_MODEL}", encoder
+    said = read_facts(state_dict[FACTS]).metadata if FACTS in state_dict else {}
+    for prefix in _TEXT_PART_PREFIXES:
+        yield prefix, family_named(said.get("family", "")).encoders[0]
+
+
+def _text_key(key: str, encoders: Iterable[TextEncoder]) -> str:
+    """With `text_model.`, where a text encoder's key lacks it."""
+    for encoder in encoders:
+        inner = key.removeprefix(encoder.weights.removesuffix("text_model."))
+        if key != inner and inner.startswith(("embeddings.", "encoder.", "final_layer_norm.")):
+            return encoder.weights + inner
     return key

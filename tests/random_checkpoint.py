@@ -10,6 +10,9 @@ import torch
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 CLIP_VOCABULARY = 49408
+TEXT_PREFIX = "cond_stage_model.transformer.text_model."
+TOKEN_EMBEDDING = f"{TEXT_PREFIX}embeddings.token_embedding.weight"
+POSITION_EMBEDDING = f"{TEXT_PREFIX}embeddings.position_embedding.weight"
 HEADS = {"unet_heads": "8", "text_heads": "1"}
 """Metadata of any of these sizes, which are not Stable Diffusion 1's."""
 
@@ -68,7 +71,7 @@ def checkpoint_shapes(size: Size) -> Shapes:
     vae = _taesd() if size.vae == "taesd" else _kl(size.vae_channels)
     yield from _prefixed("model.diffusion_model.", _unet(size))
     yield from _prefixed("first_stage_model.", vae)
-    yield from _prefixed("cond_stage_model.transformer.text_model.", _text(size))
+    yield from _prefixed(TEXT_PREFIX, _text(size))
 
 
 def _prefixed(prefix: str, shapes: Shapes) -> Shapes:

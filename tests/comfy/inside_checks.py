@@ -156,12 +156,13 @@ def text_states_difference(path: str, prompt: str) -> dict:
     _, clip, _ = load(path)
     ours = encode(clip, prompt)
     state_dict, info = checkpoints.read_reco_checkpoint(Path(path))
+    (size,) = info.encoders
     config = CLIPTextConfig(
         vocab_size=49408 + info.num_bins,
-        hidden_size=info.text_width,
-        intermediate_size=info.text_intermediate,
-        num_hidden_layers=info.text_layers,
-        num_attention_heads=info.text_heads,
+        hidden_size=size.width,
+        intermediate_size=size.intermediate,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
         max_position_embeddings=info.max_length,
         hidden_act="quick_gelu",
     )

@@ -22,6 +22,7 @@ from reco_core.adapter import (
     read_adapter,
 )
 from reco_core.checkpoint_file import write_checkpoint
+from reco_core.family import SD1
 from reco_core.lora import ALPHA, DOWN, UP, lora_keys
 
 BINS, LENGTH, RANK = 1000, 308, 2
@@ -38,7 +39,7 @@ def adapter_tensors(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
         TOKEN_ROWS: 0.02 * torch.randn(BINS, width, generator=generator),
         POSITION_ROWS: 0.02 * torch.randn(LENGTH - 77, width, generator=generator),
     }
-    for name, key in lora_keys(weights).items():
+    for name, key in lora_keys(weights, SD1).items():
         if "attn" not in name or not name.startswith(DIFFUSERS_NAMES):
             continue
         out, inside = weights[key].shape

@@ -2,8 +2,9 @@
 before they are loaded, as on NVIDIA: it would take zeros in their place."""
 
 import pytest
+from random_checkpoint import TEXT_PREFIX
 
-from reco_core.keys import TEXT_PREFIX, UNET_PREFIX, VAE_PREFIX
+from reco_core.keys import UNET_PREFIX, VAE_PREFIX
 
 ATTENTION = f"{UNET_PREFIX}middle_block.1.transformer_blocks.0.attn2"
 TEXT = f"{TEXT_PREFIX}encoder.layers.0"

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from random_checkpoint import Size, random_state_dict
+from random_checkpoint import TEXT_PREFIX, Size, random_state_dict
 from safetensors.torch import load_file, save_file
 
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
-from reco_core.keys import TEXT_PREFIX
 
 METADATA = {"format": "reco", "unet_heads": "4", "text_heads": "2", "image_size": "128"}
 PLAIN_SHAPE = "token_embedding is of another shape (49408 x 64 instead of 50408 x 64)"

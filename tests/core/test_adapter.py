@@ -6,7 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_checkpoint import HEADS, Size, random_state_dict
+from random_checkpoint import (
+    HEADS,
+    POSITION_EMBEDDING,
+    TEXT_PREFIX,
+    TOKEN_EMBEDDING,
+    Size,
+    random_state_dict,
+)
 from safetensors.torch import save_file
 
 from reco_core.adapter import (
@@ -23,7 +30,7 @@ from reco_core.adapter import (
     read_adapter,
 )
 from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
-from reco_core.keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX
+from reco_core.keys import UNET_PREFIX
 
 WIDTH, BINS, LENGTH, RANK = 64, 50, 120, 3
 TO_K = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"

@@ -8,12 +8,21 @@ import types
 import numpy as np
 import pytest
 import torch
-from random_checkpoint import HEADS, Size, random_state_dict
+from random_checkpoint import (
+    HEADS,
+    POSITION_EMBEDDING,
+    TEXT_PREFIX,
+    TOKEN_EMBEDDING,
+    Size,
+    random_state_dict,
+)
 from safetensors.torch import save_file
 
 from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
-from reco_core.keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX, VAE_PREFIX
+from reco_core.checkpoint_info import EncoderInfo
+from reco_core.family import SD1
+from reco_core.keys import UNET_PREFIX, VAE_PREFIX
 
 WIDTH = 128
 CONTEXT = UNET_PREFIX + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
@@ -41,8 +50,8 @@ def without_text_model(state_dict):
 def test_plain_sd1_is_recognised(sd1):
     info = describe_checkpoint(sd1, HEADS)
     assert not info.is_reco and (info.num_bins, info.max_length) == (0, 77)
-    assert (info.text_width, info.text_layers, info.text_intermediate) == (128, 2, 512)
-    assert (info.text_heads, info.unet_heads, info.words) == (1, 8, ())
+    assert info.encoders == (EncoderInfo(width=128, layers=2, intermediate=512, heads=1),)
+    assert (info.family, info.unet_heads, info.words) == (SD1, 8, ())
 
 
 def test_reco_is_read_off_the_weights_and_heads_and_words_off_the_metadata(sd1):
@@ -50,7 +59,7 @@ def test_reco_is_read_off_the_weights_and_heads_and_words_off_the_metadata(sd1):
     metadata = {"text_heads": "4", "unet_heads": "2", "words": '["Red", "circle"]', "steps": "9"}
     info = describe_checkpoint(reco, metadata)
     assert info.is_reco and (info.num_bins, info.max_length) == (64, 154)
-    assert (info.text_heads, info.unet_heads, info.words) == (4, 2, ("red", "circle"))
+    assert (info.encoders[0].heads, info.unet_heads, info.words) == (4, 2, ("red", "circle"))
     assert info.metadata == metadata
 
 

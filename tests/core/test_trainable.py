@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from reco_core.family import SD1
 from reco_core.keys import UNET_PREFIX
 from reco_core.trainable import check_trainable
 
@@ -19,7 +20,7 @@ def unet(inside: int = 4, out: int = 4, *more: str) -> dict[str, torch.Tensor]:
     [{}, {"modelspec.predict_key": "epsilon"}, {"modelspec.prediction_type": "Epsilon"}],
 )
 def test_text_to_image_that_predicts_noise_can_be_trained(metadata):
-    check_trainable(unet(), metadata)
+    check_trainable(unet(), metadata, SD1)
 
 
 OTHERS = {
@@ -44,4 +45,4 @@ OTHERS = {
 def test_what_cannot_be_trained_is_refused_by_its_kind(kind):
     weights, metadata, cause = OTHERS[kind]
     with pytest.raises(ValueError, match=cause):
-        check_trainable(weights, metadata)
+        check_trainable(weights, metadata, SD1)

@@ -1,16 +1,17 @@
 """Sizes of pictures that a checkpoint was trained for, and what is said of others."""
 
+from dataclasses import replace
+
 import pytest
 
-from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.checkpoint_info import CheckpointInfo, full_size
+from reco_core.family import SD1
 
 BUCKETS = ((384, 640), (448, 576), (512, 512), (576, 448), (640, 384))
 
 
 def info(image_size: int | None, buckets=()) -> CheckpointInfo:
-    return CheckpointInfo(
-        True, 1000, 616, 768, 12, 3072, 12, 8, image_size=image_size, buckets=buckets
-    )
+    return replace(full_size(SD1, 1000), image_size=image_size, buckets=buckets)
 
 
 @pytest.mark.parametrize("size", [(512, 512), (128, 64)])

@@ -2,11 +2,18 @@
 
 import pytest
 import torch
-from random_checkpoint import HEADS, Size, random_state_dict
+from random_checkpoint import (
+    HEADS,
+    POSITION_EMBEDDING,
+    TEXT_PREFIX,
+    TOKEN_EMBEDDING,
+    Size,
+    random_state_dict,
+)
 
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, describe_adapter
 from reco_core.checkpoint import describe_checkpoint
-from reco_core.keys import POSITION_EMBEDDING, TEXT_PREFIX, TOKEN_EMBEDDING, UNET_PREFIX
+from reco_core.keys import UNET_PREFIX
 
 CONV = f"{UNET_PREFIX}input_blocks.0.0.weight"
 TO_Q = f"{UNET_PREFIX}middle_block.1.transformer_blocks.0.attn1.to_q.weight"
@@ -73,10 +80,12 @@ def test_heads_that_nothing_tells_are_not_guessed(reco, key):
 
 def test_stable_diffusion_1s_heads_are_known():
     from reco_core.checkpoint import standard_heads
+    from reco_core.family import SD1
 
     sizes = {TOKEN_EMBEDDING: torch.zeros(1, 768), CONV: torch.zeros(320, 4, 3, 3)}
-    assert standard_heads(sizes) == {"text_heads": "12", "unet_heads": "8"}
-    assert standard_heads(sizes | {TOKEN_EMBEDDING: torch.zeros(1, 1024)}) == {"unet_heads": "8"}
+    assert standard_heads(sizes, SD1) == {"text_heads": "12", "unet_heads": "8"}
+    wide = sizes | {TOKEN_EMBEDDING: torch.zeros(1, 1024)}
+    assert standard_heads(wide, SD1) == {"unet_heads": "8"}
 
 
 BAD_METADATA = {

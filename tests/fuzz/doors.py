@@ -282,7 +282,7 @@ def read_weights(rng: random.Random) -> Callable[[], Any]:
         (FOLDER / name).write_bytes(data)
         tensors, found = read_checkpoint(FOLDER / name)
         info = describe_checkpoint(tensors, {**HEADS, **found})
-        assert info.max_length > 1 and info.text_width > 0
+        assert info.max_length > 1 and info.context_width > 0
 
     return read
 

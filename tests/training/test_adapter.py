@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from random_checkpoint import FULL_SIZE, Size, checkpoint_shapes, random_state_dict
+from random_checkpoint import FULL_SIZE, TEXT_PREFIX, Size, checkpoint_shapes, random_state_dict
 
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, read_adapter
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
-from reco_core.keys import TEXT_PREFIX
+from reco_core.family import SD1
 from reco_core.lora import lora_keys
 from train.checkpoints.diffusers_folder import write_diffusers_folder
 from train.checkpoints.merge import base_metadata, merge_adapter_file
@@ -150,7 +150,7 @@ def test_a_merged_checkpoint_says_what_it_is_and_warns_of_another_base(
     warning = merge_adapter_file(adapter, other, tmp_path / "merged.safetensors")
     assert "'fine-tune.safetensors' is not the file" in warning
     info = describe_checkpoint(*read_checkpoint(tmp_path / "merged.safetensors"))
-    assert (info.num_bins, info.max_length, info.text_heads) == (BINS, LENGTH, 2)
+    assert (info.num_bins, info.max_length, info.encoders[0].heads) == (BINS, LENGTH, 2)
     assert (info.metadata["format"], info.metadata["licence"]) == ("reco", "CC0-1.0")
 
 
@@ -215,7 +215,7 @@ def test_names_in_the_file_are_those_of_diffusers_for_a_full_size_unet():
     """Every attention weight has the name that leads to its key by diffusers' own conversion."""
     with torch.device("meta"):
         unet = UNet2DConditionModel(cross_attention_dim=768)
-    names = lora_keys(name for name, _ in checkpoint_shapes(FULL_SIZE))
+    names = lora_keys((name for name, _ in checkpoint_shapes(FULL_SIZE)), SD1)
     attention = {
         path.removesuffix(".weight"): key
         for path, key in unet_keys(unet).items()

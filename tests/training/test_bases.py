@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
-from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
+from reco_core.family import SD1
 from train.config import load_config
 from train.fit.loop import fit
 from train.fit.options import FitConfig
@@ -21,7 +22,7 @@ from train.memory.count import count_memory
 from train.model.options import ModelConfig
 from train.model.text_to_image import extends
 
-RECO = CheckpointInfo(True, 64, 100, 64, 2, 256, 1, 8)
+RECO = CheckpointInfo(SD1, True, 64, 100, (EncoderInfo(64, 2, 256, 1),), 8)
 PLAIN = replace(RECO, is_reco=False, num_bins=0, max_length=77)
 
 

@@ -13,12 +13,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_checkpoint import FULL_SIZE, HEADS, Size, checkpoint_shapes, random_state_dict
+from random_checkpoint import (
+    FULL_SIZE,
+    HEADS,
+    POSITION_EMBEDDING,
+    TOKEN_EMBEDDING,
+    Size,
+    checkpoint_shapes,
+    random_state_dict,
+)
 from safetensors.torch import load_file, save_file
 
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
-from reco_core.keys import POSITION_EMBEDDING, TOKEN_EMBEDDING, UNET_PREFIX
+from reco_core.family import SD1
+from reco_core.keys import UNET_PREFIX
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.checkpoints.convert import ConvertOptions, convert
 from train.checkpoints.diffusers_folder import write_diffusers_folder
@@ -153,7 +162,10 @@ def test_diffusers_modules_hold_the_same_weights_as_the_trainers(single, folder)
     assert not any(loading.values())
     assert (unet.config.attention_head_dim, text.config.num_attention_heads) == (2, 4)
     assert unet.config.sample_size == 8
-    for module, keys in ((unet, unet_keys(unet)), (text, text_keys(text.state_dict()))):
+    for module, keys in (
+        (unet, unet_keys(unet)),
+        (text, text_keys(text.state_dict(), SD1.encoders[0])),
+    ):
         for key, tensor in module.state_dict().items():
             assert torch.equal(tensor, state[keys[key]].float()), key
 

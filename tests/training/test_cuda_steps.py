@@ -81,8 +81,8 @@ def autocast(precision: str) -> Iterator[None]:
 @contextmanager
 def on_cuda(config: FitConfig) -> Iterator[TextToImage]:
     """The model of a configuration in training, all of it on a CUDA without content."""
-    kept_signal()  # remembered by its module: it must not be a fake one
     model, _ = empty_model(config)
+    kept_signal(model.family.noise)  # remembered by its module: it must not be a fake one
     with FakeTensorMode(allow_non_fake_inputs=True), Answer(max(1, config.data.max_regions)):
         give_fake_weights(model, "cuda")
         yield model

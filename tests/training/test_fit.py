@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
+from reco_core.autoencoder import TAESD_ENCODER
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
 from reco_core.layout import Box, Layout, Region
 from train.__main__ import main
 from train.config import load_config
 from train.fit.loop import fit
-from train.model.keys import TAESD_ENCODER
 from train.model.options import ModelConfig
 from train.model.sampling import token_ids
 from train.model.text_to_image import load_model

@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 
+from reco_core.family import SD1
 from train.fit.losses import contrastive_loss, draw_noise, loss_weights, region_error
 from train.fit.options import LossConfig
 from train.fit.validation import foreign_boxes
@@ -17,33 +18,36 @@ from train.model.grounding import (
     record_cross_attention,
 )
 from train.model.latents import TinyCodec
-from train.model.noise import HIGH_NOISE, add_noise, draw_timestep, kept_signal, predicted_clean
+from train.model.noise import HIGH_NOISE, Diffusion, draw_timestep, kept_signal
 from train.model.options import ModelConfig
 from train.model.text_to_image import new_model
 
 EVERY = torch.arange(1000)
+NOISE, V = Diffusion(SD1.noise, "eps"), Diffusion(SD1.noise, "v")
 
 
 def test_a_limit_of_one_is_the_plain_loss():
-    assert torch.equal(loss_weights(EVERY, LossConfig()), torch.ones(1000))
+    assert torch.equal(loss_weights(EVERY, LossConfig(), NOISE), torch.ones(1000))
 
 
 def test_weights_are_one_plus_the_inverse_of_the_signal_to_noise_ratio():
-    kept = kept_signal()
+    kept = kept_signal(SD1.noise)
     expected = 1 + (1 - kept) / kept
-    torch.testing.assert_close(loss_weights(EVERY, LossConfig(snr_weight_limit=1e9)), expected)
-    assert loss_weights(EVERY, LossConfig(snr_weight_limit=100.0)).max() == 100.0
+    torch.testing.assert_close(
+        loss_weights(EVERY, LossConfig(snr_weight_limit=1e9), NOISE), expected
+    )
+    assert loss_weights(EVERY, LossConfig(snr_weight_limit=100.0), NOISE).max() == 100.0
 
 
 def test_min_snr_weights_follow_the_paper_that_named_them():
-    kept = kept_signal()
+    kept = kept_signal(SD1.noise)
     snr = kept / (1 - kept)
     expected = torch.minimum(snr, torch.tensor(5.0)) / snr
-    torch.testing.assert_close(loss_weights(EVERY, LossConfig(min_snr_gamma=5.0)), expected)
+    torch.testing.assert_close(loss_weights(EVERY, LossConfig(min_snr_gamma=5.0), NOISE), expected)
 
 
 def test_the_schedule_is_stable_diffusions():
-    kept = kept_signal()
+    kept = kept_signal(SD1.noise)
     assert kept[0].item() == pytest.approx(1 - 0.00085)
     assert kept[-1].item() == pytest.approx(0.00466, rel=1e-2)
 
@@ -56,13 +60,37 @@ def test_a_share_of_timesteps_is_drawn_from_high_noise(share, high):
     assert (drawn >= HIGH_NOISE).float().mean().item() == pytest.approx(high, abs=0.02)
 
 
-def test_the_noise_tells_the_clean_latents():
+@pytest.mark.parametrize("diffusion", [NOISE, V], ids=["noise", "v"])
+def test_what_is_predicted_tells_the_clean_latents(diffusion):
     latents, noise = torch.randn(2, 3, 4, 8, 8)
     timesteps = torch.tensor([0, 500, 999])
-    noisy = add_noise(latents, noise, timesteps)
-    torch.testing.assert_close(
-        predicted_clean(noisy, noise, timesteps), latents, rtol=1e-3, atol=1e-4
-    )
+    noisy = diffusion.add_noise(latents, noise, timesteps)
+    target = diffusion.target(latents, noise, timesteps)
+    clean = diffusion.clean(noisy, target, timesteps)
+    torch.testing.assert_close(clean, latents, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("diffusion", [NOISE, V], ids=["noise", "v"])
+def test_the_error_of_the_noise_is_a_share_of_that_of_the_prediction(diffusion):
+    latents, noise = torch.randn(2, 1000, 4, 2, 2, dtype=torch.float64)
+    noisy = diffusion.add_noise(latents, noise, EVERY)
+    target = diffusion.target(latents, noise, EVERY)
+    predicted = target + 0.1 * torch.randn_like(target)
+    error = (predicted - target).square().mean(dim=(1, 2, 3))
+    kept = diffusion.kept(EVERY)[:, None, None, None]
+    clean = diffusion.clean(noisy, predicted, EVERY)
+    implied = (noisy - kept.sqrt() * clean) / (1 - kept).sqrt()
+    of_noise = (implied - noise).square().mean(dim=(1, 2, 3))
+    torch.testing.assert_close(of_noise, error * diffusion.noise_share(EVERY), rtol=1e-3, atol=0)
+
+
+def test_weights_of_v_make_of_its_error_what_they_make_of_the_noises():
+    """The plain error of v is that of the noise with 1 + 1/SNR, however small the limit is."""
+    kept = V.kept(EVERY)
+    assert torch.equal(loss_weights(EVERY, LossConfig(), V), torch.ones(1000))
+    snr, config = kept / (1 - kept), LossConfig(min_snr_gamma=5.0)
+    expected = torch.minimum(snr, torch.tensor(5.0)) / (snr + 1)
+    torch.testing.assert_close(loss_weights(EVERY, config, V), expected)
 
 
 def test_a_sample_has_the_same_noise_wherever_its_batch_is_cut():
@@ -164,7 +192,7 @@ def test_a_head_that_looks_away_altogether_still_learns(gap, precision):
 
 def test_recording_attention_computes_what_the_stock_processor_does():
     config = ModelConfig(unet_channels=(32, 64), text_width=32, text_layers=1, text_heads=2)
-    model = new_model(config, TinyCodec(build_autoencoder(8)), seed=0)
+    model = new_model(config, TinyCodec(build_autoencoder(8), SD1), seed=0)
     inputs = torch.randn(2, 4, 8, 8), torch.tensor([10, 900]), torch.randn(2, 7, 32)
     with torch.no_grad():
         stock = model.unet(*inputs).sample

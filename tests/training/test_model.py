@@ -7,6 +7,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
+from reco_core.family import SD1
 from train.model.autoencoder import (
     build_autoencoder,
     grow_autoencoder,
@@ -26,7 +27,9 @@ METADATA = {"unet_heads": "2", "text_heads": "2"}
 
 @pytest.fixture(scope="module")
 def model():
-    return new_model(SMALL, TinyCodec(build_autoencoder(8, (0, 0, 1, 1), (1, 1, 0, 0))), seed=0)
+    return new_model(
+        SMALL, TinyCodec(build_autoencoder(8, (0, 0, 1, 1), (1, 1, 0, 0)), SD1), seed=0
+    )
 
 
 @torch.no_grad()
@@ -66,7 +69,7 @@ def test_a_model_comes_back_from_its_single_file_unchanged(model):
 def test_the_file_says_its_sizes_itself(model):
     info = describe_checkpoint(single_file(model), METADATA)
     assert (info.is_reco, info.num_bins, info.max_length) == (True, 50, 40)
-    assert (info.text_width, info.text_layers, info.unet_heads) == (64, 2, 2)
+    assert (info.encoders[0].width, info.encoders[0].layers, info.unet_heads) == (64, 2, 2)
 
 
 def test_a_plain_checkpoint_is_extended_before_training(model):

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOKENS = 77
-"""Length of a caption's token sequence, which is all that the peers can train."""
 FROZEN_PRECISION = {"no": "fp32", "bf16": "bf16", "fp16": "fp16"}
 """What the peer casts frozen weights to, by precision of the products."""
 
@@ -109,8 +107,9 @@ def _write_model(work: Work, size: Size) -> None:
     from diffusers import UNet2DConditionModel as UNet
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
-    from train.model.noise import SCHEDULE, STEPS
+    from reco_core.family import NOISE_STEPS, SD1
+    from reco_core.position_tokens import BOS_ID, CLIP_LENGTH, CLIP_VOCABULARY_SIZE, EOS_ID
+    from train.model.noise import scheduler_options
     from train.model.tokenizer import clip_tokenizer
 
     torch.manual_seed(0)
@@ -143,20 +142,21 @@ def _write_model(work: Work, size: Size) -> None:
         projection_dim=size.text_width,
         num_hidden_layers=size.text_layers,
         num_attention_heads=size.text_heads,
-        max_position_embeddings=TOKENS,
+        max_position_embeddings=CLIP_LENGTH,
         bos_token_id=BOS_ID,
         eos_token_id=EOS_ID,
         pad_token_id=EOS_ID,
     )
     tokenizer = copy.deepcopy(clip_tokenizer())
-    tokenizer.model_max_length = TOKENS
-    schedule = {key: SCHEDULE[key] for key in ("beta_start", "beta_end", "beta_schedule")}
+    tokenizer.model_max_length = CLIP_LENGTH
+    options = scheduler_options(SD1)
+    schedule = {key: options[key] for key in ("beta_start", "beta_end", "beta_schedule")}
     StableDiffusionPipeline(
         vae=vae,
         text_encoder=CLIPTextModel(text),
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=PNDMScheduler(STEPS, **schedule, skip_prk_steps=True, steps_offset=1),
+        scheduler=PNDMScheduler(NOISE_STEPS, **schedule, skip_prk_steps=True, steps_offset=1),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -23,8 +23,10 @@ from reco_core.checkpoint import describe_checkpoint, extend_checkpoint, reco_me
 from reco_core.checkpoint_file import write_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo
 from reco_core.extension import DEFAULT_BINS, DEFAULT_LENGTH, RECO, check_same, starting_rows
+from reco_core.family import SD1, Family
 from reco_core.tensor_file import stored_dtype
 from reco_core.trainable import check_trainable
+from reco_core.weights import find_family
 from train.checkpoints.read import read_any
 from train.precision import PRECISIONS, Precision, dtype_of
 
@@ -104,7 +106,9 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
     form = output_form(target)
     read, metadata = read_any(source, options.ema)
     metadata = metadata | options.metadata
-    check_trainable(read, metadata)
+    family = find_family(read)
+    check_trainable(read, metadata, family)
+    check_form(target, family)
     state = extended(read, metadata, options)
     info = describe_checkpoint(state, metadata if state is read else metadata | RECO)
     metadata = metadata | reco_metadata(info) | options.metadata
@@ -165,6 +169,15 @@ def output_form(path: Path) -> Literal["file", "folder"]:
 
         check_folder_output(path)
     return "folder"
+
+
+def check_form(path: Path, family: Family) -> None:
+    """Raise ValueError when a family's checkpoint cannot be written to `path`."""
+    if output_form(path) == "folder" and family != SD1:
+        raise ValueError(
+            f"{path}: a diffusers folder is written of {SD1.title}, and this is {family.title}: "
+            "name a .safetensors file"
+        )
 
 
 def _bar(state: StateDict, dtype: torch.dtype | None, target: Path) -> tqdm:

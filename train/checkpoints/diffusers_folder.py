@@ -30,10 +30,12 @@ from transformers import AddedToken
 from reco_core.atomic import require_space, write_folder_atomically
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.family import Family
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE, bin_word
 from reco_core.tensor_file import tensor_file_size, write_tensors
 from train.model.architecture import empty_text_encoder, empty_unet, empty_vae
 from train.model.keys import kl_keys, pick, taesd_keys, text_keys, unet_keys
+from train.model.noise import scheduler_options
 
 INDEX = "model_index.json"
 NOTES = "reco.json"
@@ -72,7 +74,7 @@ def write_diffusers_folder(
             part.save_config(folder / part.folder)
             weights = folder / part.folder / f"{part.stem}.safetensors"
             write_tensors(weights, part.tensors, _OUTPUT_METADATA, dtype, on_written)
-        _scheduler().save_config(folder / "scheduler")
+        _scheduler(info.family).save_config(folder / "scheduler")
         _write_tokenizer(folder / "tokenizer", info)
         scalars = {
             key: {"dtype": str(value.dtype).removeprefix("torch."), "value": value.item()}
@@ -111,7 +113,12 @@ class _Part:
 
 def _parts(state: Mapping[str, Tensor], info: CheckpointInfo) -> list[_Part]:
     unet, vae, text = empty_unet(state, info), empty_vae(state, info), empty_text_encoder(info)
-    maps = {UNET: unet_keys(unet), VAE: vae_keys(vae), TEXT_ENCODER: text_keys(text.state_dict())}
+    (encoder,) = info.family.encoders
+    maps = {
+        UNET: unet_keys(unet),
+        VAE: vae_keys(vae),
+        TEXT_ENCODER: text_keys(text.state_dict(), encoder),
+    }
     tensors = {part: pick(state, keys) for part, keys in maps.items()}
     used = {ldm for keys in maps.values() for ldm in keys.values()}
     warn_of_unused(key for key in state if key not in used and state[key].ndim)
@@ -161,12 +168,14 @@ def _index(parts: Iterable[_Part]) -> dict[str, Any]:
     }
 
 
-def _scheduler() -> PNDMScheduler:
-    """PLMS with Stable Diffusion 1's noise schedule, the sampler of the paper's evaluation."""
+def _scheduler(family: Family) -> PNDMScheduler:
+    """PLMS with a family's noise schedule, the sampler of the paper's evaluation."""
+    schedule = scheduler_options(family)
     return PNDMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
+        beta_start=schedule["beta_start"],
+        beta_end=schedule["beta_end"],
+        beta_schedule=schedule["beta_schedule"],
+        prediction_type=schedule["prediction_type"],
         skip_prk_steps=True,
         set_alpha_to_one=False,
         steps_offset=1,

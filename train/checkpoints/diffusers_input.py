@@ -12,6 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from reco_core.checkpoint import describe_checkpoint, standard_heads
 from reco_core.checkpoint_file import PREDICTION_KEY
+from reco_core.family import SD1
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE, bin_word
 from train.checkpoints.diffusers_folder import (
     DIFFUSERS_WEIGHTS,
@@ -53,7 +54,8 @@ def read_diffusers_folder(path: Path) -> tuple[dict[str, Tensor], dict[str, str]
         for key, scalar in notes.get("scalars", {}).items():
             state[key] = torch.tensor(scalar["value"], dtype=getattr(torch, scalar["dtype"]))
         metadata = {str(key): str(value) for key, value in notes.get("metadata", {}).items()}
-        metadata |= dict(_heads(path).items() - standard_heads(state).items()) | _prediction(path)
+        known = standard_heads(state, SD1).items()
+        metadata |= dict(_heads(path).items() - known) | _prediction(path)
         _check_added_tokens(path, describe_checkpoint(state, metadata).num_bins)
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -73,8 +75,9 @@ def _check_kind(path: Path) -> None:
             f"this is a {name}, not Stable Diffusion 1.x: use a folder of a "
             "StableDiffusionPipeline with one CLIPTextModel"
         )
-    activation = read_json(path / TEXT_ENCODER / "config.json").get("hidden_act", "quick_gelu")
-    if activation != "quick_gelu":
+    wanted = SD1.encoders[0].activation
+    activation = read_json(path / TEXT_ENCODER / "config.json").get("hidden_act", wanted)
+    if activation != wanted:
         raise ValueError(
             f"the text encoder's activation is {activation}, as that of Stable Diffusion 2 "
             "(OpenCLIP): use a folder of Stable Diffusion 1.x"
@@ -113,7 +116,7 @@ def _read_vae(folder: Path) -> dict[str, Tensor]:
 def _read_text(folder: Path) -> dict[str, Tensor]:
     with torch.device("meta"):
         model = CLIPTextModel(CLIPTextConfig.from_pretrained(folder))
-    keys = text_keys(model.state_dict())
+    keys = text_keys(model.state_dict(), SD1.encoders[0])
     bare = {key.removeprefix("text_model."): ldm for key, ldm in keys.items()}
     tensors = read_weights(folder, TRANSFORMERS_WEIGHTS)
     tensors = {key.removeprefix("text_model."): tensor for key, tensor in tensors.items()}

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from reco_core.atomic import write_atomically
 from reco_core.checkpoint_file import read_checkpoint
+from reco_core.family import family_named
 from train.evaluate.drawing import Drawing
 from train.evaluate.suite import Case
 from train.model.sampling import sample_batch
@@ -26,7 +27,7 @@ from train.precision import dtype_of
 class Checkpoint:
     """A single-file checkpoint that is drawn with.
 
-    image_size: side in pixels of what it was trained on; 512 where the file does not say.
+    image_size: side in pixels of what it was trained on; the family's where the file does not say.
     """
 
     path: Path
@@ -35,7 +36,8 @@ class Checkpoint:
 
     @property
     def image_size(self) -> int:
-        return int(self.metadata.get("image_size", 512))
+        family = family_named(self.metadata.get("family", ""))
+        return int(self.metadata.get("image_size", family.side))
 
 
 class Studio:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reco_core.family import SD1
 from train.options import Guidance, Positive, SamplingSteps, options
 from train.precision import Precision
 
@@ -26,4 +27,4 @@ class Drawing:
     def __post_init__(self) -> None:
         from train.model.sampling import build_scheduler
 
-        build_scheduler(self.sampler)
+        build_scheduler(self.sampler, SD1)  # only the name can be wrong

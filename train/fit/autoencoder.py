@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from reco_core.weights import find_family
 from train.atomic import save_atomically
 from train.checkpoints.read import read_any
 from train.data.picture import to_tensor
@@ -99,7 +100,8 @@ def start_autoencoder(config: AutoencoderConfig) -> AutoencoderTiny:
         model = build_autoencoder(*size)
         start_as_thumbnail(model)
         return model
-    small = load_codec(read_any(Path(config.base))[0]).autoencoder
+    tensors = read_any(Path(config.base))[0]
+    small = load_codec(tensors, find_family(tensors)).autoencoder
     if not isinstance(small, AutoencoderTiny):
         raise ValueError(
             f"autoencoder.base = {config.base!r} has Stable Diffusion's autoencoder: only a small "

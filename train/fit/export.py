@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from reco_core.adapter import ADAPTER_FORMAT
 from reco_core.atomic import write_atomically
+from reco_core.checkpoint import family_metadata
 from reco_core.checkpoint_file import write_checkpoint
 from reco_core.keys import VAE_PREFIX
 from reco_core.lora import ALPHA
@@ -78,8 +79,7 @@ def output_metadata(
     metadata = base | {
         "steps": str(int(base.get("steps", 0)) + steps),
         "data": ", ".join(dict.fromkeys(one.title for one in config.data.sets)),
-        "unet_heads": str(model.unet.config.attention_head_dim),
-        "text_heads": str(model.text_encoder.config.num_attention_heads),
+        **family_metadata(model.info),
         "image_size": str(config.image_size),
         "config": json.dumps(to_dict(config)),
     }

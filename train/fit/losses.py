@@ -1,7 +1,7 @@
 """The error of a training step, per sample, so that it does not depend on how a batch is cut.
 
-Plain mean squared error of the predicted noise (paper, section 3.2, as Stable Diffusion), and what
-can be added to it.
+Plain mean squared error of what the UNet predicts, the noise (paper, section 3.2, as Stable
+Diffusion) or v in other families, and what can be added to it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from train.data.batch import Batch
 from train.fit.options import LossConfig
 from train.model.grounding import RecordingAttention, box_coverage, grounding_loss
-from train.model.noise import add_noise, draw_timestep, kept_signal, predicted_clean
+from train.model.noise import Diffusion, draw_timestep
 from train.model.text_to_image import TextToImage
 
 
@@ -63,10 +63,12 @@ def sample_losses(
     device = batch.ids.device
     timesteps, noise = drawn.timesteps.to(device), drawn.noise.to(device)
     latents = to_latents(model, batch, drawn.posterior.to(device))
-    noisy = add_noise(latents, noise, timesteps)
-    predicted = model.unet(noisy, timesteps, model.text_states(batch.ids)).sample.float()
-    squared = (predicted - noise).square().mean(dim=1)  # (B, h, w)
-    error, weights = squared.mean(dim=(1, 2)), loss_weights(timesteps, config)
+    diffusion = model.diffusion
+    noisy = diffusion.add_noise(latents, noise, timesteps)
+    predicted = model.predict(noisy, timesteps, model.condition(batch.ids))
+    target = diffusion.target(latents, noise, timesteps)
+    squared = (predicted - target).square().mean(dim=1)  # (B, h, w)
+    error, weights = squared.mean(dim=(1, 2)), loss_weights(timesteps, config, diffusion)
     losses = {"noise": error, "weighted": weights * error}
     total = losses["weighted"]
     if config.region_weight:
@@ -78,7 +80,7 @@ def sample_losses(
         )
         total = total + config.grounding_weight * losses["grounding"]
     if config.contrastive_weight:
-        clean = predicted_clean(noisy, predicted, timesteps)
+        clean = diffusion.clean(noisy, predicted, timesteps)
         losses["contrastive"] = contrastive_loss(clean, latents, config.contrastive_temperature)
         total = total + config.contrastive_weight * losses["contrastive"]
     losses["total"] = total
@@ -118,15 +120,16 @@ def contrastive_loss(predicted: Tensor, latents: Tensor, temperature: float) -> 
     return F.cross_entropy(ours @ truth.T / temperature, target, reduction="none")
 
 
-def loss_weights(timesteps: Tensor, config: LossConfig) -> Tensor:
-    """(B,) weights of the squared error of the predicted noise; 1 in the paper.
+def loss_weights(timesteps: Tensor, config: LossConfig, diffusion: Diffusion) -> Tensor:
+    """(B,) weights of the squared error of what is predicted; 1 in the paper, which predicts noise.
 
     Where things go is decided at high noise, where an error of the clean picture counts next to
     nothing in the plain loss: `snr_weight_limit` weighs by 1 + 1/SNR(t), at most so much.
-    `min_snr_gamma` weighs by min(SNR, gamma) / SNR (Hang et al., 2023).
+    `min_snr_gamma` weighs by min(SNR, gamma) / SNR (Hang et al., 2023). Both are of the noise's
+    error; that of v is 1 + 1/SNR times it already.
     """
-    kept = kept_signal().to(timesteps.device)[timesteps]
-    weights = (1 / kept).clamp(max=config.snr_weight_limit)  # 1 + (1 - a) / a
+    kept, share = diffusion.kept(timesteps), diffusion.noise_share(timesteps)
+    weights = (share / kept).clamp(max=config.snr_weight_limit)  # 1 + (1 - a) / a
     if config.min_snr_gamma:
-        weights = weights * (config.min_snr_gamma * (1 - kept) / kept).clamp(max=1)
+        weights = weights * share * (config.min_snr_gamma * (1 - kept) / kept).clamp(max=1)
     return weights

@@ -8,7 +8,10 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from reco_core.checkpoint import describe_checkpoint
+from reco_core.family import SD1, Family
 from reco_core.trainable import check_trainable
+from reco_core.weights import find_family
+from train.checkpoints.convert import check_form
 from train.checkpoints.read import read_any
 from train.fit.agreement import together
 from train.fit.autoencoder import fit_autoencoder, load_autoencoder
@@ -34,15 +37,17 @@ def start_model(config: FitConfig, accelerator: Accelerator) -> tuple[TextToImag
     """
     path = config.model.base
     if not path:
-        return new_model(config.model, start_codec(config, accelerator), config.seed), {}
+        return new_model(config.model, start_codec(config, accelerator, SD1), config.seed), {}
     tensors, metadata = read_any(Path(path))
     try:
-        check_trainable(tensors, metadata)
+        family = find_family(tensors)
+        check_trainable(tensors, metadata, family)
+        check_form(Path(config.output), family)
         extends(config.model, describe_checkpoint(tensors, metadata))
     except ValueError as error:
         raise ValueError(f"model.base = {path!r}: {error}") from error
     if config.model.autoencoder or config.autoencoder.base:
-        codec = start_codec(config, accelerator)
+        codec = start_codec(config, accelerator, family)
         tensors = with_autoencoder(tensors, codec.single_file())
     check_finite(tensors, f"model.base = {path!r}", "It is damaged: take another file.")
     return load_model(tensors, metadata, config.model, config.seed), metadata
@@ -59,8 +64,10 @@ def settled(config: FitConfig, model: TextToImage) -> FitConfig:
     return replace(config, model=sized)
 
 
-def start_codec(config: FitConfig, accelerator: Accelerator) -> LatentCodec:
+def start_codec(config: FitConfig, accelerator: Accelerator, family: Family) -> LatentCodec:
     """The autoencoder of `model.autoencoder`, or the small one, trained first.
+
+    family: of the UNet.
 
     Raises:
         ValueError: both are asked for, or the base has none that can be trained.
@@ -71,7 +78,7 @@ def start_codec(config: FitConfig, accelerator: Accelerator) -> LatentCodec:
             f"autoencoder.base = {config.autoencoder.base!r} is trained: give one of them"
         )
     if config.model.autoencoder:
-        return load_codec(read_any(Path(config.model.autoencoder))[0])
+        return load_codec(read_any(Path(config.model.autoencoder))[0], family)
     for turn in (True, False):  # the main process trains it, the others find it done
         with together(accelerator):
             if accelerator.is_main_process == turn:
@@ -82,4 +89,4 @@ def start_codec(config: FitConfig, accelerator: Accelerator) -> LatentCodec:
                     Path(config.folder),
                     accelerator.autocast,
                 )
-    return TinyCodec(load_autoencoder(config.autoencoder, weights))
+    return TinyCodec(load_autoencoder(config.autoencoder, weights), family)

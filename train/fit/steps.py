@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from reco_core.autoencoder import LATENT_CHANNELS
 from train.data.batch import Batch
 from train.data.plan import Share
 from train.fit.agreement import any_process
@@ -96,10 +97,8 @@ class Stepper:
         return sums
 
     def _losses(self, part: Batch, step: int, first: int) -> dict[str, Tensor]:
-        height, width = part.latent_size
-        drawn = draw_noise(
-            (len(part), 4, height, width), step, first, self.config.loss, self.config.seed
-        )
+        shape = (len(part), LATENT_CHANNELS, *part.latent_size)
+        drawn = draw_noise(shape, step, first, self.config.loss, self.config.seed)
         batch = part.to(self.accelerator.device)
         with self.accelerator.autocast():
             return sample_losses(self.model, batch, drawn, self.recorders, self.config.loss)

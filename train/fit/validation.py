@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reco_core.autoencoder import LATENT_CHANNELS
+from reco_core.family import NOISE_STEPS
 from reco_core.layout import Layout
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.data.batch import Batch, Row, stack
@@ -20,11 +22,10 @@ from train.data.loader import read_row
 from train.data.mixture import Mixture
 from train.data.transforms import draw_view, largest_regions, view_sample
 from train.fit.losses import to_latents
-from train.model.noise import STEPS, add_noise, predicted_clean
 from train.model.text_to_image import TextToImage
 from train.model.words import Words
 
-HIGH_NOISE = (900, STEPS)
+HIGH_NOISE = (900, NOISE_STEPS)
 """Timesteps of the position gap: there, what a prediction knows of places comes from the text."""
 
 
@@ -68,9 +69,9 @@ class Validation:
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
-        """Mean squared errors of the predicted noise, by timestep and altogether (`loss`); and at
+        """Mean squared errors of what is predicted, by timestep and altogether (`loss`); and at
         high noise those of the clean latents: `right`, with `foreign` boxes, and their `gap`."""
-        errors = {f"t{t}": self._mean(partial(self._noise_error, t)) for t in self.timesteps}
+        errors = {f"t{t}": self._mean(partial(self._error, t)) for t in self.timesteps}
         figures = {"loss": sum(errors.values()) / len(errors), **errors}
         if any((batch.ids >= CLIP_VOCABULARY_SIZE).any() for batch in self.batches):
             right = self._mean(lambda i: self._clean_error(i, self.batches[i].ids))
@@ -86,22 +87,23 @@ class Validation:
             count += float(batch.present.sum())
         return total / max(count, 1.0)
 
-    def _noise_error(self, timestep: int, i: int) -> Tensor:
+    def _error(self, timestep: int, i: int) -> Tensor:
         timesteps = torch.full((len(self.noise[i]),), timestep)
-        noisy = add_noise(self.latents[i], self.noise[i], timesteps)
-        predicted = self._predict(noisy, timesteps, self.batches[i].ids)
-        return (predicted - self.noise[i]).square().mean(dim=(1, 2, 3))
+        diffusion, drawn = self.model.diffusion, (self.latents[i], self.noise[i], timesteps)
+        predicted = self._predict(diffusion.add_noise(*drawn), timesteps, self.batches[i].ids)
+        return (predicted - diffusion.target(*drawn)).square().mean(dim=(1, 2, 3))
 
     def _clean_error(self, i: int, ids: Tensor) -> Tensor:
-        noisy = add_noise(self.latents[i], self.noise[i], self.high[i])
+        diffusion = self.model.diffusion
+        noisy = diffusion.add_noise(self.latents[i], self.noise[i], self.high[i])
         predicted = self._predict(noisy, self.high[i], ids)
-        clean = predicted_clean(noisy, predicted, self.high[i])
+        clean = diffusion.clean(noisy, predicted, self.high[i])
         return (clean - self.latents[i]).square().mean(dim=(1, 2, 3))
 
     def _predict(self, noisy: Tensor, timesteps: Tensor, ids: Tensor) -> Tensor:
         device = self.model.unet.device
-        states = self.model.text_states(ids.to(device))
-        return self.model.unet(noisy.to(device), timesteps.to(device), states).sample.float().cpu()
+        told = self.model.condition(ids.to(device))
+        return self.model.predict(noisy.to(device), timesteps.to(device), told).cpu()
 
 
 def fixed_row(mixture: Mixture, number: int, words: Words, use_regions: bool = True) -> Row:
@@ -126,7 +128,7 @@ def foreign_boxes(ids: Tensor) -> Tensor:
 @torch.no_grad()
 def _encode(model: TextToImage, batch: Batch, generator: torch.Generator) -> Tensor:
     device = model.unet.device
-    posterior = torch.randn(len(batch), 4, *batch.latent_size, generator=generator)
+    posterior = torch.randn(len(batch), LATENT_CHANNELS, *batch.latent_size, generator=generator)
     return to_latents(model, batch.to(device), posterior.to(device)).cpu()
 
 

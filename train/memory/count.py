@@ -11,21 +11,22 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from reco_core.autoencoder import LATENT_CHANNELS, has_tiny_autoencoder
 from reco_core.checkpoint import describe_checkpoint
-from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.checkpoint_info import full_size
 from reco_core.extension import RECO
-from reco_core.keys import POSITION_EMBEDDING, TOKEN_EMBEDDING
+from reco_core.family import SD1, Family
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
+from reco_core.weights import find_family
 from train.checkpoints.read import read_any
 from train.fit.optimizer import choose_trained, optimizer_bytes, trained_parameters
 from train.fit.options import FitConfig
 from train.memory.live import compute_norms_as_cuda, step_memory
 from train.memory.plan import MemoryPlan
-from train.model.architecture import empty_text_encoder
+from train.model.architecture import empty_text_encoder, unet_heads
 from train.model.autoencoder import build_autoencoder
 from train.model.compute import prepare_model
-from train.model.embeddings import CLIP_LENGTH
-from train.model.keys import TAESD_ENCODER, kl_keys, text_keys, unet_keys
+from train.model.keys import kl_keys, text_keys, unet_keys
 from train.model.latents import TinyCodec, load_codec
 from train.model.noise import kept_signal
 from train.model.options import ModelConfig
@@ -38,16 +39,6 @@ from train.model.text_to_image import (
     with_autoencoder,
 )
 from train.precision import dtype_of
-
-SD1 = CheckpointInfo(False, 0, CLIP_LENGTH, 768, 12, 3072, 12, 8)
-SD1_UNET = {"cross_attention_dim": 768, "attention_head_dim": 8}  # the rest: diffusers' defaults
-SD1_VAE = {
-    "block_out_channels": (128, 256, 512, 512),
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-}
 
 
 def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
@@ -66,8 +57,8 @@ def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
             "a sample each: use a larger batch or fewer processes"
         )
     passes = min(2, max(1, options.batch_size // (processes * micro_batch)))  # the rest is alike
-    kept_signal()  # remembered by its module: it must not be a fake one
     model, base = empty_model(config)
+    kept_signal(model.family.noise)  # remembered by its module: it must not be a fake one
     with FakeTensorMode(allow_non_fake_inputs=True):
         give_fake_weights(model)
         if config.compute.precision != "no":
@@ -107,7 +98,7 @@ def empty_model(config: FitConfig) -> tuple[TextToImage, str]:
         model = _without_memory(state, metadata, config.model)
     else:
         with torch.device("meta"):
-            model = new_model(config.model, TinyCodec(build_autoencoder()), config.seed)
+            model = new_model(config.model, TinyCodec(build_autoencoder(), SD1), config.seed)
         origin = "a new model"
     with torch.device("meta"):
         choose_trained(model, config)
@@ -130,38 +121,51 @@ def _without_memory(
     state: dict[str, Tensor], metadata: dict[str, str], config: ModelConfig
 ) -> TextToImage:
     """As load_model, on the meta device."""
-    is_tiny = any(key.startswith(TAESD_ENCODER) for key in state)  # its weights tell its size
+    is_tiny, family = has_tiny_autoencoder(state), find_family(state)  # its weights tell its size
     on_meta = {key: torch.empty_like(tensor, device="meta") for key, tensor in state.items()}
     with torch.device("cpu" if is_tiny else "meta"):
-        codec = load_codec(state if is_tiny else on_meta)
+        codec = load_codec(state if is_tiny else on_meta, family)
     codec.autoencoder.to("meta")
     with torch.device("meta"):
         extended = _extended(on_meta, metadata, config)
         if extended is not on_meta:
             metadata = metadata | RECO
-        networks = load_networks(extended, describe_checkpoint(extended, metadata))
-    return TextToImage(*networks, codec)
+        info = describe_checkpoint(extended, metadata)
+        networks = load_networks(extended, info)
+    return TextToImage(*networks, codec, info)
 
 
 def _open_base(config: ModelConfig) -> tuple[dict[str, Tensor], dict[str, str], str]:
     """The base as a single file, mapped or on the meta device, its metadata, and what it is."""
     if not Path(config.base).exists():
-        return _sd1(), {}, f"Stable Diffusion 1.x, as there is no {config.base!r}"
+        return _full_size(SD1), {}, f"{SD1.title}, as there is no {config.base!r}"
     tensors, metadata = read_any(Path(config.base))
     if config.autoencoder:
         tensors = with_autoencoder(tensors, read_any(Path(config.autoencoder))[0])
     return tensors, metadata, config.base
 
 
-def _sd1() -> dict[str, Tensor]:
-    """Stable Diffusion 1.x's tensors on the meta device."""
+def _full_size(family: Family) -> dict[str, Tensor]:
+    """A family's tensors on the meta device; blocks are diffusers' defaults, Stable Diffusion's."""
+    info, levels = full_size(family), len(family.vae_channels)
     with torch.device("meta"):
-        unet, vae = UNet2DConditionModel(**SD1_UNET), AutoencoderKL(**SD1_VAE)
-    text = empty_text_encoder(SD1)
+        unet = UNet2DConditionModel(
+            block_out_channels=family.unet_channels,
+            cross_attention_dim=info.context_width,
+            attention_head_dim=unet_heads(info, family.unet_channels),
+        )
+        vae = AutoencoderKL(
+            block_out_channels=family.vae_channels,
+            down_block_types=("DownEncoderBlock2D",) * levels,
+            up_block_types=("UpDecoderBlock2D",) * levels,
+            layers_per_block=2,
+            latent_channels=LATENT_CHANNELS,
+        )
+    text, (encoder,) = empty_text_encoder(info), family.encoders
     return {
         **_named(unet.state_dict(), unet_keys(unet)),
         **_named(vae.state_dict(), kl_keys(vae)),
-        **_named(text.state_dict(), text_keys(text.state_dict())),
+        **_named(text.state_dict(), text_keys(text.state_dict(), encoder)),
     }
 
 
@@ -173,12 +177,17 @@ def _extended(
     state: dict[str, Tensor], metadata: dict[str, str], config: ModelConfig
 ) -> dict[str, Tensor]:
     """With tables as long as extend_checkpoint would make them, which looks at their content."""
-    if not extends(config, describe_checkpoint(state, metadata)):
+    info = describe_checkpoint(state, metadata)
+    if not extends(config, info):
         return state
-    tables, width = new_tables(config), state[TOKEN_EMBEDDING].shape[1]
-    tokens = torch.empty(CLIP_VOCABULARY_SIZE + tables.num_bins, width)
-    positions = torch.empty(tables.max_length, width)
-    return state | {TOKEN_EMBEDDING: tokens, POSITION_EMBEDDING: positions}
+    tables, extended = new_tables(config), dict(state)
+    rows = (CLIP_VOCABULARY_SIZE + tables.num_bins, tables.max_length)
+    for encoder, size in zip(info.family.encoders, info.encoders, strict=True):
+        extended |= {
+            key: torch.empty(count, size.width)
+            for key, count in zip(encoder.tables, rows, strict=True)
+        }
+    return extended
 
 
 def _output_size(config: FitConfig, model: TextToImage, vae: int) -> int:

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from tqdm import tqdm
 
+from reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
 from train.data.batch import Batch
 from train.fit.losses import Noise, sample_losses
 from train.fit.options import FitConfig
@@ -141,7 +142,7 @@ def _modules(model: TextToImage) -> tuple[torch.nn.Module, ...]:
 def step_inputs(model: TextToImage, config: FitConfig, size: int) -> tuple[Batch, Noise]:
     """A micro-batch of square pictures, or of their latents where those are cached."""
     side, regions = config.image_size, config.data.max_regions
-    latents = torch.zeros(size, 4, side // 8, side // 8)
+    latents = torch.zeros(size, LATENT_CHANNELS, side // DOWNSAMPLING, side // DOWNSAMPLING)
     cached = config.data.cache_latents
     batch = Batch(
         ids=torch.zeros(size, model.max_length, dtype=torch.long),

@@ -18,10 +18,9 @@ from diffusers.models.autoencoders.vae import DecoderTiny, EncoderTiny
 from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
 
+from reco_core.autoencoder import LATENT_CHANNELS
 from train.model.options import AutoencoderConfig
 
-LATENT_CHANNELS = 4
-DOWNSAMPLING = 8
 STOCK_WIDTH = 64
 STOCK_ENCODER_BLOCKS = (1, 3, 3, 3)
 STOCK_DECODER_BLOCKS = (3, 3, 3, 1)

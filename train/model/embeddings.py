@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
-from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
-
-CLIP_LENGTH = 77
+from reco_core.position_tokens import CLIP_LENGTH, CLIP_VOCABULARY_SIZE
 
 
 class ExtendedEmbedding(nn.Module):

@@ -17,7 +17,9 @@ from diffusers.loaders.single_file_utils import (
 )
 from torch import Tensor
 
-from reco_core.keys import TEXT_PREFIX, UNET_PREFIX, VAE_PREFIX
+from reco_core.autoencoder import TAESD_DECODER, TAESD_ENCODER
+from reco_core.family import TextEncoder
+from reco_core.keys import UNET_PREFIX, VAE_PREFIX
 
 RESNET_PARTS = (
     "in_layers.0",
@@ -30,8 +32,6 @@ RESNET_PARTS = (
 VAE_RESNET_PARTS = ("norm1", "conv1", "norm2", "conv2", "nin_shortcut")
 VAE_ATTENTION_PARTS = ("norm", "q", "k", "v", "proj_out")
 STEM_PARTS = ("time_embed.0", "time_embed.2", "input_blocks.0.0", "out.0", "out.2")
-TAESD_ENCODER, TAESD_DECODER = f"{VAE_PREFIX}taesd_encoder.", f"{VAE_PREFIX}taesd_decoder."
-LATENT_SCALE_KEY, LATENT_SHIFT_KEY = f"{VAE_PREFIX}vae_scale", f"{VAE_PREFIX}vae_shift"
 
 
 def unet_keys(unet: UNet2DConditionModel) -> dict[str, str]:
@@ -61,9 +61,9 @@ def taesd_keys(vae: AutoencoderTiny) -> dict[str, str]:
     return {key: _taesd_key(key) for key in vae.state_dict()}
 
 
-def text_keys(keys: Iterable[str]) -> dict[str, str]:
-    """CLIPTextModel key, with or without `text_model.`, -> LDM key."""
-    return {key: TEXT_PREFIX + key.removeprefix("text_model.") for key in keys}
+def text_keys(keys: Iterable[str], encoder: TextEncoder) -> dict[str, str]:
+    """CLIPTextModel key, with or without `text_model.`, -> key in the single file."""
+    return {key: encoder.weights + key.removeprefix("text_model.") for key in keys}
 
 
 def pick(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:

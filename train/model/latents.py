@@ -1,4 +1,4 @@
-"""Pictures to latents and back, for the two autoencoders an SD 1.x file can carry."""
+"""Pictures to latents and back, for the two autoencoders a file can carry."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from torch import Tensor
 
+from reco_core.autoencoder import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, has_tiny_autoencoder
+from reco_core.family import Family
 from reco_core.keys import VAE_PREFIX
 from train.model.architecture import kl_config
 from train.model.autoencoder import build_autoencoder, narrow_autoencoder, widen_autoencoder
-from train.model.keys import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, TAESD_ENCODER, pick, taesd_keys
-
-SD_SCALE = 0.18215
-"""Stable Diffusion 1.x's factor between its autoencoder's latents and the UNet's."""
+from train.model.keys import pick, taesd_keys
 
 
 class TinyCodec:
     """AutoencoderTiny: latents are the UNet's own, no sampling.
 
-    tensors: what it was read from, under single-file keys.
+    family: of the UNet, whose scale ComfyUI puts between its latents and an autoencoder's. tensors:
+    what it was read from, under single-file keys.
     """
 
-    def __init__(self, autoencoder: AutoencoderTiny, tensors: Mapping[str, Tensor] | None = None):
+    def __init__(
+        self,
+        autoencoder: AutoencoderTiny,
+        family: Family,
+        tensors: Mapping[str, Tensor] | None = None,
+    ):
         self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.family = family
         self.tensors = tensors
 
     def posterior(self, images: Tensor) -> tuple[Tensor, None]:
@@ -43,27 +49,28 @@ class TinyCodec:
         stock = widen_autoencoder(self.autoencoder)
         values = stock.state_dict()
         tensors = {ldm: values[key] for key, ldm in taesd_keys(stock).items()}
-        scaling = {LATENT_SCALE_KEY: torch.tensor(SD_SCALE), LATENT_SHIFT_KEY: torch.tensor(0.0)}
-        return tensors | scaling
+        scale = torch.tensor(self.family.latent_scale)
+        return tensors | {LATENT_SCALE_KEY: scale, LATENT_SHIFT_KEY: torch.tensor(0.0)}
 
 
 class KLCodec:
     """SD's AutoencoderKL: latents are drawn from its posterior (paper's recipe) and scaled."""
 
-    def __init__(self, state: Mapping[str, Tensor]):
+    def __init__(self, state: Mapping[str, Tensor], family: Family):
+        self.scale = family.latent_scale
         self.tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
-        config = kl_config(self.tensors)
+        config = kl_config(self.tensors, family.side)
         self.autoencoder = AutoencoderKL(**config).eval().requires_grad_(False)
         self.autoencoder.load_state_dict(convert_ldm_vae_checkpoint(self.tensors, config))
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """images (B, 3, H, W) in [-1, 1] -> mean and standard deviation (B, 4, H/8, W/8)."""
         drawn = self.autoencoder.encode(images.to(self.autoencoder.dtype)).latent_dist
-        return drawn.mean.float() * SD_SCALE, drawn.std.float() * SD_SCALE
+        return drawn.mean.float() * self.scale, drawn.std.float() * self.scale
 
     def decode(self, latents: Tensor) -> Tensor:
         """latents (B, 4, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
-        scaled = latents.to(self.autoencoder.dtype) / SD_SCALE
+        scaled = latents.to(self.autoencoder.dtype) / self.scale
         return self.autoencoder.decode(scaled).sample.float().clamp(-1, 1)
 
     def single_file(self) -> dict[str, Tensor]:
@@ -74,11 +81,12 @@ class KLCodec:
 LatentCodec = TinyCodec | KLCodec
 
 
-def load_codec(state: Mapping[str, Tensor]) -> LatentCodec:
-    """The autoencoder inside a single-file state dict: TAESD or AutoencoderKL of any width."""
-    if not any(key.startswith(TAESD_ENCODER) for key in state):
-        return KLCodec(state)
+def load_codec(state: Mapping[str, Tensor], family: Family) -> LatentCodec:
+    """The autoencoder inside a single-file state dict, TAESD or AutoencoderKL of any width, for a
+    UNet of a family."""
+    if not has_tiny_autoencoder(state):
+        return KLCodec(state, family)
     autoencoder = build_autoencoder()
     autoencoder.load_state_dict(pick(state, taesd_keys(autoencoder)))
     tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
-    return TinyCodec(narrow_autoencoder(autoencoder.float()), tensors)
+    return TinyCodec(narrow_autoencoder(autoencoder.float()), family, tensors)

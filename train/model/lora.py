@@ -14,7 +14,7 @@ from reco_core.adapter import (
     POSITION_ROWS,
     TOKEN_ROWS,
 )
-from reco_core.lora import ALPHA, DOWN, TEXT_LORA, UNET_LORA, UP, lora_name
+from reco_core.lora import ALPHA, DOWN, UNET_LORA, UP, lora_name
 from train.model.embeddings import ExtendedEmbedding
 from train.model.options import LoraConfig
 from train.model.text_to_image import TextToImage
@@ -59,7 +59,8 @@ def add_lora(model: TextToImage, config: LoraConfig, seed: int = 0) -> None:
 def adapter_tensors(model: TextToImage) -> dict[str, Tensor]:
     """What an adapter file holds, under its keys, in the precision it is in."""
     tensors: dict[str, Tensor] = {}
-    for prefix, module in ((UNET_LORA, model.unet), (TEXT_LORA, model.text_encoder)):
+    (encoder,) = model.family.encoders
+    for prefix, module in ((UNET_LORA, model.unet), (encoder.lora, model.text_encoder)):
         for path, layer in _lora_layers(module):
             tensors |= _matrices(lora_name(prefix, path.removeprefix("text_model.")), layer)
     for key, table in zip((TOKEN_ROWS, POSITION_ROWS), _tables(model), strict=True):

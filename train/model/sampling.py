@@ -13,8 +13,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
+from reco_core.family import Family
 from reco_core.layout import Layout
-from train.model.noise import SCHEDULE
+from train.model.noise import scheduler_options
 from train.model.text_to_image import TextToImage
 
 LDM_TIMESTEPS = {"timestep_spacing": "leading", "steps_offset": 1, "set_alpha_to_one": False}
@@ -60,12 +62,17 @@ def sample_batch(
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     noise = torch.stack(
         [
-            torch.randn(4, layout.height // 8, layout.width // 8, generator=generator)
+            torch.randn(LATENT_CHANNELS, *latent_size(layout), generator=generator)
             for layout, generator in zip(layouts, generators, strict=True)
         ]
     )
     latents = denoise(model, layouts, noise, steps, guidance, sampler, generators)
     return [to_image(picture) for picture in model.codec.decode(latents)]
+
+
+def latent_size(layout: Layout) -> tuple[int, int]:
+    """Height and width of a layout's latents."""
+    return layout.height // DOWNSAMPLING, layout.width // DOWNSAMPLING
 
 
 def denoise(
@@ -81,23 +88,23 @@ def denoise(
 
     generators: one per layout, for samplers that add noise on the way.
     """
-    scheduler = build_scheduler(sampler)
+    scheduler = build_scheduler(sampler, model.family)
     scheduler.set_timesteps(steps)
     device = model.unet.device
     latents = noise.to(device) * scheduler.init_noise_sigma
-    states = model.text_states(token_ids(model, [*layouts, *(Layout("") for _ in layouts)]))
+    told = model.condition(token_ids(model, [*layouts, *(Layout("") for _ in layouts)]))
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
     options = {"generator": generators} if takes_generator else {}
     for t in scheduler.timesteps:
         both = scheduler.scale_model_input(torch.cat([latents, latents]), t)
-        wanted, empty = model.unet(both, t.to(device), states).sample.float().chunk(2)
+        wanted, empty = model.predict(both, t.to(device), told).chunk(2)
         guided = empty + guidance * (wanted - empty)
         latents = scheduler.step(guided, t, latents, **options).prev_sample
     return latents
 
 
-def build_scheduler(name: str) -> Any:
-    """A scheduler of diffusers on Stable Diffusion 1.x's noise schedule.
+def build_scheduler(name: str, family: Family) -> Any:
+    """A scheduler of diffusers on a family's noise schedule.
 
     name: a key of SAMPLERS, or the name of a scheduler's class in diffusers.
 
@@ -112,7 +119,7 @@ def build_scheduler(name: str) -> Any:
             "of diffusers, such as DPMSolverMultistepScheduler."
         )
     known = inspect.signature(scheduler.__init__).parameters
-    options = {k: v for k, v in {**SCHEDULE, **options}.items() if k in known}
+    options = {k: v for k, v in {**scheduler_options(family), **options}.items() if k in known}
     return scheduler(**options)
 
 

@@ -13,15 +13,17 @@ from transformers import CLIPTextModel
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
 from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
-from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
 from reco_core.extension import DEFAULT_BINS, DEFAULT_LENGTH, RECO, check_same, starting_rows
+from reco_core.family import SD1, Family
 from reco_core.keys import VAE_PREFIX
 from reco_core.position_rows import ordered_rows, random_rows
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
-from train.model.architecture import text_config, unet_config
+from train.model.architecture import text_config, unet_config, unet_heads
 from train.model.embeddings import split_tables
 from train.model.keys import pick, text_keys, unet_keys
 from train.model.latents import LatentCodec, load_codec
+from train.model.noise import Diffusion
 from train.model.options import ModelConfig
 from train.model.words import Words
 
@@ -31,6 +33,19 @@ REGIONS_IN_WORDS = "positional_words"
 ROWS = {"ordered": ordered_rows, "random": random_rows}
 
 
+@dataclass(frozen=True)
+class Conditioning:
+    """What the UNet is told beside noisy latents and timesteps.
+
+    states: (B, L, C) of the text. pooled: (B, P) of the text, and size: (B, 6) height and width of
+    the picture, top and left of the crop, height and width of the crop, where the family has them.
+    """
+
+    states: Tensor
+    pooled: Tensor | None = None
+    size: Tensor | None = None
+
+
 @dataclass
 class TextToImage:
     """What is trained (unet, text_encoder), and the codec between pictures and latents."""
@@ -38,20 +53,32 @@ class TextToImage:
     unet: UNet2DConditionModel
     text_encoder: CLIPTextModel
     codec: LatentCodec
+    info: CheckpointInfo
+    """Its family and sizes."""
     positional_words: bool = False
     """Regions are told in words (the paper's baseline) instead of position tokens."""
 
     @property
+    def family(self) -> Family:
+        return self.info.family
+
+    @property
     def max_length(self) -> int:
-        return self.text_encoder.config.max_position_embeddings
+        return self.info.max_length
 
     @property
     def num_bins(self) -> int:
-        return self.text_encoder.config.vocab_size - CLIP_VOCABULARY_SIZE
+        return self.info.num_bins
+
+    @property
+    def diffusion(self) -> Diffusion:
+        """How its latents become noise, and what is predicted of them."""
+        return Diffusion(self.family.noise, self.family.prediction)
 
     def words(self, max_regions: int = 0) -> Words:
         """How it reads layouts."""
-        return Words(self.max_length, self.num_bins, max_regions, self.positional_words)
+        padding = self.family.encoders[0].padding
+        return Words(self.max_length, self.num_bins, max_regions, self.positional_words, padding)
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Of all parts."""
@@ -59,37 +86,55 @@ class TextToImage:
             yield from module.parameters()
 
     def text_states(self, ids: Tensor) -> Tensor:
-        """ids (B, L) -> states (B, L, C): last layer after the final norm, padding included."""
-        return self.text_encoder(input_ids=ids).last_hidden_state
+        """ids (B, L) -> states (B, L, C) of the layer that the family reads, padding included."""
+        (encoder,) = self.family.encoders
+        if encoder.layer == -1:
+            return self.text_encoder(input_ids=ids).last_hidden_state
+        states = self.text_encoder(input_ids=ids, output_hidden_states=True).hidden_states
+        chosen = states[encoder.layer]
+        return final_norm(self.text_encoder)(chosen) if encoder.final_norm else chosen
+
+    def condition(self, ids: Tensor) -> Conditioning:
+        """What texts, of which ids (B, L) are the tokens, tell the UNet."""
+        return Conditioning(self.text_states(ids))
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """noisy (B, 4, h, w), timesteps (B,) or () -> what the family predicts, (B, 4, h, w) in
+        fp32."""
+        return self.unet(noisy, timesteps, conditioning.states).sample.float()
+
+
+def final_norm(encoder: CLIPTextModel) -> nn.Module:
+    """The norm after the last layer."""
+    return next(m for name, m in encoder.named_modules() if name.endswith("final_layer_norm"))
 
 
 def new_model(config: ModelConfig, codec: LatentCodec, seed: int) -> TextToImage:
     """A small SD 1.x architecture with random weights."""
     tables = new_tables(config)
     torch.manual_seed(seed)
+    width = config.text_width
+    info = CheckpointInfo(
+        family=SD1,
+        is_reco=tables.num_bins > 0,
+        num_bins=tables.num_bins,
+        max_length=tables.max_length,
+        encoders=(EncoderInfo(width, config.text_layers, 4 * width, config.text_heads),),
+        unet_heads=config.unet_heads,
+    )
     levels = len(config.unet_channels)
     unet = UNet2DConditionModel(
         block_out_channels=config.unet_channels,
         layers_per_block=config.unet_layers,
         down_block_types=("CrossAttnDownBlock2D",) * levels,
         up_block_types=("CrossAttnUpBlock2D",) * levels,
-        cross_attention_dim=config.text_width,
-        attention_head_dim=config.unet_heads,  # SD 1.x configurations name the heads so
-    )
-    info = CheckpointInfo(
-        is_reco=tables.num_bins > 0,
-        num_bins=tables.num_bins,
-        max_length=tables.max_length,
-        text_width=config.text_width,
-        text_layers=config.text_layers,
-        text_intermediate=4 * config.text_width,
-        text_heads=config.text_heads,
-        unet_heads=config.unet_heads,
+        cross_attention_dim=info.context_width,
+        attention_head_dim=unet_heads(info, config.unet_channels),
     )
     text_encoder = CLIPTextModel(text_config(info))
     _start_embeddings(text_encoder, config, tables, seed)
     split_tables(text_encoder)
-    return TextToImage(unet, text_encoder, codec, config.positional_words)
+    return TextToImage(unet, text_encoder, codec, info, config.positional_words)
 
 
 def load_model(
@@ -103,8 +148,8 @@ def load_model(
     config: None takes the checkpoint as it is; seed: of the rows of new position tokens.
 
     Raises:
-        ValueError: the state dict is not of a Stable Diffusion 1.x architecture, or of other sizes
-            than the options ask for.
+        ValueError: the state dict is of no known family, or of other sizes than the options ask
+            for.
     """
     info = describe_checkpoint(state, metadata)
     if config is not None and extends(config, info):
@@ -118,7 +163,8 @@ def load_model(
             "model.positional_words = true, but the model has position tokens: start from a plain "
             "checkpoint and set model.num_bins = 0"
         )
-    return TextToImage(*load_networks(state, info), load_codec(state), in_words)
+    codec = load_codec(state, info.family)
+    return TextToImage(*load_networks(state, info), codec, info, in_words)
 
 
 def extends(config: ModelConfig, base: CheckpointInfo) -> bool:
@@ -164,7 +210,8 @@ def load_networks(
     unet = UNet2DConditionModel(**unet_config(state, info))
     unet.load_state_dict(pick(state, unet_keys(unet)))
     text_encoder = CLIPTextModel(text_config(info))
-    text_encoder.load_state_dict(pick(state, text_keys(text_encoder.state_dict())))
+    (encoder,) = info.family.encoders
+    text_encoder.load_state_dict(pick(state, text_keys(text_encoder.state_dict(), encoder)))
     split_tables(text_encoder)
     return unet.float(), text_encoder.float()
 
@@ -177,9 +224,10 @@ def with_autoencoder(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict
 
 def single_file(model: TextToImage) -> dict[str, Tensor]:
     """All tensors under the keys of the single file, in the precision they are in."""
+    (encoder,) = model.family.encoders
     return (
         _renamed(model.unet.state_dict(), unet_keys(model.unet))
-        | _renamed(text := model.text_encoder.state_dict(), text_keys(text))
+        | _renamed(text := model.text_encoder.state_dict(), text_keys(text, encoder))
         | model.codec.single_file()
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from reco_core.layout import Layout
-from reco_core.position_tokens import PositionVocabulary
+from reco_core.position_tokens import EOS_ID, PositionVocabulary
 from reco_core.positional_words import in_words
 from reco_core.sequence import TokenSequence, build_sequence
 from train.model.tokenizer import plain_tokenize
@@ -20,12 +20,14 @@ class Words:
     """What a model reads: L tokens, its bins (0: none), and regions of a batch's row.
 
     positional_words: places are told in words instead of position tokens (the paper's baseline).
+    padding: id of the tokens after the last text.
     """
 
     max_length: int
     num_bins: int
     max_regions: int
     positional_words: bool = False
+    padding: int = EOS_ID
 
     def sequence(self, layout: Layout) -> TokenSequence:
         """A layout's token ids, the same in training as in generation.
@@ -34,14 +36,17 @@ class Words:
             ValueError: regions, and the model has neither position tokens nor positional words.
         """
         if self.positional_words:
-            return build_sequence(in_words(layout), tokenize, self.max_length, None)
+            return self._built(in_words(layout), None)
         if layout.regions and not self.num_bins:
             raise ValueError(
                 "this model has no position tokens: add some (model.num_bins), or train on "
                 "captions alone with data.use_regions = false"
             )
         vocabulary = PositionVocabulary(self.num_bins) if self.num_bins else None
-        return build_sequence(layout, tokenize, self.max_length, vocabulary)
+        return self._built(layout, vocabulary)
+
+    def _built(self, layout: Layout, vocabulary: PositionVocabulary | None) -> TokenSequence:
+        return build_sequence(layout, tokenize, self.max_length, vocabulary, self.padding)
 
     def encode(self, layout: Layout) -> dict[str, Any]:
         """A layout's ids (L,), boxes (R, 4) and spans (R, 2), and how much of it was cut at L."""

@@ -55,7 +55,7 @@ _ADAPTER_ONLY = ("base_num_bins", "rank", "text_rank", "alpha")
 class AdapterInfo:
     """What an adapter is.
 
-    family: of the checkpoints it fits, with one text encoder.
+    family: of the checkpoints it fits.
     num_bins, max_length: of the checkpoint it makes. text_width: of the text encoder it fits.
     rank, text_rank: greatest rank of its LoRA matrices, 0 where there are none.
     base, base_sha256: the checkpoint it was trained on; empty when the file does not say.
@@ -119,7 +119,7 @@ def describe_adapter(tensors: StateDict, metadata: Mapping[str, str]) -> Adapter
 
     Raises:
         ValueError: it is no ReCo adapter (the error says what it looks like), its rows do not go
-            together, or it is of an unknown family, or one with several text encoders.
+            together, or its family is unknown.
     """
     if TOKEN_ROWS not in tensors or POSITION_ROWS not in tensors:
         raise ValueError(f"this is not a ReCo adapter but looks like {_foreign_kind(tensors)}")
@@ -139,12 +139,8 @@ def describe_adapter(tensors: StateDict, metadata: Mapping[str, str]) -> Adapter
             "tokens: write the adapter again"
         )
     family = family_named(read_text(metadata, "family"))
-    if len(family.encoders) > 1:
-        raise ValueError(
-            f"it is of {family.title}, which has {len(family.encoders)} text encoders: adapters "
-            "bring rows for one; train and use whole checkpoints"
-        )
-    for key in ("unet_heads", family.encoders[0].heads_key):
+    (encoder,) = family.encoders
+    for key in ("unet_heads", encoder.heads_key):
         read_number(metadata, key)
     read_words(metadata), read_image_size(metadata), read_buckets(metadata)
     return AdapterInfo(
@@ -153,7 +149,7 @@ def describe_adapter(tensors: StateDict, metadata: Mapping[str, str]) -> Adapter
         max_length=CLIP_LENGTH + len(positions),
         text_width=tokens.shape[1],
         rank=greatest_rank(tensors, UNET_LORA),
-        text_rank=greatest_rank(tensors, family.encoders[0].lora),
+        text_rank=greatest_rank(tensors, encoder.lora),
         base=read_text(metadata, "base"),
         base_sha256=read_text(metadata, "base_sha256"),
         base_is_reco=_base_is_reco(metadata),

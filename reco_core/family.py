@@ -188,8 +188,15 @@ def register(family: Family) -> None:
     """Make files of a family known from now on, in this process.
 
     Raises:
-        ValueError: another family has its name, or the same keys of text encoders.
+        ValueError: another family has its name, or the same keys of text encoders; or it has
+            several of these or is sized, which neither trainer nor nodes can give it yet.
     """
+    if len(family.encoders) > 1 or family.is_sized:
+        raise ValueError(
+            f"family {family.name!r} has {len(family.encoders)} text encoders, is_sized = "
+            f"{family.is_sized}: bases of one text encoder, whose UNet is told no sizes, can be "
+            "trained and loaded so far"
+        )
     for other in _registered:
         if other != family and (
             other.name == family.name or other.token_tables == family.token_tables

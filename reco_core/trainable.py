@@ -58,11 +58,6 @@ def check_trainable(
                 f"this is {kind} ({channels} {side} channels instead of {_LATENT_CHANNELS}): "
                 f"{advice}"
             )
-    if len(family.encoders) > 1:
-        raise ValueError(
-            f"{family.title} has {len(family.encoders)} text encoders, and one is trained here: "
-            "choose a checkpoint with one"
-        )
     for part, meaning in _EXTRA_PARTS.items():
         if any(key.startswith(UNET_PREFIX) and part in key for key in state_dict):
             raise ValueError(f"this UNet cannot be trained here, since {meaning}: {advice}")

@@ -1,8 +1,9 @@
-"""A ComfyUI without its server, in a process of its own, that runs functions of inside_checks.py.
+"""A ComfyUI without its server, in a process of its own, that runs functions of inside_checks.py or
+another module of this folder.
 
 ComfyUI and this pack both have a module called `nodes`, so tests cannot import ComfyUI beside the
-pack. Started as `python inside.py COMFYUI [flags]`; each line of JSON on stdin, {"check": name,
-"arguments": {...}}, is answered by one on stdout: {"result": ...} or {"error": "..."}.
+pack. Started as `python inside.py COMFYUI MODULE [flags]`; each line of JSON on stdin, {"check":
+name, "arguments": {...}}, is answered by one on stdout: {"result": ...} or {"error": "..."}.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Inside:
     """The parent's side: `inside("check", argument=value)` returns what the check returns."""
 
-    def __init__(self, comfyui: Path, *flags: str):
-        command = [sys.executable, __file__, str(comfyui), "--cpu", *flags]
+    def __init__(self, comfyui: Path, *flags: str, checks: str = "inside_checks"):
+        command = [sys.executable, __file__, str(comfyui), checks, "--cpu", *flags]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -57,7 +58,7 @@ def load_pack(name: str = "reco_pack"):
     return module
 
 
-def serve(comfyui: str, flags: list[str]) -> None:
+def serve(comfyui: str, module: str, flags: list[str]) -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what ComfyUI prints is no answer
     sys.dont_write_bytecode = False  # as for a user: only the first load compiles
@@ -67,7 +68,7 @@ def serve(comfyui: str, flags: list[str]) -> None:
 
     comfy.options.enable_args_parsing()
     importlib.import_module("utils.extra_config")  # first, as main.py does: later finds comfy.utils
-    checks = importlib.import_module("inside_checks")
+    checks = importlib.import_module(module)
     for line in sys.stdin:
         call = json.loads(line)
         try:
@@ -78,4 +79,4 @@ def serve(comfyui: str, flags: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2:])
+    serve(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
@@ -17,7 +19,7 @@ from train.model.autoencoder import (
 from train.model.keys import unet_keys
 from train.model.latents import TinyCodec
 from train.model.options import AutoencoderConfig, ModelConfig
-from train.model.text_to_image import load_model, new_model, single_file
+from train.model.text_to_image import Conditioning, load_model, new_model, single_file
 
 SMALL = ModelConfig(
     unet_channels=(32, 64), text_width=64, text_layers=2, text_heads=2, max_length=40, num_bins=50
@@ -136,3 +138,26 @@ def test_an_autoencoder_does_not_grow_smaller():
     for size in ((4, (0, 0, 1, 1), (1, 1, 0, 0)), (8, (0, 0, 1, 0), (3, 3, 3, 1))):
         with pytest.raises(ValueError, match=r"smaller than the base's: 8 with \[0, 0, 1, 1\]"):
             grow_autoencoder(small, *size)
+
+
+def test_size_and_pooled_text_reach_a_unet_that_is_told_of_them(model):
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        block_out_channels=(32, 32),
+        down_block_types=("CrossAttnDownBlock2D",) * 2,
+        up_block_types=("CrossAttnUpBlock2D",) * 2,
+        cross_attention_dim=64,
+        attention_head_dim=2,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 5,
+    )
+    told = Conditioning(torch.randn(1, 7, 64), torch.randn(1, 5), torch.full((1, 6), 512.0))
+    noisy, t = torch.randn(1, 4, 8, 8), torch.tensor([500])
+    sized = replace(model, unet=unet)
+    with torch.no_grad():
+        predicted = sized.predict(noisy, t, told)
+        other = sized.predict(noisy, t, replace(told, size=told.size / 2))
+        added = {"text_embeds": told.pooled, "time_ids": told.size}
+        expected = unet(noisy, t, told.states, added_cond_kwargs=added).sample
+    assert torch.equal(predicted, expected) and not torch.equal(predicted, other)

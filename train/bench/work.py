@@ -107,6 +107,7 @@ def _write_model(work: Work, size: Size) -> None:
     from diffusers import UNet2DConditionModel as UNet
     from transformers import CLIPTextConfig, CLIPTextModel
 
+    from reco_core.autoencoder import DOWNSAMPLING
     from reco_core.family import NOISE_STEPS, SD1
     from reco_core.position_tokens import BOS_ID, CLIP_LENGTH, CLIP_VOCABULARY_SIZE, EOS_ID
     from train.model.noise import scheduler_options
@@ -118,7 +119,7 @@ def _write_model(work: Work, size: Size) -> None:
     down = ["CrossAttnDownBlock2D"] * attended + ["DownBlock2D"] * (levels - attended)
     up = ["UpBlock2D"] * (levels - attended) + ["CrossAttnUpBlock2D"] * attended
     unet = UNet(
-        sample_size=work.image_size // 8,
+        sample_size=work.image_size // DOWNSAMPLING,
         block_out_channels=size.unet_channels,
         layers_per_block=size.unet_layers,
         down_block_types=tuple(down),

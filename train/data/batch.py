@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from reco_core.autoencoder import DOWNSAMPLING
 from train.data.sample import Problem
 
 
@@ -51,7 +52,9 @@ class Batch:
     def latent_size(self) -> tuple[int, int]:
         """Height and width of the latents."""
         channels, height, width = self.pictures.shape[1:]
-        return (height // 8, width // 8) if channels == 3 else (height, width)
+        if channels != 3:
+            return height, width
+        return height // DOWNSAMPLING, width // DOWNSAMPLING
 
     def to(self, device: torch.device) -> Batch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))

@@ -101,7 +101,10 @@ class TextToImage:
     def predict(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """noisy (B, 4, h, w), timesteps (B,) or () -> what the family predicts, (B, 4, h, w) in
         fp32."""
-        return self.unet(noisy, timesteps, conditioning.states).sample.float()
+        more = {"text_embeds": conditioning.pooled, "time_ids": conditioning.size}
+        added = more if conditioning.pooled is not None else None
+        states = conditioning.states
+        return self.unet(noisy, timesteps, states, added_cond_kwargs=added).sample.float()
 
 
 def final_norm(encoder: CLIPTextModel) -> nn.Module:

@@ -1,0 +1,89 @@
+"""Every form of checkpoint that the nodes open, in a ComfyUI that has nothing of the trainer's."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from inside import Inside
+
+TRAINERS = ("diffusers", "accelerate", "peft")
+FORMS = ("tiny", "kl", "pickle", "adapter", "parts")
+
+
+def load_form(form: str, folder: str) -> list[int]:
+    """In a ComfyUI: the shape of text states of a checkpoint in that form."""
+    for name in TRAINERS:
+        sys.modules[name] = None  # importing it fails
+    import inside_checks as checks
+
+    checkpoints, files = checks.PACK.nodes.checkpoints, Path(folder)
+    if form == "adapter":
+        loaded = checkpoints.load_with_adapter(
+            files / "plain.safetensors", files / "adapter.safetensors"
+        )
+    elif form == "parts":
+        loaded = checkpoints.load_parts(files / "unet.safetensors", files / "text.safetensors")
+    else:
+        suffix = ".ckpt" if form == "pickle" else ".safetensors"
+        loaded = checkpoints.load_checkpoint(files / f"{form}{suffix}")
+    return list(checks.encode(loaded[1], "a <0> <0> <9> <9> red circle").shape)
+
+
+def import_trainers() -> list[str]:
+    """In a ComfyUI where load_form was called: which of the trainer's libraries can be imported."""
+    found = []
+    for name in TRAINERS:
+        try:
+            __import__(name)
+            found.append(name)
+        except ImportError:
+            pass
+    return found
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    from random_checkpoint import HEADS, TEXT_PREFIX, Size, random_state_dict
+
+    from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS
+    from reco_core.checkpoint_file import write_checkpoint
+    from reco_core.keys import UNET_PREFIX
+
+    folder = tmp_path_factory.mktemp("forms")
+    reco = random_state_dict(Size(max_length=96))
+    metadata = {"format": "reco", **HEADS}
+    write_checkpoint(folder / "tiny.safetensors", reco, metadata)
+    kl = random_state_dict(Size(max_length=96, vae="kl"))
+    write_checkpoint(folder / "kl.safetensors", kl, metadata)
+    full = {"text_width": 768, "channels": 320, "channel_mult": (1,), "attention_levels": 1}
+    of_known_heads = random_state_dict(Size(**full, max_length=96, text_layers=1))
+    torch.save({"state_dict": of_known_heads}, folder / "pickle.ckpt")
+    plain = random_state_dict(Size(max_length=77, num_bins=0))
+    write_checkpoint(folder / "plain.safetensors", plain, HEADS)
+    rows = {TOKEN_ROWS: torch.randn(1000, 64), POSITION_ROWS: torch.randn(19, 64)}
+    write_checkpoint(
+        folder / "adapter.safetensors",
+        rows,
+        {**HEADS, "format": "reco-adapter", "num_bins": "1000"},
+    )
+    for name, prefix in (("unet", UNET_PREFIX), ("text", TEXT_PREFIX)):
+        part = {key: tensor for key, tensor in reco.items() if key.startswith(prefix)}
+        write_checkpoint(folder / f"{name}.safetensors", part, metadata)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bare(comfyui):
+    process = Inside(comfyui, "--fp32-text-enc", checks="test_without_diffusers")
+    yield process
+    process.close()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nodes_open_it_without_the_trainers_libraries(form, bare, files):
+    width = 768 if form == "pickle" else 64
+    assert bare("load_form", form=form, folder=str(files)) == [1, 96, width]
+    assert bare("import_trainers") == []

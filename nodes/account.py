@@ -26,6 +26,7 @@ class Tokenizer(Protocol):
 
     info: CheckpointInfo
     vocabulary: PositionVocabulary
+    padding: int
 
     def read_text(self, text: str, weights: bool) -> Tokenized: ...
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reco_core.atomic import write_atomically
+from reco_core.atomic import write_text_atomically
 from train.ablation.variants import VARIANTS, Run, cpu_minutes, plan
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "ablation"
@@ -96,7 +96,7 @@ def _fit(config: Path, folder: Path, output: Path, overrides: list[str]) -> None
         _train("fit", "--config", str(config), *places, *overrides)
     finally:
         spent = json.dumps(cpu_minutes(folder) + _children_minutes() - before)
-        write_atomically(folder / "cpu_minutes.json", lambda path: path.write_text(spent))
+        write_text_atomically(folder / "cpu_minutes.json", spent)
 
 
 def _children_minutes() -> float:

@@ -26,7 +26,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from reco_core.atomic import write_atomically
+from reco_core.atomic import write_text_atomically
 from train.bench.process import Run, run_process
 from train.bench.work import TINY, Size, Work, make_work
 from train.precision import MIXED_PRECISIONS
@@ -227,7 +227,7 @@ def _check(config: BenchConfig) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text_atomically(path, text)
 
 
 def _run(arguments: argparse.Namespace) -> int:

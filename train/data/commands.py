@@ -174,8 +174,8 @@ def _can_be_drawn(sample: Any) -> bool:
 
 
 def _write_json(reports: list[dict[str, Any]], path: Path) -> None:
-    from reco_core.atomic import write_atomically
+    from reco_core.atomic import write_text_atomically
 
     text = json.dumps(reports, indent=1, ensure_ascii=False)
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text_atomically(path, text)
     print(f"wrote {path}")

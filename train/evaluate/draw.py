@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from reco_core.atomic import write_atomically
+from reco_core.atomic import write_atomically, write_text_atomically
 from reco_core.checkpoint_file import read_checkpoint
 from reco_core.family import family_named
 from train.evaluate.drawing import Drawing
@@ -93,7 +93,7 @@ class Studio:
         note, ours = self.folder / "drawing.json", self.describe()
         if not note.exists():
             text = json.dumps(ours, indent=1)
-            write_atomically(note, lambda path: path.write_text(text, encoding="utf-8"))
+            write_text_atomically(note, text)
             return
         theirs = json.loads(note.read_text(encoding="utf-8"))
         different = [k for k in ours if k != "checkpoint" and ours[k] != theirs.get(k)]

@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from reco_core.atomic import write_atomically
+from reco_core.atomic import write_atomically, write_text_atomically
 from reco_core.draw import region_color
 from reco_core.layout import Layout
 from train.evaluate.people_page.bundle import fill_page
@@ -136,7 +136,7 @@ def _write_key(path: Path, key: dict[str, Any]) -> None:
     text = json.dumps(key, indent=1, ensure_ascii=False)
     if path.exists() and path.read_text("utf-8") != text:
         os.replace(path, _free_name(path))
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text_atomically(path, text)
 
 
 def _free_name(path: Path) -> Path:

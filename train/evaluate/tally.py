@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from reco_core.atomic import write_atomically
+from reco_core.atomic import write_text_atomically
 from train.evaluate.markdown import to_markdown
 from train.evaluate.people import QUESTIONS
 from train.evaluate.people_answers import TIE, Answer, Answers, Key, read_answers, read_key
@@ -211,4 +211,4 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text_atomically(path, text)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import CLIPTextModel
 
 from train.fit.options import FitConfig, OptimizerConfig
@@ -163,8 +163,3 @@ def _state_bytes(shape: torch.Size, kind: str) -> int:
         return FP32 * numbers + BYTES_OF_STEP
     rows, columns = numbers // shape[-1], numbers // shape[-2]
     return FP32 * (rows + columns) + BYTES_OF_STEP
-
-
-def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
-    """The norm of all gradients together."""
-    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

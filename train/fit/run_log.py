@@ -12,6 +12,7 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from reco_core.atomic import write_text_atomically
 from train.data.sample import Problem
 from train.fit.options import FitConfig, to_dict
 
@@ -86,7 +87,8 @@ def _drop_lines_after(path: Path, step: int) -> None:
     """Forget what a run that was stopped logged after the state it continues from."""
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        path.write_text("".join(x for x in lines if _logged_step(x) <= step), encoding="utf-8")
+        kept = "".join(line for line in lines if _logged_step(line) <= step)
+        write_text_atomically(path, kept)
 
 
 def _logged_step(line: str) -> float:

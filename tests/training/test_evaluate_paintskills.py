@@ -294,7 +294,7 @@ def test_pictures_of_a_model_are_judged_by_a_detector_in_a_folder(folder, detect
 def test_the_command_draws_and_judges(folder, detector, tmp_path, monkeypatch, capsys):
     from train.__main__ import main
 
-    words = ["--suite", "paintskills", "--path", str(folder), "--skills", "count", "spatial"]
+    words = ["--suite", "paintskills", "--path", str(folder), "--parts", "count", "spatial"]
     words += ["--checkpoint", save_checkpoint(tmp_path / "x.safetensors"), "--detector", detector]
     words += ["--sampler", "ddim", "--steps", "2", "--output", str(tmp_path / "scores")]
     monkeypatch.setattr("sys.argv", ["train", "evaluate", *words])
@@ -363,7 +363,7 @@ def test_ranks_go_by_what_is_right_then_by_where_it_is(folder, detector):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"skills": ("object", "taste")}, "--skills 'taste' is none of PaintSkills'"),
+        ({"parts": ("object", "taste")}, "'taste'.*choose from object, count, colour, spatial"),
         ({"split": "test"}, r"object_test\.json"),
         ({"layouts": -1}, "layouts = -1"),
     ],

@@ -25,7 +25,9 @@ from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
 from train.options import Count, MaxRegions, Positive, Seed, Side, Some, options
 
 SHOWN = {"color": "colour"}
-"""Skills whose name in figures is not that of their folder."""
+"""Skills whose name in figures and options is not that of their folder."""
+PARTS = {SHOWN.get(skill, skill): skill for skill in SKILLS}
+"""Name of a part -> its skill, the name of its folder."""
 
 
 @options
@@ -34,8 +36,8 @@ class PaintSkillsOptions:
 
     path: str
     """Folder that holds the skills' folders."""
-    skills: Some[str] = SKILLS
-    """Which of them, by name of the folder."""
+    parts: Some[str] = tuple(PARTS)
+    """Which skills."""
     split: str = "val"
     """val or train."""
     layouts: Count = 0
@@ -52,6 +54,10 @@ class PaintSkillsOptions:
     """Pictures that are judged together."""
     device: str = ""
     """Left out: CUDA where there is some, else CPU."""
+
+    def __post_init__(self) -> None:
+        if not set(self.parts) <= PARTS.keys():
+            raise ValueError(f"parts {list(self.parts)}: choose from {', '.join(PARTS)}")
 
 
 @dataclass(frozen=True)
@@ -113,10 +119,6 @@ def paintskills_suite(options: PaintSkillsOptions) -> PaintSkillsSuite:
         ValueError: a file is missing or is not PaintSkills', a scene cannot be judged, or the
             detector is not there.
     """
-    skills = [{"colour": "color"}.get(skill, skill) for skill in options.skills]
-    for skill in skills:
-        if skill not in SKILLS:
-            raise ValueError(f"--skills {skill!r} is none of PaintSkills': {', '.join(SKILLS)}")
     if not options.detector:
         raise ValueError(
             "paintskills needs a detector: give --detector FOLDER or a hub id, for instance "
@@ -125,7 +127,7 @@ def paintskills_suite(options: PaintSkillsOptions) -> PaintSkillsSuite:
     device = pick_device(options.device)
     detector = open_detector(options.detector, device, options.batch_size)
     cases, truth = [], {}
-    for skill in skills:
+    for skill in map(PARTS.__getitem__, options.parts):
         for case, own in _open_skill(options, skill):
             cases.append(case)
             truth[case.name] = own

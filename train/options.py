@@ -15,7 +15,17 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache, partial, wraps
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -149,9 +159,14 @@ def build(kind: type[T], values: Mapping[str, Any], called: Callable[[str], str]
     """
     try:
         # As JSON, in which lists and tables are what TOML calls so; dates become text.
-        return TypeAdapter(kind).validate_json(json.dumps(values, default=str))
+        return _reader(cast(Any, kind)).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise ValueError(_explain(kind, error, called)) from None
+
+
+@cache
+def _reader(kind: Any) -> TypeAdapter:
+    return TypeAdapter(kind)
 
 
 @cache
@@ -235,7 +250,7 @@ def _explain(kind: type, failed: ValidationError, called: Callable[[str], str]) 
     if error["type"] == "union_tag_invalid":
         name, value = f"{name}.kind", error["ctx"]["tag"]
         advice = f"choose from {', '.join(kinds_of(marks))}"
-    elif error["type"] in ("missing", "too_long") and get_origin(bare(chain[-2])[0]) is tuple:
+    elif error["type"] == "missing" and get_origin(bare(chain[-2])[0]) is tuple:
         name = ".".join(names[:-1])
         advice = f"give a list of {len(get_args(bare(chain[-2])[0]))}"
     else:
@@ -272,6 +287,7 @@ def _advice(error: ErrorDetails, hint: Any, name: str) -> str:
         "bool_type": "give true or false",
         "tuple_type": "give a list",
         "too_short": "give at least one",
+        "too_long": f"give a list of {len(get_args(hint))}",
         "dataclass_type": f"give a table [{name}]",
         "union_tag_not_found": f"give a table [{name}]",
     }.get(error["type"], error["msg"])

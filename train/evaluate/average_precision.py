@@ -15,9 +15,6 @@ from typing import Any
 from reco_core.layout import Box
 from train.evaluate.detection import Detections
 
-AT_MOST = 100
-"""Detections of a picture that COCO counts, by score."""
-
 TrueBox = tuple[str, Box]
 """A category and where it is to be, as fractions of the picture."""
 

@@ -29,6 +29,8 @@ from tqdm import tqdm
 from reco_core.atomic import write_text_atomically
 from train.bench.process import Run, run_process
 from train.bench.work import TINY, Size, Work, make_work
+from train.command_line import in_range
+from train.options import Positive, Processes, Side
 from train.precision import MIXED_PRECISIONS
 
 PEER, EQUAL = "peer", "equal"
@@ -87,11 +89,15 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "--peer", type=Path, required=True, help="script with train_text_to_image.py's options"
     )
     parser.add_argument("--output", type=Path, default=defaults.output, help="folder")
-    parser.add_argument("--steps", type=int, default=defaults.steps, help="measured, per run")
-    parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
-    parser.add_argument("--image-size", type=int, default=defaults.image_size)
-    parser.add_argument("--rounds", type=int, default=defaults.rounds)
-    parser.add_argument("--threads", type=int, default=defaults.threads, help="of the CPU")
+    parser.add_argument(
+        "--steps", type=in_range(Positive), default=defaults.steps, help="measured, per run"
+    )
+    parser.add_argument("--batch-size", type=in_range(Positive), default=defaults.batch_size)
+    parser.add_argument("--image-size", type=in_range(Side), default=defaults.image_size)
+    parser.add_argument("--rounds", type=in_range(Positive), default=defaults.rounds)
+    parser.add_argument(
+        "--threads", type=in_range(Processes), default=defaults.threads, help="of the CPU"
+    )
     parser.add_argument("--precision", choices=MIXED_PRECISIONS, default=defaults.precision)
     parser.add_argument("--ours", nargs="+", choices=list(OURS), default=defaults.ours)
     parser.add_argument("--tiny", action="store_true", help="a model too small to measure")

@@ -28,6 +28,9 @@ from reco_core.tensor_file import stored_dtype
 from reco_core.trainable import check_trainable
 from reco_core.weights import find_family
 from train.checkpoints.read import read_any
+from train.command_line import in_range
+from train.model.options import Bins, Length
+from train.options import Seed
 from train.precision import PRECISIONS, Precision, dtype_of
 
 if TYPE_CHECKING:
@@ -72,14 +75,16 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "target", type=Path, metavar="OUT", help="a .safetensors file, or a folder (no suffix)"
     )
     extension = parser.add_argument_group("a plain SD 1.x checkpoint becomes ReCo if one is given")
-    extension.add_argument("--num-bins", type=int, help="position tokens to add (1000)")
-    extension.add_argument("--max-length", type=int, help="length of the token sequence (616)")
+    extension.add_argument("--num-bins", type=in_range(Bins), help="position tokens to add (1000)")
+    extension.add_argument(
+        "--max-length", type=in_range(Length), help="length of the token sequence (616)"
+    )
     extension.add_argument(
         "--rows",
         help="start of the new tokens: ordered, random, or a .safetensors file with a tensor "
         "`rows` of shape (num_bins, width)",
     )
-    extension.add_argument("--seed", type=int, default=0, help="of the new rows")
+    extension.add_argument("--seed", type=in_range(Seed), default=0, help="of the new rows")
     parser.add_argument(
         "--base", type=Path, help="IN is an adapter: write the checkpoint it makes of this base"
     )

@@ -15,10 +15,12 @@ from statistics import median
 from typing import Any
 
 from reco_core.atomic import write_text_atomically
+from train.command_line import in_range
 from train.evaluate.markdown import to_markdown
 from train.evaluate.people import QUESTIONS
 from train.evaluate.people_answers import TIE, Answer, Answers, Key, read_answers, read_key
 from train.evaluate.suite import Result, Table
+from train.options import Seed
 
 NOTE = (
     "Intervals hold 95 %, by the bootstrap over pairs with all their answers. p: sign test over "
@@ -31,7 +33,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     tally_ = commands.add_parser("tally", help="count people's answers about pairs of pictures")
     tally_.add_argument("--key", type=Path, required=True, help="people_key.json of the page")
     tally_.add_argument("answers", type=Path, nargs="+", help="files that raters saved")
-    tally_.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    tally_.add_argument("--seed", type=in_range(Seed), default=0, help="of the bootstrap")
     tally_.add_argument("--output", type=Path, help="folder for tally.json and tally.md")
     tally_.set_defaults(run=_run)
 

@@ -72,8 +72,8 @@ for (const [what, text] of Object.entries({
   escapes: "\\{".repeat(500_000),
 })) {
   test(`${what} are read in time that grows with the text`, () => {
-    const begun = performance.now();
+    const begun = process.cpuUsage(); // of this process: others may be at work beside it
     choose(text);
-    assert.ok(performance.now() - begun < 1000);
+    assert.ok(process.cpuUsage(begun).user < 1_000_000); // microseconds
   });
 }

@@ -119,7 +119,7 @@ test("a hundred tags are placed in a few milliseconds", () => {
   const boxes = copiesOf([0, 0, ...AREA], 100);
   const sizes = boxes.map(() => [20, 18]);
   place(boxes, sizes);
-  const start = performance.now();
+  const start = process.cpuUsage();
   place(boxes, sizes);
-  assert.ok(performance.now() - start < 50);
+  assert.ok(process.cpuUsage(start).user < 50_000); // microseconds
 });

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import os
 import re
 import shutil
 import signal
@@ -57,6 +58,8 @@ COMFY_CLI = "comfy-cli==1.23.0"
 # ComfyUI starts without these; the templates alone are 420 MB.
 LEFT_OUT = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")  # pytest-xdist: each file is of one process
+
 DISK_FULL = "the disk is full. Free 8 GB and run this again."
 CAUSES = (
     ("No space left on device|Errno 28", DISK_FULL),
@@ -99,11 +102,16 @@ def demo(words: list[str]) -> int:
 
 
 def test(words: list[str]) -> int:
-    """Run pytest. Not by `python -m`, which would put our nodes/ before ComfyUI's nodes.py."""
+    """Run pytest; without words all tests, in two processes.
+
+    Not by `python -m`, which would put our nodes/ before ComfyUI's nodes.py.
+    """
     set_up(extras="train,test")
     if browser.is_needed(words):
         browser.get_chromium(say)
-    return in_foreground([PYTHON.with_name("pytest"), *words])
+    if not words:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of both would be in their way
+    return in_foreground([PYTHON.with_name("pytest"), *(words or SIDE_BY_SIDE)])
 
 
 def comfy(words: list[str]) -> int:

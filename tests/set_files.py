@@ -7,9 +7,10 @@ import json
 import tarfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 GROUND, THING = (250, 250, 250), (200, 30, 40)
+RED = (220, 40, 60, 255)
 
 
 def write_picture(path: Path, size=(64, 48), box=(16, 12, 48, 36)) -> Path:
@@ -23,6 +24,17 @@ def picture(size=(64, 48), box=(16, 12, 48, 36)) -> Image.Image:
     image = Image.new("RGB", size, GROUND)
     image.paste(THING, box)
     return image
+
+
+def write_cutout(path: Path, size=(80, 60), colour=RED) -> Path:
+    """A coloured rectangle with a gray corner, and transparency around it."""
+    image = Image.new("RGBA", (size[0] + 30, size[1] + 30))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((10, 20, 9 + size[0], 19 + size[1]), colour)
+    draw.rectangle((10, 20, 9 + size[0] // 4, 19 + size[1] // 4), (230, 230, 235, 255))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path
 
 
 def encoded(form="JPEG", **options) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.data.buckets import buckets, nearest_bucket
+from train.data.buckets import buckets, nearest_bucket, nearest_size
 
 area_sides = st.integers(64, 1024)
 steps = st.sampled_from([8, 16, 32, 64])
@@ -101,3 +101,21 @@ def test_impossible_buckets_are_a_plain_error(values, words):
 def test_no_bucket_for_an_empty_picture():
     with pytest.raises(ValueError, match="0 x 5 pixels"):
         nearest_bucket(0, 5, [(64, 64)])
+
+
+SIZES = [(160, 160), (240, 240), (128, 192), (192, 288)]
+
+
+@pytest.mark.parametrize(
+    ("picture", "bucket"),
+    [
+        ((160, 160), (160, 160)),
+        ((170, 150), (160, 160)),
+        ((250, 230), (240, 240)),
+        ((4000, 4000), (240, 240)),
+        ((2000, 3000), (192, 288)),
+        ((100, 160), (128, 192)),
+    ],
+)
+def test_buckets_given_by_size_take_what_is_nearest_in_shape_and_then_in_area(picture, bucket):
+    assert nearest_size(*picture, SIZES) == bucket

@@ -11,7 +11,7 @@ import torch
 from accelerate.state import AcceleratorState
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
-from set_files import write_json, write_picture
+from set_files import write_cutout, write_json, write_picture
 
 from reco_core.adapter import read_adapter
 from reco_core.checkpoint import describe_checkpoint
@@ -45,6 +45,8 @@ def coco(tmp_path_factory):
     images = [
         {"id": i, "file_name": f"{i}.png", "width": 80, "height": 64} for i in range(PICTURES)
     ]
+    for number in range(8):
+        write_cutout(folder / "cutouts" / f"thing {chr(97 + number)}.png")
     for image in images:
         write_picture(folder / image["file_name"], (80, 64), (8, 8, 48, 48))
     dogs = [
@@ -97,6 +99,9 @@ def brief(config: FitConfig, base, coco, folder) -> FitConfig:
 def small(config: SetConfig, coco) -> SetConfig:
     if config.kind == "shapeskills":
         return dataclasses.replace(config, samples=8)
+    if config.kind == "cutouts":
+        cutouts = {"path": str(coco / "cutouts"), "things": ""}
+        return dataclasses.replace(config, samples=4, sizes=config.sizes[:1], **cutouts)
     told = str(coco / "regions.json") if config.region_captions else ""
     return dataclasses.replace(
         config,

@@ -18,6 +18,9 @@ from train.__main__ import main
 from train.config import load_config
 from train.data.batch import Batch
 from train.data.look_ahead import LookAhead
+from train.data.mixture import open_mixture
+from train.data.options import DataConfig
+from train.data.shapeskills_set import ShapeSkillsConfig
 from train.fit.autoencoder import fit_autoencoder
 from train.fit.health import IDLE_STEPS, OVERFLOWS, Health, not_finite
 from train.fit.loop import fit
@@ -274,6 +277,7 @@ def test_an_autoencoder_that_diverges_is_not_kept(rate, tmp_path):
         width=8, encoder_blocks=(0, 0, 1, 1), decoder_blocks=(1, 1, 0, 0), steps=4, batch_size=2
     )
     object.__setattr__(config, "learning_rate", rate)  # which no reader lets pass
+    pictures = open_mixture([ShapeSkillsConfig(samples=100)], DataConfig(), 64)
     with pytest.raises(ValueError, match="autoencoder.*smaller autoencoder.learning_rate"):
-        fit_autoencoder(config, 64, 0, tmp_path)
+        fit_autoencoder(config, pictures, 0, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -241,6 +241,10 @@ def test_dropout_leaves_out_text_caption_and_regions_in_their_shares():
     assert set(texts(text_dropout=1.0)) == {("", ())}
     assert set(texts(caption_dropout=1.0)) == {("", regions)}
     assert set(texts(region_dropout=1.0)) == {("c", ())}
+    assert set(texts(layout_dropout=1.0)) == {("c", ())}
+    apart = texts(caption_dropout=0.3, layout_dropout=0.3)
+    assert set(apart) == {("c", regions), ("", regions), ("c", ())}  # never both
+    assert sum(not kept for _, kept in apart) / 2000 == pytest.approx(0.3, abs=0.04)
     empty = sum(text == ("", ()) for text in texts(text_dropout=0.1)) / 2000
     assert empty == pytest.approx(0.1, abs=0.03)
     kept = np.mean([len(kept) for _, kept in texts(region_dropout=0.25)])

@@ -65,3 +65,16 @@ def nearest_bucket(width: int, height: int, sizes: Sequence[Size]) -> Size:
         return abs(math.log(width / height) - math.log(size[0] / size[1])), -size[0] * size[1]
 
     return min(sizes, key=distance)
+
+
+def nearest_size(width: int, height: int, sizes: Sequence[Size]) -> Size:
+    """The size whose sides differ least from a picture's, by their factors.
+
+    Of sizes that differ in area only, a picture larger than all goes to the largest.
+    """
+
+    def distance(size: Size) -> float:
+        wider, higher = math.log(width / size[0]), math.log(height / size[1])
+        return abs(wider - higher) + 0.5 * abs(wider + higher)
+
+    return min(sizes, key=distance)

@@ -1,4 +1,4 @@
-"""Command line of data sets: python -m train data check | caption."""
+"""Command line of data sets: python -m train data check | caption | cutouts | fluent-emoji."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from train.command_line import OptionsParser, add_options, flag_of, given, in_range
 from train.data.caption_model import DEFAULT_MODEL
+from train.data.cutout_command import add_cutouts, add_fluent_emoji
 from train.data.limits import Limits
 from train.options import Positive, Processes, build
 from train.precision import PRECISIONS
@@ -31,6 +32,8 @@ def add_commands(commands: Any, trained: Trained) -> None:
     data = commands.add_parser("data", help="look at data sets, caption their regions")
     kinds = data.add_subparsers(required=True, metavar="COMMAND")
     _add_check(kinds.add_parser("check", help="read a set and say what is in it"), trained)
+    add_cutouts(kinds.add_parser("cutouts", help="draw your own things into boxes"))
+    add_fluent_emoji(kinds.add_parser("fluent-emoji", help="get pictures of everyday things"))
     _add_caption(kinds.add_parser("caption", help="caption regions with a vision-language model"))
 
 
@@ -159,11 +162,9 @@ def run_caption(arguments: argparse.Namespace) -> int:
 
 
 def _write_sheet(picked: list[Any], path: Path) -> None:
-    from reco_core.atomic import write_atomically
-    from train.data.contact_sheet import contact_sheet
+    from train.data.contact_sheet import write_contact_sheet
 
-    sheet = contact_sheet([sample for sample in picked if _can_be_drawn(sample)])
-    write_atomically(path, lambda temporary: sheet.save(temporary, "PNG"))
+    write_contact_sheet([sample for sample in picked if _can_be_drawn(sample)], path)
     print(f"wrote {path}")
 
 

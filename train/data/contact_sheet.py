@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from reco_core.atomic import write_atomically
 from reco_core.draw import draw_layout
 from reco_core.layout import Layout
 from train.data.sample import Sample
@@ -36,6 +38,12 @@ def contact_sheet(samples: Sequence[Sample], columns: int = COLUMNS) -> Image.Im
             sheet.paste(cell, (_GAP + column * (SIDE + _GAP), top))
         top += height + _GAP
     return sheet
+
+
+def write_contact_sheet(samples: Sequence[Sample], path: Path) -> None:
+    """Draw a sheet to a PNG file. Raises as contact_sheet does."""
+    sheet = contact_sheet(samples)
+    write_atomically(path, lambda temporary: sheet.save(temporary, "PNG"))
 
 
 def _cell(sample: Sample) -> Image.Image:

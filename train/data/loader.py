@@ -18,7 +18,7 @@ from train.data.options import DataConfig
 from train.data.picture import UNREADABLE, read_picture
 from train.data.plan import Draw, Plan, Share
 from train.data.sample import Problem, Sample
-from train.data.transforms import View, draw_regions, draw_view, drop_words, view_sample
+from train.data.transforms import DROPOUTS, View, draw_regions, draw_view, drop_words, view_sample
 from train.model.words import Words
 
 
@@ -67,8 +67,8 @@ def draw_view_and_layout(
     regions: Sequence[Region] = sample.regions if config.use_regions else ()
     caption, regions = view_sample(caption, regions, view, config.min_visible)
     regions = draw_regions(rng, regions, config.max_regions)
-    dropouts = config.text_dropout, config.caption_dropout, config.region_dropout
-    caption, regions = drop_words(rng, caption, regions, *dropouts)
+    dropouts = {name: getattr(config, name) for name in DROPOUTS}
+    caption, regions = drop_words(rng, caption, regions, **dropouts)
     return view, Layout(caption, tuple(regions))
 
 

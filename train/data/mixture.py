@@ -8,7 +8,7 @@ from typing import cast
 
 from tqdm import tqdm
 
-from train.data.buckets import buckets, nearest_bucket
+from train.data.buckets import buckets, nearest_bucket, nearest_size
 from train.data.options import DataConfig
 from train.data.sample import Problem, Sample, SampleSet
 from train.data.set_config import SetConfig
@@ -86,11 +86,13 @@ class PictureSizes:
     """The size a picture is trained at: a square, or the bucket nearest its shape."""
 
     def __init__(self, config: DataConfig, image_size: int):
-        self.sizes = [(image_size, image_size)]
-        if config.buckets:
+        self.sizes, self.nearest = [(image_size, image_size)], nearest_bucket
+        if config.bucket_sizes:
+            self.sizes, self.nearest = list(dict.fromkeys(config.bucket_sizes)), nearest_size
+        elif config.buckets:
             self.sizes = buckets(image_size, config.bucket_step, config.max_aspect)
 
     def of(self, sample: Sample) -> Size:
         if len(self.sizes) == 1:
             return self.sizes[0]
-        return nearest_bucket(sample.width, sample.height, self.sizes)
+        return self.nearest(sample.width, sample.height, self.sizes)

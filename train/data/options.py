@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from train.data.sets import AnySet
 from train.data.shapeskills_set import ShapeSkillsConfig
-from train.options import MaxRegions, Processes, Range, Share, Some, options
+from train.options import MaxRegions, Processes, Range, Share, Side, Some, options
 
 BucketStep = Annotated[int, Range(8, 1024, step=8)]
 Aspect = Annotated[float, Range(1, 100)]
@@ -28,6 +28,8 @@ class DataConfig:
     """Sides of buckets are multiples of it, in pixels."""
     max_aspect: Aspect = 2.0
     """Longest side over shortest of a bucket."""
+    bucket_sizes: tuple[tuple[Side, Side], ...] = ()
+    """Buckets by width and height instead, of any areas: a picture goes to the nearest of them."""
     min_visible: Share = 0.1
     """A region stays when at least this share of its box is inside the crop."""
     max_regions: MaxRegions = 20
@@ -38,6 +40,9 @@ class DataConfig:
     """Share of samples whose caption is left out, regions kept."""
     region_dropout: Share = 0.0
     """Share of regions that are left out."""
+    layout_dropout: Share = 0.0
+    """Share of samples whose regions are all left out, caption kept, so that the model learns to
+    choose places itself."""
     use_regions: bool = True
     """false trains on captions alone, as the base model of the paper was."""
     cache_latents: bool = False
@@ -55,4 +60,9 @@ class DataConfig:
             raise ValueError(
                 'data.cache_latents needs data.crop = "centre": a random crop has new latents each '
                 "time"
+            )
+        if self.caption_dropout + self.layout_dropout > 1:
+            raise ValueError(
+                f"data.caption_dropout = {self.caption_dropout} and data.layout_dropout = "
+                f"{self.layout_dropout} are shares of the same samples: together at most 1"
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 from train.data.coco import CocoConfig, open_coco
+from train.data.cutouts import CutoutsConfig, open_cutouts
 from train.data.json_lines import JsonLinesConfig, open_json_lines
 from train.data.paintskills import PaintSkillsConfig, open_paintskills
 from train.data.region_texts import RetoldSet, RetoldStream, read_region_texts
@@ -24,6 +25,7 @@ Open = Callable[[Any, int], SampleSet | SampleStream]
 """From a kind's options, and the side of pictures that are drawn, in pixels."""
 KINDS: dict[str, tuple[type[SetConfig], Open]] = {
     "shapeskills": (ShapeSkillsConfig, open_shapeskills),
+    "cutouts": (CutoutsConfig, open_cutouts),
     "coco": (CocoConfig, open_coco),
     "paintskills": (PaintSkillsConfig, open_paintskills),
     "json_lines": (JsonLinesConfig, open_json_lines),

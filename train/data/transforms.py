@@ -16,6 +16,8 @@ from PIL import Image
 from reco_core.arrange import swap_left_right
 from reco_core.layout import Box, Region
 
+DROPOUTS = ("text_dropout", "caption_dropout", "region_dropout", "layout_dropout")
+"""Options of drop_words, shares in [0, 1]."""
 Size = tuple[int, int]
 """Width and height in pixels."""
 
@@ -159,14 +161,18 @@ def drop_words(
     text_dropout: float = 0.0,
     caption_dropout: float = 0.0,
     region_dropout: float = 0.0,
+    layout_dropout: float = 0.0,
 ) -> tuple[str, tuple[Region, ...]]:
     """Leave out words at random, each share in [0, 1]; all 0, as in the paper, change nothing.
 
     text_dropout: no caption and no regions, the unconditional text of guidance.
     caption_dropout: no caption, regions kept. region_dropout: for each region apart.
+    layout_dropout: no regions, caption kept; never together with caption_dropout.
     """
     no_text, no_caption, *no_region = rng.random(2 + len(regions))
     if no_text < text_dropout:
         return "", ()
+    if no_caption >= 1 - layout_dropout:
+        return caption, ()
     kept = tuple(r for r, draw in zip(regions, no_region, strict=True) if draw >= region_dropout)
     return ("" if no_caption < caption_dropout else caption), kept

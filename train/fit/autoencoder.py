@@ -1,8 +1,9 @@
-"""Training of the small autoencoder on crops of ShapeSkills pictures."""
+"""Training of the small autoencoder on crops of the pictures that a run learns from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from reco_core.autoencoder import DOWNSAMPLING
+from reco_core.layout import Box
 from reco_core.weights import find_family
 from train.atomic import save_atomically
 from train.checkpoints.read import read_any
-from train.data.picture import to_tensor
-from train.data.shapeskills import Scene, render, sample
+from train.data.mixture import Mixture
+from train.data.picture import UNREADABLE, read_picture
+from train.data.transforms import View, draw_view
 from train.fit.health import check_finite
 from train.model.autoencoder import (
     autoencoder_loss,
@@ -29,28 +33,38 @@ from train.model.autoencoder import (
 from train.model.latents import load_codec
 from train.model.options import AutoencoderConfig
 
-SAVE_EVERY = 200
+SAVE_EVERY = 100
+UNSEEN = 24
+"""Whole pictures that it is measured on whenever it is saved."""
+UNREADABLE_IN_A_ROW = 64
+NEARBY = 16
+"""Pixels that a crop's middle may be beside what it is to show."""
 
 
 def fit_autoencoder(
     config: AutoencoderConfig,
-    image_size: int,
+    pictures: Mixture,
     seed: int,
     folder: Path,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    unseen: Mixture | None = None,
 ) -> Path:
     """Train the slim autoencoder, or finish a training that was stopped; returns its weights' path.
 
     Writes autoencoder.safetensors when done; until then autoencoder_state.pt holds what a resumed
-    run needs. Pictures come from ShapeSkills' training split. autocast: entered anew for every
-    step, since within one such context torch keeps the weights it has cast.
+    run needs to end with the weights of an uninterrupted one.
+
+    autocast: entered anew for every step, since within one such context torch keeps the weights it
+        has cast. unseen: pictures that its error is measured on, into autoencoder.jsonl.
 
     Raises:
-        ValueError: loss or gradients are no longer finite; the last unfinished state stays.
+        ValueError: pictures are smaller than a crop or cannot be read; loss or gradients are no
+            longer finite: the last unfinished state stays.
     """
     finished, unfinished = folder / "autoencoder.safetensors", folder / "autoencoder_state.pt"
     if finished.exists():
         return finished
+    check_crop(config, pictures)
     torch.manual_seed(seed)
     model = start_autoencoder(config).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.0)
@@ -63,7 +77,8 @@ def fit_autoencoder(
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="autoencoder")
     for step in bar:
         model.encoder.requires_grad_(step < config.encoder_steps)
-        images = _crops(step, config, image_size, seed)
+        images = crops(step, config, pictures, seed)
+        torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
         with autocast():
             loss = autoencoder_loss(model, images, config)
         optimizer.zero_grad(set_to_none=True)
@@ -83,7 +98,9 @@ def fit_autoencoder(
             _check_weights(model, images)
             state = {name: part.state_dict() for name, part in parts.items()}
             save_atomically({"step": step + 1, **state}, unfinished)
-    _check_weights(model, _crops(config.steps, config, image_size, seed))
+            if unseen is not None and len(unseen):
+                _log(folder, step + 1, loss.item(), psnr_of_whole(model, unseen))
+    _check_weights(model, crops(config.steps, config, pictures, seed))
     save_atomically(dict(model.state_dict()), finished)
     unfinished.unlink(missing_ok=True)
     return finished
@@ -145,28 +162,81 @@ def _restore(parts: dict[str, Any], path: Path) -> int:
     return state["step"]
 
 
-def _crops(step: int, config: AutoencoderConfig, image_size: int, seed: int) -> Tensor:
-    """(B, 3, crop, crop) pieces around narrow gaps and edges: they, not ground, need learning."""
+@torch.no_grad()
+def psnr_of_whole(model: AutoencoderTiny, pictures: Mixture, count: int = UNSEEN) -> float:
+    """PSNR in dB over the first whole pictures, as large as they are trained at."""
+    errors = []
+    for number in range(min(count, len(pictures))):
+        image = read_picture(pictures.sample(number), _whole(pictures, number))[None]
+        decoded = model.decoder(model.encoder(image)).clamp(-1, 1)
+        errors.append((decoded - image).square().mean() / 4)
+    return -10 * torch.stack(errors).mean().log10().item()
+
+
+def _log(folder: Path, step: int, loss: float, whole: float) -> None:
+    line = {"step": step, "loss": round(loss, 5), "unseen_psnr": round(whole, 2)}
+    with (folder / "autoencoder.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def check_crop(config: AutoencoderConfig, pictures: Mixture) -> None:
+    """Raise ValueError when there is no picture, or one has no room for a crop."""
+    if not len(pictures):
+        raise ValueError("there is no picture for the autoencoder to learn from")
+    smallest = min(min(size) for size in pictures.targets)
+    if config.crop > smallest or config.crop % DOWNSAMPLING:
+        raise ValueError(
+            f"autoencoder.crop = {config.crop}: give a multiple of {DOWNSAMPLING} that fits into "
+            f"the pictures, whose shortest side is {smallest} pixels"
+        )
+
+
+def crops(step: int, config: AutoencoderConfig, pictures: Mixture, seed: int) -> Tensor:
+    """(B, 3, crop, crop) pieces of what is in the boxes and between them, less of the ground."""
     rng = np.random.default_rng([seed, step])
-    first, crops = step * config.batch_size, []
-    for index in range(first, first + config.batch_size):
-        scene = sample(index, seed, size=image_size, skills=("mixed", "count")).scene
-        middle = _focus(scene) + rng.integers(-16, 16, endpoint=True, size=2)
-        left, top = np.clip(middle - config.crop // 2, 0, image_size - config.crop)
-        image = to_tensor(render(scene))
-        crops.append(image[:, top : top + config.crop, left : left + config.crop])
-    return torch.stack(crops).contiguous(memory_format=torch.channels_last)
+    made: list[Tensor] = []
+    faults: list[str] = []
+    while len(made) < config.batch_size:
+        number = int(rng.integers(len(pictures)))
+        sample, view = pictures.sample(number), _whole(pictures, number)
+        try:
+            image = read_picture(sample, view)
+        except UNREADABLE as error:
+            faults.append(f"{sample.key}: {error}")
+            if len(faults) == UNREADABLE_IN_A_ROW:
+                raise ValueError(f"pictures cannot be read, the last was {faults[-1]}") from None
+            continue
+        boxes = [box for region in sample.regions if (box := view.box(region.box))]
+        middle = focus(rng, boxes) * view.size + rng.integers(-NEARBY, NEARBY, size=2)
+        corner = (middle - config.crop // 2).round().astype(int)
+        left, top = np.clip(corner, 0, np.array(view.size) - config.crop)
+        made.append(image[:, top : top + config.crop, left : left + config.crop])
+    return torch.stack(made).contiguous(memory_format=torch.channels_last)
 
 
-def _focus(scene: Scene) -> np.ndarray:
-    """(x, y) of the middle between the two nearest things, or of the only one."""
-    corners = np.array([thing.pixels for thing in scene.things])
+def _whole(pictures: Mixture, number: int) -> View:
+    """A picture as it is trained with, its middle where it has another shape."""
+    sample = pictures.sample(number)
+    size, target = (sample.width, sample.height), pictures.targets[number]
+    return draw_view(np.random.default_rng(0), *size, target, "centre", 0)
+
+
+def focus(rng: np.random.Generator, boxes: Sequence[Box]) -> np.ndarray:
+    """(x, y) in fractions of a place worth learning: in a box, or in the narrowest gap of two.
+
+    Anywhere when there is no box.
+    """
+    if not boxes:
+        return rng.random(2)
+    corners = np.array([(box.x0, box.y0, box.x1, box.y1) for box in boxes])
+    if len(boxes) == 1 or rng.random() < 0.5:
+        low, high = np.split(corners[rng.integers(len(boxes))], 2)
+        return low + (high - low) * rng.random(2)
     low, high = corners[:, None, :2], corners[:, None, 2:]
     # Of every pair, the span between them along each axis, or that which they share.
     start = np.maximum(low, low.swapaxes(0, 1))
     stop = np.minimum(high, high.swapaxes(0, 1))
     distance = np.square((start - stop).clip(min=0)).sum(axis=2)
-    if len(corners) > 1:
-        np.fill_diagonal(distance, distance.max() + 1)
+    np.fill_diagonal(distance, distance.max() + 1)
     one, other = np.unravel_index(distance.argmin(), distance.shape)
-    return (start[one, other] + stop[one, other]) // 2
+    return (start[one, other] + stop[one, other]) / 2

@@ -84,7 +84,7 @@ def output_metadata(
         "config": json.dumps(to_dict(config)),
     }
     metadata.pop("buckets", None)  # a base's
-    if config.data.buckets:
+    if config.data.buckets or config.data.bucket_sizes:
         metadata["buckets"] = json.dumps(PictureSizes(config.data, config.image_size).sizes)
     if model.num_bins:
         metadata |= {"format": "reco", "num_bins": str(model.num_bins)}

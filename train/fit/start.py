@@ -17,6 +17,7 @@ from train.fit.agreement import together
 from train.fit.autoencoder import fit_autoencoder, load_autoencoder
 from train.fit.health import check_finite
 from train.fit.options import FitConfig
+from train.fit.training_data import open_pictures
 from train.model.latents import LatentCodec, TinyCodec, load_codec
 from train.model.text_to_image import (
     TextToImage,
@@ -82,11 +83,13 @@ def start_codec(config: FitConfig, accelerator: Accelerator, family: Family) -> 
     for turn in (True, False):  # the main process trains it, the others find it done
         with together(accelerator):
             if accelerator.is_main_process == turn:
+                pictures, unseen = open_pictures(config)
                 weights = fit_autoencoder(
                     config.autoencoder,
-                    config.image_size,
+                    pictures,
                     config.seed,
                     Path(config.folder),
                     accelerator.autocast,
+                    unseen,
                 )
     return TinyCodec(load_autoencoder(config.autoencoder, weights), family)

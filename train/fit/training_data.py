@@ -52,8 +52,7 @@ def open_training_data(
     pin = accelerator.device.type == "cuda"
     if config.data.sets[0].is_stream:
         return _open_stream(config, words, share, pin)
-    mixture = open_mixture(config.data.sets, config.data, config.image_size)
-    mixture, held_out = _hold_out(config, mixture)
+    mixture, held_out = open_pictures(config)
     usable, problems, cache = list(range(len(mixture))), list(mixture.problems), None
     if config.data.cache_latents:
         cache = _fill_cache(config, model, mixture, accelerator)
@@ -64,6 +63,11 @@ def open_training_data(
     plan = Plan([mixture.targets[n] for n in usable], usable, share.micro_batch, config.seed)
     batches = partial(training_batches, rows, plan, share, pin)
     return TrainingData(batches, held_out, words, tuple(problems))
+
+
+def open_pictures(config: FitConfig) -> tuple[Mixture, Mixture | None]:
+    """The samples to train on, and those to measure on. Raises ValueError as open_mixture does."""
+    return _hold_out(config, open_mixture(config.data.sets, config.data, config.image_size))
 
 
 def _open_stream(config: FitConfig, words: Words, share: Share, pin: bool) -> TrainingData:

@@ -55,7 +55,7 @@ def table(plan: MemoryPlan) -> str:
     return "\n".join(
         [
             f"model: {plan.base}",
-            f"micro-batch of {plan.micro_batch}, {plan.image_size} pixels, "
+            f"micro-batch of {plan.micro_batch}, {' x '.join(map(str, plan.picture))} pixels, "
             f"{plan.max_length} tokens",
             *lines,
             f"A forward pass leaves {plan.kept_for_backward / GIB:.2f} GiB for the backward pass.",

@@ -21,7 +21,7 @@ from reco_core.weights import find_family
 from train.checkpoints.read import read_any
 from train.fit.optimizer import choose_trained, optimizer_bytes, trained_parameters
 from train.fit.options import FitConfig
-from train.memory.live import compute_norms_as_cuda, step_memory
+from train.memory.live import compute_norms_as_cuda, largest_picture, step_memory
 from train.memory.plan import MemoryPlan
 from train.model.architecture import empty_text_encoder, unet_heads
 from train.model.autoencoder import build_autoencoder
@@ -70,7 +70,7 @@ def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
     unet, text, vae = (_size(module.parameters()) for module in parts)
     return MemoryPlan(
         base=base,
-        image_size=config.image_size,
+        picture=largest_picture(config),
         max_length=model.max_length,
         micro_batch=micro_batch,
         unet=unet,

@@ -139,17 +139,25 @@ def _modules(model: TextToImage) -> tuple[torch.nn.Module, ...]:
     return model.unet, model.text_encoder, model.codec.autoencoder
 
 
+def largest_picture(config: FitConfig) -> tuple[int, int]:
+    """Width and height of the largest pictures that are trained on: the square, unless buckets
+    are given by their sizes."""
+    if not config.data.bucket_sizes:
+        return config.image_size, config.image_size
+    return max(config.data.bucket_sizes, key=lambda size: size[0] * size[1])
+
+
 def step_inputs(model: TextToImage, config: FitConfig, size: int) -> tuple[Batch, Noise]:
-    """A micro-batch of square pictures, or of their latents where those are cached."""
-    side, regions = config.image_size, config.data.max_regions
-    latents = torch.zeros(size, LATENT_CHANNELS, side // DOWNSAMPLING, side // DOWNSAMPLING)
+    """A micro-batch of the largest pictures, or of their latents where those are cached."""
+    (width, height), regions = largest_picture(config), config.data.max_regions
+    latents = torch.zeros(size, LATENT_CHANNELS, height // DOWNSAMPLING, width // DOWNSAMPLING)
     cached = config.data.cache_latents
     batch = Batch(
         ids=torch.zeros(size, model.max_length, dtype=torch.long),
         boxes=torch.zeros(size, regions, 4),
         spans=torch.zeros(size, regions, 2, dtype=torch.long),
         present=torch.ones(size),
-        pictures=latents if cached else torch.zeros(size, 3, side, side),
+        pictures=latents if cached else torch.zeros(size, 3, height, width),
         spread=latents if cached else None,
     )
     return batch, Noise(latents, torch.zeros(size, dtype=torch.long), latents)

@@ -11,7 +11,8 @@ class MemoryPlan:
 
     base: str
     """Where the model's sizes are from."""
-    image_size: int
+    picture: tuple[int, int]
+    """Width and height in pixels of the largest."""
     max_length: int
     micro_batch: int
     unet: int

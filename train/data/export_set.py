@@ -1,0 +1,127 @@
+"""A set written as pictures and words on disk, in a form that other kinds and trainers read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from reco_core.atomic import write_folder_atomically
+from reco_core.layout import Box, Layout
+from reco_core.sidecar import SUFFIX, layout_to_sidecar
+from train.data.sample import Sample
+
+
+def export_set(samples: Iterable[Sample], folder: Path, form: str) -> int:
+    """Write samples to a new folder, pictures as PNG; returns how many.
+
+    form: json_lines: `set.jsonl` beside the pictures; bbox: X.bbox and X.txt beside each; coco:
+        `instances.json` and `captions.json`, a category for each text.
+
+    Raises:
+        ValueError: an unknown form, or the folder is there already.
+    """
+    if form not in _WRITERS:
+        raise ValueError(f"{form!r} is no form of set to write: choose from {', '.join(_WRITERS)}")
+    if folder.exists():
+        raise ValueError(f"{str(folder)!r} is there already: name a new folder")
+    count = 0
+
+    def write(new: Path) -> None:
+        nonlocal count
+        writer = _WRITERS[form](new)
+        for count, sample in enumerate(samples, 1):
+            name = f"{count - 1:06d}.png"
+            image = sample.open()
+            image.save(new / name)
+            writer.add(name, image, sample)
+        writer.finish()
+
+    write_folder_atomically(folder, write)
+    return count
+
+
+class _JsonLines:
+    def __init__(self, folder: Path):
+        self.file = (folder / "set.jsonl").open("w", encoding="utf-8")
+
+    def add(self, name: str, image: Image.Image, sample: Sample) -> None:
+        regions = [{"text": region.text, "box": _corners(region.box)} for region in sample.regions]
+        line = {
+            "image": name,
+            "captions": sample.captions,
+            "regions": regions,
+            "width": image.width,
+            "height": image.height,
+        }
+        self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def finish(self) -> None:
+        self.file.close()
+
+
+class _Sidecars:
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def add(self, name: str, image: Image.Image, sample: Sample) -> None:
+        path = self.folder / name
+        boxes = layout_to_sidecar(Layout("", sample.regions))
+        path.with_suffix(SUFFIX).write_text(boxes, encoding="utf-8")
+        path.with_suffix(".txt").write_text("\n".join(sample.captions) + "\n", encoding="utf-8")
+
+    def finish(self) -> None:
+        pass
+
+
+class _Coco:
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.images: list[Any] = []
+        self.annotations: list[Any] = []
+        self.captions: list[Any] = []
+        self.categories: dict[str, int] = {}
+
+    def add(self, name: str, image: Image.Image, sample: Sample) -> None:
+        number, (width, height) = len(self.images), image.size
+        self.images.append({"id": number, "file_name": name, "width": width, "height": height})
+        self.captions += [
+            {"id": len(self.captions) + i, "image_id": number, "caption": caption}
+            for i, caption in enumerate(sample.captions)
+        ]
+        for region in sample.regions:
+            box = region.box
+            sides = (box.x1 - box.x0) * width, (box.y1 - box.y0) * height
+            category = self.categories.setdefault(region.text, len(self.categories) + 1)
+            self.annotations.append(
+                {
+                    "id": len(self.annotations),
+                    "image_id": number,
+                    "category_id": category,
+                    "bbox": [box.x0 * width, box.y0 * height, *sides],
+                    "area": sides[0] * sides[1],
+                    "iscrowd": 0,
+                }
+            )
+
+    def finish(self) -> None:
+        categories = [{"id": id_, "name": name} for name, id_ in self.categories.items()]
+        told = {"images": self.images, "annotations": self.annotations, "categories": categories}
+        captions = {"images": self.images, "annotations": self.captions}
+        for name, content in (("instances", told), ("captions", captions)):
+            text = json.dumps(content, ensure_ascii=False)
+            (self.folder / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+_WRITERS: dict[str, Callable[[Path], Any]] = {
+    "json_lines": _JsonLines,
+    "bbox": _Sidecars,
+    "coco": _Coco,
+}
+
+
+def _corners(box: Box) -> list[float]:
+    return [box.x0, box.y0, box.x1, box.y1]

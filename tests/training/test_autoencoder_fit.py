@@ -76,11 +76,10 @@ def test_crops_show_what_is_in_the_boxes():
     assert crops(3, TINY, PICTURES, 0).equal(crops(3, TINY, PICTURES, 0))
 
 
-@pytest.mark.parametrize("crop", [72, 20])
-def test_a_crop_that_does_not_fit_is_refused(crop, tmp_path):
+def test_a_crop_that_does_not_fit_is_refused(tmp_path):
     pictures = open_mixture([ShapeSkillsConfig(samples=20)], DataConfig(), 64)
-    with pytest.raises(ValueError, match=f"autoencoder.crop = {crop}: .* shortest side is 64"):
-        fit_autoencoder(replace(TINY, crop=crop), pictures, 0, tmp_path)
+    with pytest.raises(ValueError, match="autoencoder.crop = 72: .* shortest side is 64"):
+        fit_autoencoder(replace(TINY, crop=72), pictures, 0, tmp_path)
 
 
 def test_pictures_that_cannot_be_read_are_passed_over_unless_all_are(tmp_path):

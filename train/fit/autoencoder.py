@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
-from reco_core.autoencoder import DOWNSAMPLING
 from reco_core.layout import Box
 from reco_core.weights import find_family
 from train.atomic import save_atomically
@@ -184,10 +183,10 @@ def check_crop(config: AutoencoderConfig, pictures: Mixture) -> None:
     if not len(pictures):
         raise ValueError("there is no picture for the autoencoder to learn from")
     smallest = min(min(size) for size in pictures.targets)
-    if config.crop > smallest or config.crop % DOWNSAMPLING:
+    if config.crop > smallest:
         raise ValueError(
-            f"autoencoder.crop = {config.crop}: give a multiple of {DOWNSAMPLING} that fits into "
-            f"the pictures, whose shortest side is {smallest} pixels"
+            f"autoencoder.crop = {config.crop}: give one that fits into the pictures, whose "
+            f"shortest side is {smallest} pixels"
         )
 
 

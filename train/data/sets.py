@@ -25,12 +25,12 @@ Open = Callable[[Any, int], SampleSet | SampleStream]
 """From a kind's options, and the side of pictures that are drawn, in pixels."""
 KINDS: dict[str, tuple[type[SetConfig], Open]] = {
     "shapeskills": (ShapeSkillsConfig, open_shapeskills),
-    "cutouts": (CutoutsConfig, open_cutouts),
     "coco": (CocoConfig, open_coco),
     "paintskills": (PaintSkillsConfig, open_paintskills),
     "json_lines": (JsonLinesConfig, open_json_lines),
     "bbox": (SidecarsConfig, open_sidecars),
     "shards": (ShardsConfig, open_shards),
+    "cutouts": (CutoutsConfig, open_cutouts),
 }
 CONFIGS = {name: config for name, (config, _) in KINDS.items()}
 AnySet = Annotated[SetConfig, OneOf(CONFIGS)]

@@ -15,10 +15,10 @@ from set_files import write_cutout
 
 from reco_core.prompt import normalize_text
 from train.__main__ import main
-from train.data import fluent_emoji
-from train.data.cutout_scenes import draw_boxes, render
-from train.data.cutout_things import TINTS, cutout, plural_of, read_things, words_of_name
-from train.data.cutouts import CutoutsConfig, open_cutouts
+from train.data.cutouts import fluent_emoji
+from train.data.cutouts.cutouts_set import CutoutsConfig, open_cutouts
+from train.data.cutouts.scenes import draw_boxes, render
+from train.data.cutouts.things import TINTS, cutout, plural_of, read_things, words_of_name
 from train.data.options import DataConfig
 from train.data.sets import CONFIGS, open_set
 from train.options import build

@@ -305,7 +305,7 @@ def test_the_help_of_a_command_shows_the_options_of_what_is_chosen(words, has, l
         (("data", "check", "--kind", "coco", "--max-regions", "0"), "--max-regions = 0: give a"),
         (("evaluate", "--checkpoint", "x", "--guidance", "nan"), "--guidance = nan: give a number"),
         (
-            ("evaluate", "--checkpoint", "x", "--skills", "count"),
+            ("evaluate", "--checkpoint", "x", "--split", "val"),
             "no option of --suite shapes",
         ),
     ],

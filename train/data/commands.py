@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from train.command_line import OptionsParser, add_options, flag_of, given, in_range
 from train.data.caption_model import DEFAULT_MODEL
-from train.data.cutout_command import add_cutouts, add_fluent_emoji
+from train.data.cutouts.command import add_cutouts, add_fluent_emoji
 from train.data.limits import Limits
 from train.options import Positive, Processes, build
 from train.precision import PRECISIONS

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 from train.data.coco import CocoConfig, open_coco
-from train.data.cutouts import CutoutsConfig, open_cutouts
+from train.data.cutouts.cutouts_set import CutoutsConfig, open_cutouts
 from train.data.json_lines import JsonLinesConfig, open_json_lines
 from train.data.paintskills import PaintSkillsConfig, open_paintskills
 from train.data.region_texts import RetoldSet, RetoldStream, read_region_texts

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from reco_core.layout import Box, Region
-from train.data.cutout_grounds import (
+from train.data.cutouts.grounds import (
     GivenGround,
     Ground,
     GroundKind,
@@ -24,9 +24,9 @@ from train.data.cutout_grounds import (
     read_grounds,
     where_words,
 )
-from train.data.cutout_scenes import Scene, ThingDrawn, boxes_of, draw_boxes, render
-from train.data.cutout_things import TINTS, Thing, cutout_size, read_things
-from train.data.cutout_words import NUMBERS, WORDINGS, captions, known_words, region_text
+from train.data.cutouts.scenes import Scene, ThingDrawn, boxes_of, draw_boxes, render
+from train.data.cutouts.things import TINTS, Thing, cutout_size, read_things
+from train.data.cutouts.words import NUMBERS, WORDINGS, captions, known_words, region_text
 from train.data.sample import Problem, Sample
 from train.data.set_config import SetConfig
 from train.data.shapeskills import BoxSide, Split, SplitName

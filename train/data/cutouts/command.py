@@ -29,7 +29,7 @@ def add_cutouts(parser: OptionsParser) -> None:
 
 
 def _kinds() -> Mapping[str, type]:
-    from train.data.cutouts import CutoutsConfig
+    from train.data.cutouts.cutouts_set import CutoutsConfig
 
     return {"cutouts": CutoutsConfig}
 
@@ -39,7 +39,7 @@ def run_cutouts(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from train.data.contact_sheet import write_contact_sheet
-    from train.data.cutouts import CutoutsConfig, open_cutouts
+    from train.data.cutouts.cutouts_set import CutoutsConfig, open_cutouts
     from train.data.export_set import export_set
 
     asked = {"samples": arguments.sheet_samples, **given(arguments, CutoutsConfig, ("sizes",))}
@@ -72,7 +72,7 @@ def _sides(word: str) -> list[int | str]:
 
 def add_fluent_emoji(parser: argparse.ArgumentParser) -> None:
     """The options of `python -m train data fluent-emoji`."""
-    from train.data.fluent_emoji import PACKAGE
+    from train.data.cutouts.fluent_emoji import PACKAGE
 
     parser.add_argument("folder", type=Path, help="new folder for the pictures")
     parser.add_argument(
@@ -83,7 +83,7 @@ def add_fluent_emoji(parser: argparse.ArgumentParser) -> None:
 
 def run_fluent_emoji(arguments: argparse.Namespace) -> int:
     """Get the pictures. Raises ValueError when that cannot be."""
-    from train.data.fluent_emoji import LIST, get_pictures
+    from train.data.cutouts.fluent_emoji import LIST, get_pictures
 
     count = get_pictures(arguments.folder, arguments.package)
     print(f"wrote {count} pictures to {arguments.folder}; {LIST} lists the things among them")

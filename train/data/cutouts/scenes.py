@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from train.data.cutout_grounds import Ground, paint_ground
-from train.data.cutout_things import cutout
+from train.data.cutouts.grounds import Ground, paint_ground
+from train.data.cutouts.things import cutout
 from train.data.shape_boxes import GAP, PixelBox
 
 TRIES = 12

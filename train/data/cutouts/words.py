@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from train.data.cutout_things import TINTS, Thing, plural_of
+from train.data.cutouts.things import TINTS, Thing, plural_of
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 CAPTIONS = (

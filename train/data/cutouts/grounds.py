@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from reco_core.checks import quote
-from train.data.cutout_things import check_words, lines_of, words_of_name
+from train.data.cutouts.things import check_words, lines_of, words_of_name
 from train.data.files import PICTURES, folder_of
 from train.data.sample import Problem, to_rgb
 

@@ -1,0 +1,1 @@
+"""Cutouts: your own things, drawn into boxes by seed."""

@@ -124,4 +124,4 @@ def test_drawing_and_validation_are_legal_on_cuda_in_every_precision(path, base)
                 latents = denoise(model, [LAYOUT], noise, steps=1, guidance=3.0, sampler="ddim")
                 assert model.codec.decode(latents).device == CUDA
                 validation = Validation(model, shapes, words, (500,), seed=0, micro_batch=1)
-                assert validation._noise_error(500, 0).dtype == torch.float32
+                assert validation._error(500, 0).dtype == torch.float32

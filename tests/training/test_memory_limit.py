@@ -24,7 +24,7 @@ PROGRAM = """
 import re, resource, sys
 from pathlib import Path
 from train.config import load_config
-from train.fit import fit
+from train.fit.loop import fit
 
 def used():
     return int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024

@@ -34,8 +34,8 @@ def test_each_comes_at_its_steps_and_with_the_last():
 
 
 def test_zero_is_never_not_even_at_the_end():
-    silent = replace(CONFIG, log=LogConfig(every=0), validation=ValidationConfig(every=0))
-    assert steps_of("figures", silent) == steps_of("validation", silent) == []
+    silent = replace(CONFIG, validation=ValidationConfig(every=0), export_every=0)
+    assert steps_of("validation", silent) == steps_of("export", silent) == []
 
 
 def test_a_run_that_is_asked_to_stop_keeps_its_state():

@@ -25,7 +25,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> FitConfig:
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"Cannot read the configuration {str(path)!r}: {error}.") from error
+        raise ValueError(f"the configuration {str(path)!r} cannot be read: {error}") from error
     for override in overrides:
         _set(values, override)
     return build(FitConfig, values)
@@ -34,7 +34,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> FitConfig:
 def _set(values: Any, override: str) -> None:
     name, equals, text = override.partition("=")
     if not equals:
-        raise ValueError(f"Override {override!r} is not of the form section.option=value.")
+        raise ValueError(f"{override!r} is not of the form section.option=value")
     *sections, option = name.lstrip("-").split(".")
     for section in sections:
         if isinstance(values, dict):
@@ -51,12 +51,10 @@ def _set(values: Any, override: str) -> None:
 def _place(values: Any, number: str, override: str) -> int:
     """A number of a list as it stands in an override; ValueError where there is none such."""
     if not isinstance(values, list):
-        raise ValueError(
-            f"Override {override!r}: {number!r} stands in {values!r}, which is no table."
-        )
+        raise ValueError(f"{override!r}: {number!r} stands in {values!r}, which is no table")
     if not (number.isdecimal() and int(number) < len(values)):
         raise ValueError(
-            f"Override {override!r}: {number!r} is not one of the {len(values)} tables there, "
-            "numbered from 0."
+            f"{override!r}: {number!r} is not one of the {len(values)} tables there, "
+            "numbered from 0"
         )
     return int(number)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [*ROOT.glob("reco_core/**/*.py"), *ROOT.glob("nodes/*.py")]
+FILES = [*ROOT.glob("reco_core/**/*.py"), *ROOT.glob("nodes/*.py"), *ROOT.glob("train/**/*.py")]
 SENTENCE = re.compile(r"[A-Z][a-z']*\s|.*\.\s[A-Z][a-z']*\s|.*\.\s*$", re.DOTALL)
 
 

@@ -95,7 +95,7 @@ def test_a_run_without_a_picture_left_stops_at_that_step(
             seen.update(written())
             lose(pictures)
 
-    with pytest.raises(ValueError, match=r"Step 3 has nothing to learn from.*png.*same command"):
+    with pytest.raises(ValueError, match=r"step 3 has nothing to learn from.*png.*same command"):
         fit(load_config(config_file, words), after_step)
     assert written() == seen and {"run-0000002.safetensors", "step-0000002.pt"} <= seen.keys()
 
@@ -106,7 +106,7 @@ def test_a_run_that_starts_without_a_picture_fails_as_a_command(
     cut_pictures(pictures)  # their sizes can still be read, which is all that is looked at before
     monkeypatch.setattr(sys, "argv", ["train", "fit", "--config", str(config_file), *words])
     assert main() == 2
-    assert "Step 1 has nothing to learn from" in capsys.readouterr().err
+    assert "step 1 has nothing to learn from" in capsys.readouterr().err
     assert not written()
 
 
@@ -127,12 +127,12 @@ def test_looking_ahead_keeps_the_order():
 
 
 DIVERGING = {  # by numbers that no file or command line may hold
-    "rate": ("optimizer.learning_rate=1e30", "The weights after step 1 give a loss of"),
-    "rate of rows": ("optimizer.rows_learning_rate=1e38", "After step 1|weights after step 1"),
+    "rate": ("optimizer.learning_rate=1e30", "the weights after step 1 give a loss of"),
+    "rate of rows": ("optimizer.rows_learning_rate=1e38", "after step 1|weights after step 1"),
     "weight decay": ("optimizer.weight_decay=1e38", "fter step [12]"),
-    "weight of the loss": ("loss.grounding_weight=1e39", "The loss of step 1 is (inf|nan)"),
+    "weight of the loss": ("loss.grounding_weight=1e39", "the loss of step 1 is (inf|nan)"),
     "gradients": ("loss.grounding_weight=1e38", "The (loss|gradients) of step 1"),
-    "no loss": ("loss.snr_weight_limit=0.0", "The loss of step 1 is exactly 0"),
+    "no loss": ("loss.snr_weight_limit=0.0", "the loss of step 1 is exactly 0"),
     "half-precision file": ("optimizer.learning_rate=1e6", "(65,504|step 1)"),
 }
 
@@ -172,11 +172,11 @@ def test_weights_that_are_spoiled_on_the_way_do_not_replace_good_ones(words, con
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "choose_trained", lambda m, c: (models.append(m), choose(m, c)))
-        with pytest.raises(ValueError, match="The loss of step 4 is nan.*learning_rate"):
+        with pytest.raises(ValueError, match="the loss of step 4 is nan.*learning_rate"):
             fit(config, after_step)
     assert written() == seen
     spoil(Path(config.folder), "unet")
-    with pytest.raises(ValueError, match=r"step-0000003\.pt: .*not finite, first unet\..*Remove"):
+    with pytest.raises(ValueError, match=r"step-0000003\.pt: .*not finite, first unet\..*remove"):
         fit(config)
 
 
@@ -210,7 +210,7 @@ def test_a_validation_set_without_a_picture_is_refused(lose, words, config_file,
     shutil.copy(tmp_path / "set.jsonl", path)
     lose(folder)
     chosen = f'validation.set={{kind="json_lines", path="{path.as_posix()}"}}'
-    with pytest.raises(ValueError, match="None of the .* to validate on can be read"):
+    with pytest.raises(ValueError, match="none of the .* to validate on can be read"):
         fit(load_config(config_file, [*words, "validation.every=1", chosen]))
 
 
@@ -248,7 +248,7 @@ def test_gradients_that_overflow_in_half_precision_are_passed_over_unless_it_goe
 @pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
 def test_a_loss_that_is_not_finite_is_an_error_in_every_precision(health, precision, loss):
-    with pytest.raises(ValueError, match="The loss of step 7 is"):
+    with pytest.raises(ValueError, match="the loss of step 7 is"):
         check(health(precision), 7, loss, 1.0)
 
 

@@ -194,7 +194,7 @@ def silhouette_mask(shape: str, width: int, height: int) -> Image.Image:
         draw.rectangle((width / 3, 0, right - width / 3, bottom), fill=1)
         draw.rectangle((0, height / 3, right, bottom - height / 3), fill=1)
     else:
-        raise ValueError(f"Unknown shape {shape!r}: choose one of {', '.join(SHAPES)}.")
+        raise ValueError(f"unknown shape {shape!r}: choose one of {', '.join(SHAPES)}")
     return mask
 
 

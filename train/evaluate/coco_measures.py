@@ -177,7 +177,7 @@ class DetectorMeasure:
             raise ValueError(
                 "the detector knows none of the set's categories "
                 f"({', '.join(list(categories)[:5])}, ...): give one that was trained on them; "
-                f"its labels are {', '.join(sorted(detector.labels)[:5])}, ..."
+                f"its labels begin with {', '.join(sorted(detector.labels)[:5])}"
             )
         self.tally = PrecisionTally(self.known, MIN_SCORE)
 

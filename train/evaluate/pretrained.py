@@ -22,7 +22,7 @@ def load_pretrained(option: str, what: str, name: str, load: Callable[[bool], T]
     except OSError as error:
         raise ValueError(
             f"{option} {name!r}: no {what} is in such a folder, in the hub's cache or could be "
-            "fetched from the hub. Run once with access to the hub, or fetch it elsewhere (hf "
+            "fetched from the hub; run once with access to the hub, or fetch it elsewhere (hf "
             f"download OWNER/NAME --local-dir FOLDER) and give {option} FOLDER"
         ) from error
     except (ValueError, KeyError, RuntimeError) as error:

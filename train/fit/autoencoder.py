@@ -85,7 +85,7 @@ def fit_autoencoder(
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             raise ValueError(
-                f"The autoencoder's loss in step {step + 1} is {loss.item()} and its gradients "
+                f"the autoencoder's loss in step {step + 1} is {loss.item()} and its gradients "
                 f"have a norm of {norm.item()}: use a smaller autoencoder.learning_rate (now "
                 f"{config.learning_rate:g}) and another folder"
             )
@@ -140,7 +140,7 @@ def _check_weights(model: AutoencoderTiny, images: Tensor) -> None:
     check_finite(
         made,
         "The autoencoder has diverged",
-        "Use a smaller autoencoder.learning_rate and another folder",
+        "use a smaller autoencoder.learning_rate and another folder",
     )
 
 

@@ -58,8 +58,8 @@ def export(
 def precision_advice(config: FitConfig) -> str:
     """What to do about numbers that are not finite in a file."""
     if config.output_precision == "fp16":
-        return 'fp16 ends at 65,504: set output_precision = "fp32" and run the same command again.'
-    return "Go on from an older state: remove the newest in the folder's states."
+        return 'fp16 ends at 65,504: set output_precision = "fp32" and run the same command again'
+    return "go on from an older state: remove the newest in the folder's states"
 
 
 def check_output(config: FitConfig) -> None:

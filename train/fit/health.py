@@ -21,7 +21,7 @@ OVERFLOWS = 25
 nothing. Fewer are how the right scale is found."""
 IDLE_STEPS = 10
 """Steps in a row without any gradient."""
-KEPT = "Nothing of it was kept, and states and files written before are as they were"
+KEPT = "nothing of it was kept, and states and files written before are as they were"
 
 
 @dataclass
@@ -55,11 +55,11 @@ class Health:
         if not samples:
             return self._check_pictures(step, chunks, finds_picture)
         if not math.isfinite(total):
-            raise ValueError(f"The loss of step {step} is {total}. {KEPT}. {self._advice()}")
+            raise ValueError(f"the loss of step {step} is {total}; {KEPT}; {self._advice()}")
         if not total:
             raise ValueError(
-                f"The loss of step {step} is exactly 0 for all samples, so that nothing is "
-                f"learned. {KEPT}. Look at the weights of section [loss]"
+                f"the loss of step {step} is exactly 0 for all samples, so that nothing is "
+                f"learned; {KEPT}; look at the weights of section [loss]"
             )
         self._check_norm(step, norm.item())
 
@@ -78,13 +78,13 @@ class Health:
         )
         if any_process(bool(bad), self.accelerator):
             raise ValueError(
-                f"After step {step} {_listed(bad)}. Nothing of that was kept; states and files "
-                f"written before are as they were. {self._advice()}"
+                f"after step {step} {_listed(bad)}; nothing of that was kept; states and files "
+                f"written before are as they were; {self._advice()}"
             )
         loss = loss_after()
         if any_process(not math.isfinite(loss), self.accelerator):
             raise ValueError(
-                f"The weights after step {step} give a loss of {loss}. {KEPT}. {self._advice()}"
+                f"the weights after step {step} give a loss of {loss}; {KEPT}; {self._advice()}"
             )
 
     def _check_pictures(
@@ -95,8 +95,8 @@ class Health:
         problem = next((problem for chunk in chunks for problem in chunk.problems), None)
         example = f" ({problem.key}: {problem.reason})" if problem else ""
         raise ValueError(
-            f"Step {step} has nothing to learn from: none of its samples can be read, nor any of "
-            f"those that follow{example}. {KEPT}. Bring the pictures back and run the same command "
+            f"step {step} has nothing to learn from: none of its samples can be read, nor any of "
+            f"those that follow{example}; {KEPT}; bring the pictures back and run the same command "
             "to continue; `python -m train data check` says what can be read"
         )
 
@@ -108,13 +108,13 @@ class Health:
         if overflows and (not scales or self.overflows >= OVERFLOWS):
             many = f", for {self.overflows} steps in a row" if scales else ""
             raise ValueError(
-                f"The gradients of step {step} have a norm of {norm}{many}. {KEPT}. "
+                f"the gradients of step {step} have a norm of {norm}{many}; {KEPT}; "
                 f"{self._advice()}"
             )
         if self.idle >= IDLE_STEPS:
             raise ValueError(
-                f"Up to step {step} there was no gradient for {self.idle} steps: nothing that is "
-                "trained has part in the loss. Look at optimizer.train_unet, "
+                f"up to step {step} there was no gradient for {self.idle} steps: nothing that is "
+                "trained has part in the loss: look at optimizer.train_unet, "
                 "optimizer.train_text_encoder and [lora]"
             )
 
@@ -125,7 +125,7 @@ class Health:
         )
         other = "; with fp16, take bf16 instead" if half else ""
         return (
-            "Go on with a smaller optimizer.learning_rate (now "
+            "go on with a smaller optimizer.learning_rate (now "
             f"{self.config.optimizer.learning_rate:g}) or optimizer.max_grad_norm (now "
             f"{self.config.optimizer.max_grad_norm:g}){other}, in another folder with model.base "
             "set to the last good file"
@@ -138,7 +138,7 @@ def check_finite(values: Any, subject: str, advice: str) -> None:
     values: tensors in dicts and lists of any depth; subject: what they are.
     """
     if bad := not_finite(values):
-        raise ValueError(f"{subject}: {_listed(bad)}. {advice}")
+        raise ValueError(f"{subject}: {_listed(bad)}; {advice}")
 
 
 def not_finite(values: Any) -> list[str]:

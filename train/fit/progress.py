@@ -147,7 +147,7 @@ class Progress:
             figures = self.validation.measure()
             if not all(map(math.isfinite, figures.values())):
                 raise ValueError(
-                    f"Validation after step {step} gives {figures}, which is not finite: the "
+                    f"validation after step {step} gives {figures}, which is not finite: the "
                     "newest state is from before it; go on from there with a smaller "
                     "optimizer.learning_rate, or with compute.precision = 'bf16' instead of fp16"
                 )

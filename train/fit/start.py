@@ -50,7 +50,7 @@ def start_model(config: FitConfig, accelerator: Accelerator) -> tuple[TextToImag
     if config.model.autoencoder or config.autoencoder.base:
         codec = start_codec(config, accelerator, family)
         tensors = with_autoencoder(tensors, codec.single_file())
-    check_finite(tensors, f"model.base = {path!r}", "It is damaged: take another file.")
+    check_finite(tensors, f"model.base = {path!r}", "it is damaged: take another file")
     return load_model(tensors, metadata, config.model, config.seed), metadata
 
 

@@ -113,9 +113,9 @@ class Stepper:
             torch.cuda.empty_cache()
         if size < 1:
             raise ValueError(
-                f"Memory runs out with one sample at a time ({self.failure}): use "
+                f"memory runs out with one sample at a time ({self.failure}): use "
                 "compute.gradient_checkpointing = true, compute.precision = 'bf16', a smaller "
-                "image_size, or LoRA."
+                "image_size, or LoRA"
             )
         self.note(
             f"memory ran out: micro-batches of {size} from now on, "

@@ -49,8 +49,8 @@ def save_state(parts: dict[str, Any], config: FitConfig, step: int, halvings: in
         save_atomically(state, path)
     except (OSError, RuntimeError) as error:
         raise ValueError(
-            f"The state of step {step} could not be written to {str(path)!r} ({error}). Older "
-            "states are as they were: make room and run the same command to continue."
+            f"the state of step {step} could not be written to {str(path)!r} ({error}); older "
+            "states are as they were: make room and run the same command to continue"
         ) from error
     for old in sorted(path.parent.glob("step-*.pt"))[: -config.keep]:
         old.unlink()
@@ -72,12 +72,12 @@ def restore_state(
         options, step, halvings = from_json(state["options"]), state["step"], state["halvings"]
     except Exception as error:  # a damaged file can raise anything
         raise ValueError(
-            f"The state {str(path)!r} cannot be read ({error}): remove it to continue from the "
-            "one before, or to start anew."
+            f"the state {str(path)!r} cannot be read ({error}): remove it to continue from the "
+            "one before, or to start anew"
         ) from error
     options["model"] |= _table_sizes(state["text_encoder"])
     _check_options(options, config, path)
-    remove = "Remove it to continue from the one before, or to start anew."
+    remove = "remove it to continue from the one before, or to start anew"
     check_finite({name: state[name] for name in parts if name in state}, str(path), remove)
     for name, part in parts.items():
         if part is not None:
@@ -94,8 +94,8 @@ def check_folder(config: FitConfig) -> None:
                 pass
         except OSError as error:
             raise ValueError(
-                f"The folder {str(folder)!r} cannot be written ({error.strerror or error}): "
-                "choose another with folder=... or output=..."
+                f"the folder {str(folder)!r} cannot be written ({error.strerror or error}): "
+                "choose another with folder=FOLDER or output=FILE"
             ) from error
 
 
@@ -113,9 +113,9 @@ def check_room(config: FitConfig, trained: Sequence[nn.Parameter], weights: int)
     free = shutil.disk_usage(config.folder).free
     if free < needed:
         raise ValueError(
-            f"The folder {config.folder!r} has {free / 2**30:.1f} GiB free, but {config.keep + 1} "
+            f"the folder {config.folder!r} has {free / 2**30:.1f} GiB free, but {config.keep + 1} "
             f"states and the output need up to {needed / 2**30:.1f} GiB: make room, choose "
-            "another folder, or set keep = 1."
+            "another folder, or set keep = 1"
         )
 
 
@@ -137,8 +137,8 @@ def _check_options(before: dict[str, Any], config: FitConfig, path: Path) -> Non
     ]
     if changed:
         raise ValueError(
-            f"{str(path)!r} is from a run with other options: {'; '.join(changed)}. Use these "
-            "options, or another folder (with model.base to go on from its weights)."
+            f"{str(path)!r} is from a run with other options: {'; '.join(changed)}: use these "
+            "options, or another folder (with model.base to go on from its weights)"
         )
 
 

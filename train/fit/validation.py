@@ -56,7 +56,7 @@ class Validation:
         if len(self.problems) == len(rows):
             example = f", first {self.problems[0].key} ({self.problems[0].reason})" if rows else ""
             raise ValueError(
-                f"None of the {len(rows)} samples to validate on can be read{example}: bring them "
+                f"none of the {len(rows)} samples to validate on can be read{example}: bring them "
                 "back, choose others with validation.set, or set validation.every = 0"
             )
         for same_size in _by_size(rows, [mixture.targets[n] for n in range(len(mixture))]):

@@ -71,8 +71,8 @@ def pick(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tens
     missing = [ldm for ldm in keys.values() if ldm not in state]
     if missing:
         raise ValueError(
-            f"The checkpoint lacks {len(missing)} tensors of its architecture: {missing[0]!r} ... "
-            "it is incomplete, or not a Stable Diffusion 1.x layout."
+            f"the checkpoint lacks {len(missing)} tensors of its architecture: {missing[0]!r} ...: "
+            "it is incomplete, or not a Stable Diffusion 1.x layout"
         )
     return {key: state[ldm] for key, ldm in keys.items()}
 

@@ -115,8 +115,8 @@ def build_scheduler(name: str, family: Family) -> Any:
     scheduler = getattr(diffusers, kind, None) if kind.endswith("Scheduler") else None
     if scheduler is None:
         raise ValueError(
-            f"Unknown sampler {name!r}: choose {', '.join(SAMPLERS)} or the name of a scheduler "
-            "of diffusers, such as DPMSolverMultistepScheduler."
+            f"unknown sampler {name!r}: choose {', '.join(SAMPLERS)} or the name of a scheduler "
+            "of diffusers, such as DPMSolverMultistepScheduler"
         )
     known = inspect.signature(scheduler.__init__).parameters
     options = {k: v for k, v in {**scheduler_options(family), **options}.items() if k in known}
@@ -132,8 +132,8 @@ def token_ids(model: TextToImage, layouts: Sequence[Layout]) -> Tensor:
     for layout, sequence in zip(layouts, sequences, strict=True):
         if sequence.overflow or not sequence.caption_fits:
             raise ValueError(
-                f"The layout {layout.caption!r} needs {sequence.needed} tokens, more than the "
-                f"checkpoint's {model.max_length}: shorten its texts or remove regions."
+                f"the layout {layout.caption!r} needs {sequence.needed} tokens, more than the "
+                f"checkpoint's {model.max_length}: shorten its texts or remove regions"
             )
     return torch.tensor([s.ids for s in sequences], device=model.unet.device)
 

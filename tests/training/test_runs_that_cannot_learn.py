@@ -131,7 +131,7 @@ DIVERGING = {  # by numbers that no file or command line may hold
     "rate of rows": ("optimizer.rows_learning_rate=1e38", "after step 1|weights after step 1"),
     "weight decay": ("optimizer.weight_decay=1e38", "fter step [12]"),
     "weight of the loss": ("loss.grounding_weight=1e39", "the loss of step 1 is (inf|nan)"),
-    "gradients": ("loss.grounding_weight=1e38", "The (loss|gradients) of step 1"),
+    "gradients": ("loss.grounding_weight=1e38", "the (loss|gradients) of step 1"),
     "no loss": ("loss.snr_weight_limit=0.0", "the loss of step 1 is exactly 0"),
     "half-precision file": ("optimizer.learning_rate=1e6", "(65,504|step 1)"),
 }

@@ -1,6 +1,6 @@
 """Command line of training and evaluation.
 
-python -m train fit | evaluate | tally | ablation | convert | data | memory | bench
+python -m train fit | evaluate | judge | tally | ablation | convert | data | memory | bench
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from train.checkpoints.convert import add_command as add_convert
 from train.command_line import OptionsParser
 from train.data.commands import add_commands as add_data
 from train.evaluate.command import add_command as add_evaluate
+from train.evaluate.judge.command import add_command as add_judge
 from train.evaluate.tally import add_command as add_tally
 from train.memory.command import add_command as add_memory
 
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.set_defaults(run=_fit)
 
     add_evaluate(commands)
+    add_judge(commands)
     add_ablation(commands)
     add_convert(commands)
     add_data(commands, _trained_sets)

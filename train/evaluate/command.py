@@ -1,6 +1,7 @@
 """python -m train evaluate: draws a suite's layouts with a checkpoint, and scores the pictures.
 
     python -m train evaluate --checkpoint models/reco-shapes.safetensors --suite shapeskills
+    python -m train evaluate --checkpoint FILE --suite things --path FOLDER --judge FILE
     python -m train evaluate --checkpoint FILE --suite coco --images FOLDER --annotations FILE \\
         --captions FILE --clip openai/clip-vit-large-patch14 --detector facebook/detr-resnet-50
     python -m train evaluate --checkpoint FILE --suite paintskills --path FOLDER --detector ...
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SUITES = {
     "shapeskills": ("ShapeSkillsOptions", "ShapeSkillsSuite"),
+    "things": ("ThingsOptions", "ThingsSuite"),
     "coco": ("CocoOptions", "coco_suite"),
     "paintskills": ("PaintSkillsOptions", "paintskills_suite"),
 }

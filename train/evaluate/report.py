@@ -94,7 +94,7 @@ def plot_tables(tables: Sequence[Table], path: Path) -> None:
 def score_sheet(scored: Sequence[PictureScore], pictures: Pictures) -> Image.Image:
     """Pictures with their boxes; a frame is green where the score is full, red where it is not."""
     images = [pictures(one.case) for one in scored]
-    right = [all(r.get("right", one.score >= 1) for r in one.regions) for one in scored]
+    right = [all(r.get("right", one.score >= 1) for r in one.regions or [{}]) for one in scored]
     return picture_sheet(images, [one.case.layout for one in scored], right)
 
 

@@ -1,0 +1,108 @@
+"""Finds everyday things in a picture, wherever they are, and tells the colour of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from train.data.cutouts.scenes import ThingDrawn
+from train.data.cutouts.things import TINTS, cutout
+from train.data.shape_boxes import PixelBox
+from train.evaluate.judge.network import Judge
+from train.evaluate.judge.windows import boxes_in, cut_windows, overlaps, windows_of
+
+SIDES = 0.17 * 1.36 ** np.arange(7)
+"""Of the boxes that are slid over a picture, over the root of its area."""
+ASPECTS = (0.6, 1.0, 1.7)
+STEP = 0.45
+"""From one to the next, over their sides."""
+MAYBE, SURE = 0.3, 0.5
+"""Probability of any thing from which on a window is looked at again, and holds one."""
+SAME = 0.35
+"""Boxes with a larger IoU are of one thing."""
+
+
+@dataclass(frozen=True)
+class FoundThing:
+    """A thing in a picture. sure: probability of any thing being there. box: xyxy, pixels."""
+
+    name: str
+    sure: float
+    box: tuple[float, float, float, float]
+
+
+def find_things(judge: Judge, image: Image.Image) -> list[FoundThing]:
+    """What the judge finds when it is slid over a picture (RGB), surest first.
+
+    Windows that may show a thing are moved to where the judge sees it, and looked at again.
+    """
+    windows = windows_of(_everywhere(image.size), image.size)
+    told, boxes = _look(judge, image, windows)
+    for _ in range(2):
+        boxes = boxes[told[:, -1] < 1 - MAYBE]
+        told, boxes = _look(judge, image, windows_of(boxes, image.size))
+    surety = 1 - told[:, -1]
+    found: list[FoundThing] = []
+    kept = np.zeros((0, 4), np.float32)
+    for place in np.argsort(-surety, kind="stable"):
+        box = boxes[place : place + 1]
+        if surety[place] >= SURE and overlaps(box, kept).max(initial=0) <= SAME:
+            kept = np.concatenate([kept, box])
+            name = judge.names[told[place, :-1].argmax()]
+            found.append(FoundThing(name, float(surety[place]), tuple(box[0].tolist())))
+    return found
+
+
+def names_in(judge: Judge, image: Image.Image, boxes: list[PixelBox]) -> list[str]:
+    """What the judge names in each of some boxes; empty where it sees no thing."""
+    windows = windows_of(np.array(boxes), image.size)
+    told, _ = judge.look(cut_windows(image, windows))
+    return [(*judge.names, "")[best] for best in told.argmax(1)]
+
+
+def colour_of(image: Image.Image, thing: ThingDrawn, box: tuple[float, ...]) -> str:
+    """The tint in which a thing, drawn into a box of the picture either way round, differs least
+    from what is there: mean absolute difference over the pixels it covers."""
+    x0, y0, x1, y1 = (round(corner) for corner in box)
+    size = max(1, x1 - x0), max(1, y1 - y0)
+    seen = np.asarray(image.crop((x0, y0, x0 + size[0], y0 + size[1])), np.float32)
+
+    def difference(tint: str) -> float:
+        cut = cutout(thing.file, thing.colour, tint).resize(size, Image.Resampling.BICUBIC)
+        return min(_difference(seen, cut), _difference(seen, ImageOps.mirror(cut)))
+
+    return min(TINTS, key=difference)
+
+
+def _difference(seen: np.ndarray, cut: Image.Image) -> float:
+    drawn = np.asarray(cut, np.float32)
+    cover = drawn[..., 3] / 255
+    return float((np.abs(seen - drawn[..., :3]).mean(-1) * cover).sum() / max(cover.sum(), 1e-6))
+
+
+def _look(judge: Judge, image: Image.Image, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of windows, and the boxes the judge sees in them, inside the picture."""
+    told, fractions = judge.look(cut_windows(image, windows))
+    boxes = np.clip(boxes_in(windows, fractions), 0, np.array([*image.size] * 2))
+    whole = (boxes[:, 2:] - boxes[:, :2] >= 2).all(1)
+    return told[whole], boxes[whole]
+
+
+def _everywhere(size: tuple[int, int]) -> np.ndarray:
+    """Boxes of SIDES and ASPECTS all over a picture of (width, height)."""
+    root = np.sqrt(size[0] * size[1])
+    boxes = []
+    for side in SIDES * root:
+        for aspect in ASPECTS:
+            width = min(side * np.sqrt(aspect), size[0])
+            height = min(side / np.sqrt(aspect), size[1])
+            lefts = _places(width, size[0])
+            for top in _places(height, size[1]):
+                boxes += [(left, top, left + width, top + height) for left in lefts]
+    return np.array(boxes, np.float32)
+
+
+def _places(side: float, room: float) -> np.ndarray:
+    return np.linspace(0, room - side, 1 + int(np.ceil((room - side) / (STEP * side))))

@@ -1,0 +1,84 @@
+"""Scores of the regions and captions of pictures of everyday things, by the judge.
+
+A region is right when the judge names its thing inside its box, a thing that is found when the
+judge is slid over the picture meets the box with an IoU of at least 0.5, and has the colour that
+the region's text names, if it names one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from reco_core.layout import Region
+from train.data.cutouts.scenes import Scene
+from train.data.shape_boxes import PixelBox
+from train.evaluate.judge.finder import colour_of, find_things, names_in
+from train.evaluate.judge.network import Judge
+from train.evaluate.judge.windows import overlaps
+
+MIN_IOU = 0.5
+
+
+@dataclass(frozen=True)
+class ThingScore:
+    """What was found for one region.
+
+    thing, colour: what is asked for; no colour where the text names none. named: what the judge
+    names in the asked box, or nothing. found, iou: the box (pixels) that meets the asked one best,
+    of anything that was found. found_colour: of what is there, where one is asked for.
+    """
+
+    thing: str
+    colour: str
+    asked: PixelBox
+    named: str
+    found: tuple[float, float, float, float] | None
+    iou: float
+    found_colour: str = ""
+
+    @property
+    def is_met(self) -> bool:
+        return self.iou >= MIN_IOU
+
+    @property
+    def right(self) -> bool:
+        is_coloured = not self.colour or self.found_colour == self.colour
+        return self.named == self.thing and self.is_met and is_coloured
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "right": self.right}
+
+
+def score_regions(
+    judge: Judge, image: Image.Image, scene: Scene, regions: Sequence[Region]
+) -> list[ThingScore]:
+    """Score the regions of a scene, in its things' order, in a picture (RGB) of its size."""
+    found = [thing.box for thing in find_things(judge, image)]
+    asked = [thing.pixels for thing in scene.things]
+    iou = overlaps(np.array(asked, np.float32), np.array(found, np.float32).reshape(-1, 4))
+    scores = []
+    named = names_in(judge, image, asked)
+    for thing, region, name, row in zip(scene.things, regions, named, iou, strict=True):
+        most = float(row.max(initial=0))
+        box = found[row.argmax()] if most else None
+        colour = named_colour(region.text, thing.tint)
+        seen = colour_of(image, thing, box) if colour and box else ""
+        scores.append(ThingScore(thing.name, colour, thing.pixels, name, box, most, seen))
+    return scores
+
+
+def named_colour(text: str, tint: str) -> str:
+    """The tint, where a region's text names it."""
+    return tint if tint and re.search(rf"\b{tint}\b", text) else ""
+
+
+def things_there(judge: Judge, image: Image.Image, scene: Scene) -> dict[str, bool]:
+    """Which things of a scene are found in a picture, wherever they are, by name."""
+    found = {thing.name for thing in find_things(judge, image)}
+    return {thing.name: thing.name in found for thing in scene.things}

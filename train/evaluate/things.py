@@ -205,4 +205,4 @@ def size_of(part: str, side: int) -> tuple[int, int]:
     """Width and height of a part's pictures, multiples of 8."""
     aspect, scale = SHAPES.get(part, (1.0, 1.0))
     width, height = (side * scale * aspect**power for power in (0.5, -0.5))
-    return round(width / 8) * 8, round(height / 8) * 8
+    return int(width / 8 + 0.5) * 8, int(height / 8 + 0.5) * 8

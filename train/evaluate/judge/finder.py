@@ -11,22 +11,25 @@ from train.data.cutouts.scenes import ThingDrawn
 from train.data.cutouts.things import TINTS, cutout
 from train.data.shape_boxes import PixelBox
 from train.evaluate.judge.network import Judge
-from train.evaluate.judge.windows import boxes_in, cut_windows, overlaps, windows_of
+from train.evaluate.judge.windows import boxes_in, cover, cut_windows, windows_of
 
-SIDES = 0.17 * 1.36 ** np.arange(7)
+SIDES = 0.2 * 1.5 ** np.arange(5)
 """Of the boxes that are slid over a picture, over the root of its area."""
-ASPECTS = (0.6, 1.0, 1.7)
-STEP = 0.45
+ASPECTS = (0.7, 1.4)
+STEP = 0.5
 """From one to the next, over their sides."""
-MAYBE, SURE = 0.3, 0.5
-"""Probability of any thing from which on a window is looked at again, and holds one."""
-SAME = 0.35
-"""Boxes with a larger IoU are of one thing."""
+AGAIN = 64
+"""Windows that are looked at twice."""
+SURE = 0.5
+"""Probability of any thing from which on a window holds one, and of one thing to be named so."""
+SAME = 0.5
+"""Share of the smaller of two boxes under the other, from which on they are of one thing."""
 
 
 @dataclass(frozen=True)
 class FoundThing:
-    """A thing in a picture. sure: probability of any thing being there. box: xyxy, pixels."""
+    """A thing in a picture. name: empty where the judge is not sure which. sure: probability of any
+    thing being there. box: xyxy, pixels."""
 
     name: str
     sure: float
@@ -36,21 +39,22 @@ class FoundThing:
 def find_things(judge: Judge, image: Image.Image) -> list[FoundThing]:
     """What the judge finds when it is slid over a picture (RGB), surest first.
 
-    Windows that may show a thing are moved to where the judge sees it, and looked at again.
+    The AGAIN windows that are the surest to show things are moved to where the judge sees them, and
+    looked at again.
     """
     windows = windows_of(_everywhere(image.size), image.size)
     told, boxes = _look(judge, image, windows)
-    for _ in range(2):
-        boxes = boxes[told[:, -1] < 1 - MAYBE]
-        told, boxes = _look(judge, image, windows_of(boxes, image.size))
+    surest = np.argsort(told[:, -1], kind="stable")[:AGAIN]
+    told, boxes = _look(judge, image, windows_of(boxes[surest], image.size))
     surety = 1 - told[:, -1]
     found: list[FoundThing] = []
     kept = np.zeros((0, 4), np.float32)
     for place in np.argsort(-surety, kind="stable"):
         box = boxes[place : place + 1]
-        if surety[place] >= SURE and overlaps(box, kept).max(initial=0) <= SAME:
+        if surety[place] >= SURE and cover(box, kept).max(initial=0) < SAME:
             kept = np.concatenate([kept, box])
-            name = judge.names[told[place, :-1].argmax()]
+            best = told[place, :-1].argmax()
+            name = judge.names[best] if told[place, best] >= SURE else ""
             found.append(FoundThing(name, float(surety[place]), tuple(box[0].tolist())))
     return found
 

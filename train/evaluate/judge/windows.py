@@ -51,11 +51,23 @@ def fractions_of(windows: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union of every box (N, 4) with every other (M, 4): (N, M)."""
+    both, area, other = _areas(boxes, others)
+    return both / np.maximum(area + other - both, 1e-9)
+
+
+def cover(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Share of the smaller of two boxes that lies in the other, as `overlaps`."""
+    both, area, other = _areas(boxes, others)
+    return both / np.maximum(np.minimum(area, other), 1e-9)
+
+
+def _areas(boxes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of intersections (N, M), of boxes (N, 1) and of others (1, M)."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     both = np.clip(high - low, 0, None).prod(-1)
-    areas = [(x[:, 2:] - x[:, :2]).prod(-1) for x in (boxes, others)]
-    return both / np.maximum(areas[0][:, None] + areas[1][None] - both, 1e-9)
+    area, other = ((x[:, 2:] - x[:, :2]).prod(-1) for x in (boxes, others))
+    return both, area[:, None], other[None]
 
 
 def _room(side: int) -> int:

@@ -11,15 +11,15 @@ from train.data.cutouts.scenes import ThingDrawn
 from train.data.cutouts.things import TINTS, cutout
 from train.data.shape_boxes import PixelBox
 from train.evaluate.judge.network import Judge
-from train.evaluate.judge.windows import boxes_in, cover, cut_windows, windows_of
+from train.evaluate.judge.windows import boxes_in, cover, cut_windows, overlaps, windows_of
 
 SIDES = 0.2 * 1.5 ** np.arange(5)
 """Of the boxes that are slid over a picture, over the root of its area."""
 ASPECTS = (0.7, 1.4)
 STEP = 0.5
 """From one to the next, over their sides."""
-AGAIN = 64
-"""Windows that are looked at twice."""
+LOOKS, AGAIN = 3, 64
+"""How often the judge looks, each time at windows where it saw things before, and how many."""
 SURE = 0.5
 """Probability of any thing from which on a window holds one, and of one thing to be named so."""
 SAME = 0.5
@@ -37,19 +37,22 @@ class FoundThing:
 
 
 def find_things(judge: Judge, image: Image.Image) -> list[FoundThing]:
-    """What the judge finds when it is slid over a picture (RGB), surest first.
+    """What the judge finds when it is slid over a picture (RGB).
 
-    The AGAIN windows that are the surest to show things are moved to where the judge sees them, and
-    looked at again.
+    The windows that are the surest to show things are moved to where the judge sees them, and
+    looked at again. Of boxes over one another the one that most others agree with is kept: the
+    surest can be a part of a thing.
     """
     windows = windows_of(_everywhere(image.size), image.size)
     told, boxes = _look(judge, image, windows)
-    surest = np.argsort(told[:, -1], kind="stable")[:AGAIN]
-    told, boxes = _look(judge, image, windows_of(boxes[surest], image.size))
+    for _ in range(LOOKS - 1):
+        surest = np.argsort(told[:, -1], kind="stable")[:AGAIN]
+        told, boxes = _look(judge, image, windows_of(boxes[surest], image.size))
     surety = 1 - told[:, -1]
+    support = overlaps(boxes, boxes) ** 2 @ (surety * (surety >= SURE))
     found: list[FoundThing] = []
     kept = np.zeros((0, 4), np.float32)
-    for place in np.argsort(-surety, kind="stable"):
+    for place in np.argsort(-support, kind="stable"):
         box = boxes[place : place + 1]
         if surety[place] >= SURE and cover(box, kept).max(initial=0) < SAME:
             kept = np.concatenate([kept, box])

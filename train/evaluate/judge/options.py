@@ -15,7 +15,7 @@ class JudgeOptions:
     """TOML file that lists the things; empty: all of the folder's."""
     size: Side = 160
     """Of pictures that are to be judged, in pixels; it learns from sizes around it."""
-    steps: Positive = 2600
+    steps: Positive = 5200
     """Of training."""
     batch_size: Positive = 64
     """Windows of a step."""

@@ -90,15 +90,16 @@ def truth(case):
     return render(case.scene)
 
 
-def test_the_judge_may_be_trusted(suite):
+def test_the_judge_may_be_trusted(given, file):
     """Right on rendered truth; not where the things are others, or not there, or elsewhere."""
-    controls = suite.controls(truth)
+    many = few(given, file, parts=("mixed", "caption"), part_layouts=12)
+    controls = ThingsSuite(many).controls(truth)
     regions, captions = controls["regions"], controls["captions"]
     assert regions["rendered_truth"] >= 0.95, controls
     assert regions["other_things"] <= 0.02 and regions["ground_alone"] <= 0.02, controls
     assert regions["shuffled_layouts"] <= 0.1, controls
     assert captions["rendered_truth"] >= 0.9, controls
-    assert captions["other_things"] <= 0.1 and captions["ground_alone"] <= 0.1, controls
+    assert captions["other_things"] <= 0.2 and captions["ground_alone"] <= 0.1, controls
 
 
 def test_soft_pictures_are_judged_like_sharp_ones(suite):
@@ -107,12 +108,11 @@ def test_soft_pictures_are_judged_like_sharp_ones(suite):
     assert regions_right([one.regions for one in soft]) >= 0.9
 
 
-def test_a_thing_beside_its_box_is_not_right(suite):
+def test_a_thing_beside_its_box_is_not_right(given, file):
     """The thing moved by half of its box: their IoU is 1/3."""
     judged = 0
+    suite = ThingsSuite(few(given, file, parts=("mixed",), counts=(1,)))
     for case in suite.cases:
-        if len(case.scene.things) > 1 or not case.layout.regions:
-            continue
         x0, y0, x1, y1 = case.scene.things[0].pixels
         by = (x1 - x0 + 1) // 2
         if x1 + by > case.scene.size[0]:
@@ -122,7 +122,7 @@ def test_a_thing_beside_its_box_is_not_right(suite):
             (score,) = suite._score(case, render(replace(case.scene, things=(thing,)))).regions
             assert not score.right
             judged += 1
-    assert judged >= 4
+    assert judged >= 8
 
 
 def test_another_colour_than_the_text_names_is_wrong(suite):

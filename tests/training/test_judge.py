@@ -16,7 +16,8 @@ from reco_core.checkpoint_file import write_checkpoint
 from train.__main__ import main
 from train.data.cutouts.scenes import render
 from train.data.cutouts.things import TINTS
-from train.evaluate.judge.finder import find_things
+from train.evaluate.judge.difference import box_of_pieces, pieces_of
+from train.evaluate.judge.finder import find_things, look_over
 from train.evaluate.judge.learn import open_lessons, train_judge
 from train.evaluate.judge.lessons import lesson
 from train.evaluate.judge.network import Judge, Network, check_judge, read_judge, save_judge
@@ -169,7 +170,7 @@ def test_parts_keep_their_shape(part, side):
 
 def test_found_things_lie_in_the_picture_and_are_not_found_twice(suite):
     for case in suite.cases[:10]:
-        found = find_things(suite.judge, truth(case))
+        found = find_things(look_over(suite.judge, truth(case)))
         boxes = np.array([thing.box for thing in found]).reshape(-1, 4)
         assert (boxes >= 0).all() and (boxes <= [*case.scene.size] * 2).all()
         assert (cover(boxes, boxes) - np.eye(len(boxes))).max(initial=0) < 0.5
@@ -256,3 +257,23 @@ def test_the_commands_train_a_judge_and_score_with_it(given, monkeypatch, capsys
     assert code == 0 and "Controls of the judge" in out and "From captions alone" in out
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert set(scores["figures"]) == {*PARTS, "controls"} and scores["pictures"]
+
+
+def test_on_plain_grounds_things_are_found_by_their_difference(given, file):
+    """Each in its box to a pixel or two, of several pieces too; elsewhere by half, it is not."""
+    suite = ThingsSuite(few(given, file, parts=("mixed",)))
+    plain = [case.scene for case in suite.cases if case.scene.ground.is_plain]
+    assert len(plain) >= 4 and {"bars"} <= {x.name for scene in plain for x in scene.things}
+    for scene in plain:
+        pieces = pieces_of(render(scene))
+        for thing in scene.things:
+            asked = np.array([thing.pixels], np.float32)
+            found = np.array([box_of_pieces(pieces, thing.pixels)], np.float32)
+            assert overlaps(asked, found).item() >= 0.8
+    ground = Image.new("RGB", (SIDE, SIDE), (245, 245, 245))
+    assert box_of_pieces(pieces_of(ground), (8, 8, 40, 40)) is None
+    ImageDraw.Draw(ground).rectangle((20, 8, 51, 39), (200, 180, 90))
+    assert box_of_pieces(pieces_of(ground), (20, 8, 52, 40)) == (20, 8, 52, 40)
+    assert box_of_pieces(pieces_of(ground), (4, 8, 36, 40)) is None  # one half of it
+    ground.putpixel((70, 70), (0, 0, 0))
+    assert box_of_pieces(pieces_of(ground), (64, 64, 76, 76)) is None  # a speck

@@ -33,33 +33,61 @@ class FoundThing:
 
     name: str
     sure: float
-    box: tuple[float, float, float, float]
+    box: tuple[float, ...]
 
 
-def find_things(judge: Judge, image: Image.Image) -> list[FoundThing]:
-    """What the judge finds when it is slid over a picture (RGB).
+@dataclass(frozen=True)
+class Looks:
+    """What the judge sees in windows all over a picture. names: of the things. told: probabilities
+    (N, things + 1), the last of no thing. boxes: (N, 4), xyxy, pixels."""
+
+    names: tuple[str, ...]
+    told: np.ndarray
+    boxes: np.ndarray
+
+
+def look_over(judge: Judge, image: Image.Image) -> Looks:
+    """Slide the judge over a picture (RGB).
 
     The windows that are the surest to show things are moved to where the judge sees them, and
-    looked at again. Of boxes over one another the one that most others agree with is kept: the
-    surest can be a part of a thing.
+    looked at again.
     """
-    windows = windows_of(_everywhere(image.size), image.size)
-    told, boxes = _look(judge, image, windows)
+    told, boxes = _look(judge, image, windows_of(_everywhere(image.size), image.size))
     for _ in range(LOOKS - 1):
         surest = np.argsort(told[:, -1], kind="stable")[:AGAIN]
         told, boxes = _look(judge, image, windows_of(boxes[surest], image.size))
-    surety = 1 - told[:, -1]
-    support = overlaps(boxes, boxes) ** 2 @ (surety * (surety >= SURE))
-    found: list[FoundThing] = []
-    kept = np.zeros((0, 4), np.float32)
-    for place in np.argsort(-support, kind="stable"):
-        box = boxes[place : place + 1]
-        if surety[place] >= SURE and cover(box, kept).max(initial=0) < SAME:
-            kept = np.concatenate([kept, box])
-            best = told[place, :-1].argmax()
-            name = judge.names[best] if told[place, best] >= SURE else ""
-            found.append(FoundThing(name, float(surety[place]), tuple(box[0].tolist())))
+    return Looks(judge.names, told, boxes)
+
+
+def find_things(looks: Looks) -> list[FoundThing]:
+    """The things that were seen, whichever they are."""
+    surety = 1 - looks.told[:, -1]
+    found = []
+    for place in _agreed(looks.boxes, surety):
+        best = looks.told[place, :-1].argmax()
+        name = looks.names[best] if looks.told[place, best] >= SURE else ""
+        box = tuple(looks.boxes[place].tolist())
+        found.append(FoundThing(name, float(surety[place]), box))
     return found
+
+
+def boxes_of_thing(looks: Looks, name: str) -> np.ndarray:
+    """Where one thing was seen: (N, 4). A part of it is told from the whole better by its own
+    probability than by that of any thing."""
+    own = looks.told[:, looks.names.index(name)]
+    return looks.boxes[_agreed(looks.boxes, own)]
+
+
+def _agreed(boxes: np.ndarray, surety: np.ndarray) -> list[int]:
+    """Of boxes over one another the one that most others agree with, best first: the surest can be
+    a part of a thing."""
+    support = overlaps(boxes, boxes) ** 2 @ (surety * (surety >= SURE))
+    kept: list[int] = []
+    for place in np.argsort(-support, kind="stable").tolist():
+        is_free = cover(boxes[place : place + 1], boxes[kept]).max(initial=0) < SAME
+        if surety[place] >= SURE and is_free:
+            kept.append(place)
+    return kept
 
 
 def names_in(judge: Judge, image: Image.Image, boxes: list[PixelBox]) -> list[str]:

@@ -1,8 +1,8 @@
 """Scores of the regions and captions of pictures of everyday things, by the judge.
 
-A region is right when the judge names its thing inside its box, a thing that is found when the
-judge is slid over the picture meets the box with an IoU of at least 0.5, and has the colour that
-the region's text names, if it names one.
+A region is right when the judge names its thing inside its box, something that is found meets the
+box with an IoU of at least 0.5, and has the colour that the region's text names, if it names one.
+Things are found by sliding the judge over the picture, and on plain grounds by their difference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from PIL import Image
 from reco_core.layout import Region
 from train.data.cutouts.scenes import Scene
 from train.data.shape_boxes import PixelBox
-from train.evaluate.judge.finder import colour_of, find_things, names_in
+from train.evaluate.judge.difference import box_of_pieces, pieces_of
+from train.evaluate.judge.finder import (
+    boxes_of_thing,
+    colour_of,
+    find_things,
+    look_over,
+    names_in,
+)
 from train.evaluate.judge.network import Judge
 from train.evaluate.judge.windows import overlaps
 
@@ -38,7 +45,7 @@ class ThingScore:
     colour: str
     asked: PixelBox
     named: str
-    found: tuple[float, float, float, float] | None
+    found: tuple[float, ...] | None
     iou: float
     found_colour: str = ""
 
@@ -59,18 +66,30 @@ def score_regions(
     judge: Judge, image: Image.Image, scene: Scene, regions: Sequence[Region]
 ) -> list[ThingScore]:
     """Score the regions of a scene, in its things' order, in a picture (RGB) of its size."""
-    found = [thing.box for thing in find_things(judge, image)]
-    asked = [thing.pixels for thing in scene.things]
-    iou = overlaps(np.array(asked, np.float32), np.array(found, np.float32).reshape(-1, 4))
+    looks = look_over(judge, image)
+    things = [thing.box for thing in find_things(looks)]
+    pieces = pieces_of(image) if scene.ground.is_plain else None
+    named = names_in(judge, image, [thing.pixels for thing in scene.things])
     scores = []
-    named = names_in(judge, image, asked)
-    for thing, region, name, row in zip(scene.things, regions, named, iou, strict=True):
-        most = float(row.max(initial=0))
-        box = found[row.argmax()] if most else None
+    for thing, region, name in zip(scene.things, regions, named, strict=True):
+        found = [*things, *map(tuple, boxes_of_thing(looks, thing.name).tolist())]
+        if pieces is not None and (differs := box_of_pieces(pieces, thing.pixels)):
+            found.append(differs)
+        box, iou = _best(found, thing.pixels)
         colour = named_colour(region.text, thing.tint)
         seen = colour_of(image, thing, box) if colour and box else ""
-        scores.append(ThingScore(thing.name, colour, thing.pixels, name, box, most, seen))
+        scores.append(ThingScore(thing.name, colour, thing.pixels, name, box, iou, seen))
     return scores
+
+
+def _best(
+    found: Sequence[tuple[float, ...]], asked: PixelBox
+) -> tuple[tuple[float, ...] | None, float]:
+    """The box that meets the asked one best, and its IoU; None where none touches it."""
+    boxes = np.array(found, np.float32).reshape(-1, 4)
+    iou = overlaps(np.array([asked], np.float32), boxes)[0]
+    most = float(iou.max(initial=0))
+    return (found[iou.argmax()] if most else None), most
 
 
 def named_colour(text: str, tint: str) -> str:
@@ -80,5 +99,5 @@ def named_colour(text: str, tint: str) -> str:
 
 def things_there(judge: Judge, image: Image.Image, scene: Scene) -> dict[str, bool]:
     """Which things of a scene are found in a picture, wherever they are, by name."""
-    found = {thing.name for thing in find_things(judge, image)}
+    found = {thing.name for thing in find_things(look_over(judge, image))}
     return {thing.name: thing.name in found for thing in scene.things}

@@ -250,3 +250,23 @@ def test_it_can_be_read_in_every_theme(comfy, editor, theme):
         }"""
     )
     assert worst > 3  # WCAG's least contrast of large text and of controls
+
+
+def test_preferences_that_a_workflow_cannot_mean_leave_the_editor_usable(comfy, editor):
+    """They are told on the console; what else the workflow says there is kept."""
+    told = []
+    comfy.page.on("console", lambda message: told.append(message.text))
+    workflow = comfy.workflow()
+    said = {"unit": "nope", "snap": 7, "dim": "dark", "newer": [1]}
+    workflow["nodes"][0]["properties"]["reco_editor"] = said
+    comfy.load_workflow(workflow)
+    shown = EditorPage(comfy, comfy.nodes()[0])
+    assert shown.field(1, "Left edge of").input_value() == "256"
+    assert sorted(text.split(" says ")[1].split(",")[0] for text in told if " says " in text) == [
+        'dim = "dark"',
+        "snap = 7",
+        'unit = "nope"',
+    ]
+    shown.choose("Unit of the numbers", "fraction")
+    kept = comfy.workflow()["nodes"][0]["properties"]["reco_editor"]
+    assert kept["unit"] == "fraction" and kept["newer"] == [1]

@@ -112,3 +112,13 @@ test("preferences are the workflow's, else as they are at first", () => {
   assert.equal(asked.kept.snap, "cells");
   assert.equal(asked.kept.unit, "px");
 });
+
+test("a preference that is not known is told once, and the usual one holds", (context) => {
+  const warn = context.mock.method(console, "warn", () => {});
+  const { model } = modelOf(drawingOf(A), { unit: "nope", guides: "thirds" });
+  model.readPreferences();
+  assert.equal(model.preferences.unit, "px");
+  assert.equal(model.preferences.guides, "thirds");
+  assert.equal(warn.mock.callCount(), 1);
+  assert.match(warn.mock.calls[0].arguments[0], /unit = "nope"/);
+});

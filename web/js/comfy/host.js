@@ -73,12 +73,16 @@ export class ComfyHost {
     this.frontEnd.endStep();
   }
 
+  /** What the workflow says of them: anything, see editor/preferences.js. */
   preferences() {
-    return this.node.properties?.reco_editor ?? {};
+    return this.node.properties?.reco_editor;
   }
 
+  /** Say these; what else the workflow says stays. */
   setPreferences(preferences) {
-    this.node.properties.reco_editor = { ...preferences };
+    const { reco_editor: said } = this.node.properties;
+    const kept = typeof said === "object" && !Array.isArray(said) ? said : {};
+    this.node.properties.reco_editor = { ...kept, ...preferences };
     this.commit();
   }
 

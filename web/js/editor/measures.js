@@ -16,7 +16,7 @@ export const gridPx = ({ width, height }) =>
 
 /** {step: [x, y] between the lines that edges snap to or 0, fractions; boxes: to others too}. */
 export function snappingOf({ snap, snapBoxes }, size) {
-  const stepPx = { off: 0, cells: CELL_PX, grid: gridPx(size) }[snap] ?? 0;
+  const stepPx = { off: 0, cells: CELL_PX, grid: gridPx(size) }[snap];
   return { step: pixels(stepPx, size), boxes: snapBoxes };
 }
 

@@ -11,15 +11,7 @@ import {
   withChoices,
 } from "./drawing.js";
 import { leastBox, snappingOf } from "./measures.js";
-
-const PREFERENCES = {
-  snap: "cells", // "off", "cells", "grid"
-  snapBoxes: true,
-  guides: "none", // "none", "thirds", "grid"
-  background: "image", // "none", "image", "last"
-  dim: 0.5,
-  unit: "px",
-};
+import { understood } from "./preferences.js";
 
 /** What is known of the regions before the server has counted. */
 const UNCOUNTED = {
@@ -38,6 +30,7 @@ export class Model {
   #before = null; // {drawing, selection} when the drag began that goes on
   #count = UNCOUNTED;
   #preferences;
+  #refused = new Set(); // what was said of preferences, once
 
   /**
    * host: ComfyHost, see comfy/host.js. view: is told what to show again: render() the drawing,
@@ -46,7 +39,7 @@ export class Model {
   constructor(host, view) {
     this.#host = host;
     this.#view = view;
-    this.#preferences = { ...PREFERENCES, ...host.preferences() };
+    this.readPreferences();
   }
 
   get drawing() {
@@ -218,6 +211,11 @@ export class Model {
 
   /** Read again what the workflow says of them. */
   readPreferences() {
-    this.#preferences = { ...this.#preferences, ...this.#host.preferences() };
+    const { preferences, refused } = understood(this.#host.preferences());
+    for (const refusal of refused) {
+      if (!this.#refused.has(refusal)) console.warn(refusal);
+      this.#refused.add(refusal);
+    }
+    this.#preferences = preferences;
   }
 }

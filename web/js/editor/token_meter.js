@@ -4,7 +4,7 @@
 import { element, set } from "../shared/dom.js";
 import { remarkElements } from "../shared/remarks.js";
 import { choice } from "./controls.js";
-import { UNITS } from "./units.js";
+import { CHOICES } from "./preferences.js";
 
 const DELAY_MS = 250;
 
@@ -17,11 +17,7 @@ export class TokenMeter {
     this.timer = null;
     this.bar = element("div", { class: "reco-meter-bar" });
     this.text = element("span", { class: "reco-meter-text" });
-    this.unit = choice(
-      "Unit of the numbers",
-      Object.fromEntries(Object.entries(UNITS).map(([name, { label }]) => [name, label])),
-      (unit) => model.prefer({ unit }),
-    );
+    this.unit = choice("Unit of the numbers", CHOICES.unit, (unit) => model.prefer({ unit }));
     const line = element("div", { class: "reco-meter-line" }, this.text, this.unit);
     this.remarks = element("div", { class: "reco-meter-remarks", role: "status" });
     this.element = element("div", { class: "reco-meter" }, this.bar, line, this.remarks);

@@ -2,19 +2,13 @@
 
 import { element, set } from "../shared/dom.js";
 import { choice, iconButton } from "./controls.js";
-import { CELL_PX } from "./measures.js";
+import { CHOICES, MOST_DIM } from "./preferences.js";
 
-/** Preferences chosen from a menu: [what the menu is called, {value: words}]. */
+/** Preferences chosen from a menu -> what the menu is called. */
 const MENUS = {
-  snap: [
-    "Snap edges to a grid (hold Alt to draw freely)",
-    { off: "snap: no", cells: `snap: ${CELL_PX} px`, grid: "snap: grid" },
-  ],
-  guides: ["Guide lines", { none: "guides: no", thirds: "thirds", grid: "grid" }],
-  background: [
-    "Picture behind the boxes",
-    { none: "ground: no", image: "image input", last: "last picture" },
-  ],
+  snap: "Snap edges to a grid (hold Alt to draw freely)",
+  guides: "Guide lines",
+  background: "Picture behind the boxes",
 };
 
 export class Toolbar {
@@ -22,9 +16,9 @@ export class Toolbar {
     const { model } = editor;
     this.editor = editor;
     this.menus = Object.fromEntries(
-      Object.entries(MENUS).map(([name, [label, words]]) => [
+      Object.entries(MENUS).map(([name, label]) => [
         name,
-        choice(label, words, (value) => model.prefer({ [name]: value })),
+        choice(label, CHOICES[name], (value) => model.prefer({ [name]: value })),
       ]),
     );
     this.snapBoxes = element("input", {
@@ -35,7 +29,7 @@ export class Toolbar {
       type: "range",
       class: "reco-dim",
       min: 0,
-      max: 0.9,
+      max: MOST_DIM,
       step: 0.1,
       title: "Dim the background",
       "aria-label": "Dim the background",

@@ -151,6 +151,8 @@ def test_every_part_is_drawn_at_its_size_and_scored(suite):
     assert {case.part for case in suite.cases} == set(PARTS)
     sizes = {case.part: (case.layout.width, case.layout.height) for case in suite.cases}
     assert sizes["portrait"] == (64, 96) and sizes["larger"] == (104, 104)
+    scenes = {case.part: case.scene.size for case in suite.cases}
+    assert sizes["second_pass"] == (80, 80) and scenes["second_pass"] == (120, 120)
     for part in set(PARTS) - {"caption"}:
         assert result.figures[part]["region_accuracy"] >= 0.9, part
     assert result.figures["caption"]["there"] >= 0.9
@@ -257,6 +259,11 @@ def test_the_commands_train_a_judge_and_score_with_it(given, monkeypatch, capsys
     assert code == 0 and "Controls of the judge" in out and "From captions alone" in out
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert set(scores["figures"]) == {*PARTS, "controls"} and scores["pictures"]
+    sizes = {}
+    for file in (tmp_path / "scores" / "pictures").iterdir():
+        with Image.open(file) as picture:
+            sizes[file.stem.rpartition("-")[0]] = picture.size
+    assert sizes["mixed"] == (64, 64) and sizes["second_pass"] == (96, 96)
 
 
 def test_on_plain_grounds_things_are_found_by_their_difference(given, file):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -86,6 +87,7 @@ class Studio:
                 options.steps,
                 options.guidance,
                 options.sampler,
+                batch[0].second,
             )
 
     def _check_folder(self) -> None:
@@ -120,18 +122,11 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def same_size_batches(cases: Sequence[Case], batch_size: int) -> Iterator[list[Case]]:
-    """Cases in order, in batches of equal picture size."""
-    batch: list[Case] = []
-    for case in sorted(cases, key=lambda case: (case.layout.width, case.layout.height)):
-        size = case.layout.width, case.layout.height
-        if batch and (
-            len(batch) == batch_size or size != (batch[0].layout.width, batch[0].layout.height)
-        ):
-            yield batch
-            batch = []
-        batch.append(case)
-    if batch:
-        yield batch
+    """Cases in order, in batches of those that are drawn alike."""
+    ordered = sorted(cases, key=lambda case: case.drawn_alike)
+    for _, group in groupby(ordered, key=lambda case: case.drawn_alike):
+        alike = list(group)
+        yield from (alike[at : at + batch_size] for at in range(0, len(alike), batch_size))
 
 
 def _load(checkpoint: Checkpoint, drawing: Drawing) -> TextToImage:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
 from reco_core.layout import Layout
+
+if TYPE_CHECKING:
+    from train.model.sampling import SecondPass
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,19 @@ class Case:
 
     name: unique in its suite, a legal file name without suffix.
     seed: of the noise the picture starts from; with it, one picture can be made again alone.
+    second: of a picture that is drawn at the layout's size, and enlarged then.
     """
 
     name: str
     layout: Layout
     seed: int
+    second: SecondPass | None = field(default=None, kw_only=True)
+
+    @property
+    def drawn_alike(self) -> tuple[int, int, float, float]:
+        """What is the same for cases that can be drawn in one batch, in an order."""
+        second = (self.second.scale, self.second.strength) if self.second else (1.0, 1.0)
+        return self.layout.width, self.layout.height, *second
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,8 @@ class Result:
 
 
 Pictures = Callable[[Case], Image.Image]
-"""Opens the picture that was drawn for a case: PIL RGB, of the layout's size."""
+"""Opens the picture that was drawn for a case: PIL RGB, of the layout's size, or what a second pass
+made of it."""
 
 
 class Suite(Protocol):

@@ -8,26 +8,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from PIL import Image
 from tqdm import tqdm
 
 from reco_core.layout import Layout
 from train.data.cutouts.cutouts_set import CutoutsConfig, Number, open_cutouts
-from train.data.cutouts.scenes import Scene, render
+from train.data.cutouts.scenes import Scene, enlarged, render
 from train.data.cutouts.things import read_things
 from train.data.shapeskills import BoxSide
 from train.evaluate.judge.network import check_judge, read_judge
 from train.evaluate.judge.scores import ThingScore, score_regions, things_there
 from train.evaluate.suite import Case, Pictures, PictureScore, Result
 from train.evaluate.things_tables import part_figures, regions_right, tables, things_found
-from train.options import Positive, Seed, Side, Some, options
+from train.model.sampling import SecondPass
+from train.options import Positive, Range, Seed, Side, Some, options
 
-PARTS = ("mixed", "portrait", "landscape", "larger", "held_out", "caption")
+PARTS = ("mixed", "portrait", "landscape", "larger", "second_pass", "held_out", "caption")
 """mixed: things at random; portrait, landscape: 2:3 and 3:2, of the same area; larger: 1.25 times
-the side; held_out: with a tint or ground that training never shows with the thing; caption: drawn
-from the caption alone."""
+the side; second_pass: drawn at the base size, enlarged to 1.5 times and drawn over; held_out: with
+a tint or ground that training never shows with the thing; caption: drawn from the caption alone."""
+ENLARGED = 1.5
+"""By the second pass."""
 SHAPES = {"portrait": (2 / 3, 1.0), "landscape": (3 / 2, 1.0), "larger": (1.0, 1.25)}
 """Width over height, and the root of the area over the base size."""
 
@@ -58,6 +61,8 @@ class ThingsOptions:
     """Numbers of things in a picture, drawn evenly."""
     sides: tuple[BoxSide, BoxSide] = (0.22, 0.62)
     """Shortest and longest of a thing's longer side, as a share of the root of the area."""
+    denoise: Annotated[float, Range(0.05, 1)] = 0.5
+    """Of the second pass, as KSampler's."""
 
     def __post_init__(self) -> None:
         unknown = [part for part in self.parts if part not in PARTS]
@@ -175,7 +180,13 @@ class ThingsSuite:
         for index in range(len(drawn)):
             scene, captions, regions = drawn.draw(index)
             layout = Layout(captions[0], () if part == "caption" else regions, *scene.size)
-            yield ThingsCase(f"{part}-{index:04d}", layout, options.seed + index, scene, part)
+            name, seed = f"{part}-{index:04d}", options.seed + index
+            if part != "second_pass":
+                yield ThingsCase(name, layout, seed, scene, part)
+                continue
+            second = SecondPass(ENLARGED, options.denoise)
+            large = enlarged(scene, second.size_of(scene.size))
+            yield ThingsCase(name, layout, seed, large, part, second=second)
 
 
 @dataclass(frozen=True)

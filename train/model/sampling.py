@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import diffusers
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
@@ -49,6 +50,29 @@ def sample_layouts(
     return images
 
 
+@dataclass(frozen=True)
+class Start:
+    """Latents (B, 4, h, w), and the share of the way from noise that is gone over, above 0 to 1."""
+
+    latents: Tensor
+    strength: float
+
+
+@dataclass(frozen=True)
+class SecondPass:
+    """Enlarge latents by `scale`, noise them again and draw over them, as people make pictures that
+    are larger than a checkpoint's own size: Upscale Latent By (nearest-exact), and a KSampler whose
+    denoise is `strength`, 0 to 1."""
+
+    scale: float
+    strength: float
+
+    def size_of(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height in pixels of what becomes of a picture."""
+        width, height = (int(side // DOWNSAMPLING * self.scale) * DOWNSAMPLING for side in size)
+        return width, height
+
+
 @torch.no_grad()
 def sample_batch(
     model: TextToImage,
@@ -57,16 +81,25 @@ def sample_batch(
     steps: int,
     guidance: float,
     sampler: str,
+    second: SecondPass | None = None,
 ) -> list[Image.Image]:
-    """Pictures of layouts of one size, each from the noise of its own seed."""
+    """Pictures of layouts of one size, each from the noise of its own seed.
+
+    second: the pictures are of the layouts' size times its scale.
+    """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    noise = torch.stack(
-        [
-            torch.randn(LATENT_CHANNELS, *latent_size(layout), generator=generator)
-            for layout, generator in zip(layouts, generators, strict=True)
-        ]
-    )
-    latents = denoise(model, layouts, noise, steps, guidance, sampler, generators)
+
+    def noise(height: int, width: int) -> Tensor:
+        return torch.stack(
+            [torch.randn(LATENT_CHANNELS, height, width, generator=g) for g in generators]
+        )
+
+    options = steps, guidance, sampler, generators
+    latents = denoise(model, layouts, noise(*latent_size(layouts[0])), *options)
+    if second:
+        large = interpolate(latents, scale_factor=second.scale, mode="nearest-exact")
+        start = Start(large, second.strength)
+        latents = denoise(model, layouts, noise(*large.shape[-2:]), *options, start)
     return [to_image(picture) for picture in model.codec.decode(latents)]
 
 
@@ -83,19 +116,32 @@ def denoise(
     guidance: float,
     sampler: str = "euler",
     generators: list[torch.Generator] | None = None,
+    start: Start | None = None,
 ) -> Tensor:
     """noise (B, 4, h, w) of unit spread -> latents (B, 4, h, w), with classifier-free guidance.
 
     generators: one per layout, for samplers that add noise on the way.
+    start: latents to begin with instead of noise alone; `steps` are done either way.
     """
     scheduler = build_scheduler(sampler, model.family)
-    scheduler.set_timesteps(steps)
     device = model.unet.device
-    latents = noise.to(device) * scheduler.init_noise_sigma
+    if start is None:
+        scheduler.set_timesteps(steps)
+        timesteps = scheduler.timesteps
+        latents = noise.to(device) * scheduler.init_noise_sigma
+    else:
+        whole = int(steps / start.strength)  # as KSampler's denoise
+        scheduler.set_timesteps(whole)
+        begin = (whole - steps) * scheduler.order
+        timesteps = scheduler.timesteps[begin:]
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(begin)
+        first = timesteps[:1].repeat(len(noise))
+        latents = scheduler.add_noise(start.latents, noise.to(device), first)
     told = model.condition(token_ids(model, [*layouts, *(Layout("") for _ in layouts)]))
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
     options = {"generator": generators} if takes_generator else {}
-    for t in scheduler.timesteps:
+    for t in timesteps:
         both = scheduler.scale_model_input(torch.cat([latents, latents]), t)
         wanted, empty = model.predict(both, t.to(device), told).chunk(2)
         guided = empty + guidance * (wanted - empty)

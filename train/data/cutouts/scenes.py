@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,17 @@ def boxes_of(scene: Scene) -> list[tuple[float, float, float, float]]:
         (x0 / width, y0 / height, x1 / width, y1 / height)
         for x0, y0, x1, y1 in (thing.pixels for thing in scene.things)
     ]
+
+
+def enlarged(scene: Scene, size: Size) -> Scene:
+    """The same scene at another size; its boxes are rounded to pixels."""
+    across, down = size[0] / scene.size[0], size[1] / scene.size[1]
+    things = []
+    for thing in scene.things:
+        x0, y0, x1, y1 = thing.pixels
+        box = round(x0 * across), round(y0 * down), round(x1 * across), round(y1 * down)
+        things.append(replace(thing, pixels=box))
+    return replace(scene, things=tuple(things), size=size)
 
 
 def draw_boxes(

@@ -11,6 +11,7 @@ from .limits import MAX_ANNOTATIONS
 from .remarks import Reading
 
 _NAMED = 5  # images that an error names
+_NO, _YES = ("", "0", "0.0", "false", "no"), ("1", "1.0", "true", "yes")
 
 
 def layout_from_coco(
@@ -23,7 +24,8 @@ def layout_from_coco(
     """The layout of one image. Boxes without area in it are left out, with remarks.
 
     instances: JSON text of an instances file, or what it parses to. A region's text is the
-        annotation's "caption", "text" or "description" if it has one, else its category's name.
+        annotation's "caption", "text" or "description" if it has one, else its category's name, or
+        supercategory where that has none.
         Crowds (iscrowd) are skipped: their boxes hold many things.
     image: id or file name; None when there is only one.
     captions: a captions file, whose caption number `caption_index` (from 0) of the image is used
@@ -36,7 +38,7 @@ def layout_from_coco(
     data = _coco(instances, "instances", ("images", "annotations"))
     entry = _find_image(data["images"], image)
     categories = _objects(data.get("categories", []), "categories")
-    names = {_id(category, "id"): category.get("name") for category in categories}
+    names = {_id(category, "id"): category_name(category) for category in categories}
     if captions is not None:
         caption = _caption(captions, entry, caption_index)
     boxes = [
@@ -48,8 +50,28 @@ def layout_from_coco(
 
 
 def is_region(annotation: Mapping[str, Any]) -> bool:
-    """Whether an annotation is of one thing, not of a crowd."""
-    return not annotation.get("iscrowd")
+    """Whether an annotation is of one thing, not of a crowd.
+
+    Raises ValueError when its iscrowd, which exporters also write as text, says neither.
+    """
+    told = annotation.get("iscrowd")
+    if told is None or isinstance(told, bool | int | float) and told in (0, 1):
+        return not told
+    text = told.strip().lower() if isinstance(told, str) else None
+    if text in _NO or text in _YES:
+        return text in _NO
+    raise ValueError(
+        f"annotation {quote(annotation.get('id'))}: iscrowd = {quote(told)} must be 0 or 1"
+    )
+
+
+def category_name(category: Mapping[str, Any]) -> str | None:
+    """What a category is called: its name, or without one what it is a kind of."""
+    for key in ("name", "supercategory"):
+        name = category.get(key)
+        if isinstance(name, str) and name.strip() and (key == "name" or name.lower() != "none"):
+            return name
+    return None
 
 
 def annotation_bbox(annotation: Mapping[str, Any]) -> list[Any]:

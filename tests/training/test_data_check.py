@@ -11,8 +11,8 @@ from set_files import COCO, encoded, write_coco, write_lines, write_picture, wri
 
 from train.data.check import Limits, check_set
 from train.data.json_lines import JsonLinesConfig
+from train.data.problems import Problem
 from train.data.report import Cut, Summary
-from train.data.sample import Problem
 from train.data.sets import open_set
 from train.data.shards import ShardsConfig
 
@@ -142,7 +142,9 @@ def test_the_command_prints_and_writes_what_it_found(tmp_path):
         assert line in result.stdout.splitlines()
     (report,) = json.loads(found.read_text("utf-8"))
     assert (report["kind"], report["samples"], report["max_length"]) == ("coco", 3, 12)
-    assert report["problems"] == [vars(Problem("d.png", "has neither a caption nor a region"))]
+    assert report["problems"] == [
+        vars(Problem("d.png", "has neither a caption nor a region", "silent"))
+    ]
     with Image.open(sheet) as drawn:
         assert drawn.width > 3 * 400
 

@@ -27,7 +27,7 @@ from reco_core.sequence import build_sequence
 from train.data.coco import CocoConfig
 from train.data.json_lines import JsonLinesConfig
 from train.data.paintskills import PaintSkillsConfig
-from train.data.sample import Problem
+from train.data.problems import Problem
 from train.data.sets import KINDS, open_set
 from train.data.shapeskills_set import ShapeSkillsConfig
 from train.data.shards import ShardsConfig
@@ -97,7 +97,7 @@ def test_a_picture_without_caption_says_what_is_in_it(tmp_path):
     options = {**write_coco(tmp_path), "captions": ""}
     opened = open_set(CocoConfig(**options))
     assert [sample.captions for sample in opened] == [("dog and mare",), ("horse",)]
-    assert opened.problems == [Problem("c.png", "has neither a caption nor a region")]
+    assert opened.problems == [Problem("c.png", "has neither a caption nor a region", "silent")]
 
 
 def test_coco_annotations_that_are_not_legal_are_named_and_their_pictures_stay(tmp_path):

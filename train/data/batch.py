@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from reco_core.autoencoder import DOWNSAMPLING
-from train.data.sample import Problem
+from train.data.problems import Problem
 
 
 @dataclass(frozen=True)

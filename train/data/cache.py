@@ -16,9 +16,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from train.atomic import save_atomically
+from train.data.decode import UNREADABLE
 from train.data.mixture import Mixture
-from train.data.picture import UNREADABLE, read_picture
-from train.data.sample import Problem
+from train.data.picture import read_picture
+from train.data.problems import Problem
 from train.data.transforms import draw_view
 from train.model.latents import LatentCodec
 
@@ -46,7 +47,7 @@ class LatentCache:
         mine = [part for part in missing if part % processes == process]
         for part in tqdm(mine, desc="encoding", unit=f"x{PART}", disable=not mine):
             tensors, problems = self._encode(codec, part)
-            notes = [[number, p.key, p.reason] for number, p in problems.items()]
+            notes = [[number, p.key, p.reason, p.kind] for number, p in problems.items()]
             tensors["problems"] = _text_tensor(json.dumps(notes))
             save_atomically(tensors, self._path(part))
 
@@ -55,8 +56,8 @@ class LatentCache:
         found = {}
         for part in range(self.parts):
             notes = self._file(part).get_tensor("problems")
-            for number, key, reason in json.loads(bytes(notes.tolist())):
-                found[number] = Problem(key, reason)
+            for number, *problem in json.loads(bytes(notes.tolist())):
+                found[number] = Problem(*problem)
         return found
 
     def read(self, number: int, flipped: bool = False) -> tuple[Tensor, Tensor | None]:
@@ -95,7 +96,7 @@ class LatentCache:
                 try:
                     yield _name(number, flipped), read_picture(sample, view)
                 except UNREADABLE as error:
-                    problems[number] = Problem(sample.key, str(error))
+                    problems[number] = Problem.of(sample.key, error, "unreadable")
 
     def _path(self, part: int) -> Path:
         return self.folder / f"part-{part:05d}.safetensors"

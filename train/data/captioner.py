@@ -22,7 +22,9 @@ from tqdm import tqdm
 from reco_core.checks import quote
 from reco_core.layout import Box
 from train.data.caption_model import Describe
-from train.data.sample import Problem, Sample, SampleSet, SampleStream, each_sample, is_stream
+from train.data.decode import UNREADABLE
+from train.data.problems import Problem
+from train.data.sample import Sample, SampleSet, SampleStream, each_sample, is_stream, picture_of
 
 PADDING = 0.2
 """Of a box's width and height, added on each side for the padded crop. The released annotations
@@ -124,8 +126,6 @@ def crop_pixels(
 
 def _missing(samples: Iterable[Sample], done: set[int], problems: list[Problem]) -> Iterator[Crop]:
     """The regions without caption; a picture is opened when one of its regions is."""
-    from train.data.picture import UNREADABLE
-
     for sample in samples:
         missing = [
             (index, region.box)
@@ -135,9 +135,9 @@ def _missing(samples: Iterable[Sample], done: set[int], problems: list[Problem])
         if not missing:
             continue
         try:
-            picture = sample.open()
+            picture = picture_of(sample)
         except UNREADABLE as error:
-            problems.append(Problem(sample.key, str(error)))
+            problems.append(Problem.of(sample.key, error, "unreadable"))
             continue
         yield from (Crop(sample.key, index, box, picture) for index, box in missing)
 
@@ -155,7 +155,9 @@ def _append(
     lines = [crop.line(text) for crop, text in zip(batch, texts, strict=True) if text]
     for crop, text in zip(batch, texts, strict=True):
         if not text:
-            problems.append(Problem(crop.key, f"region {crop.index + 1}: the model said nothing"))
+            problems.append(
+                Problem(crop.key, f"region {crop.index + 1}: the model said nothing", "words")
+            )
     file.write(b"".join(lines))
     file.flush()
     os.fsync(file.fileno())

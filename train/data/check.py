@@ -18,9 +18,11 @@ from reco_core.layout import Layout, Region
 from reco_core.position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 from reco_core.positional_words import SMALL
 from reco_core.sequence import build_sequence
+from train.data.decode import UNREADABLE
 from train.data.limits import Limits
+from train.data.problems import Problem
 from train.data.report import Cut, Report, Summary
-from train.data.sample import Problem, Sample, SampleSet, SampleStream, each_sample, is_stream
+from train.data.sample import Sample, SampleSet, SampleStream, each_sample, is_stream, picture_of
 from train.data.set_config import SetConfig
 from train.data.transforms import largest_regions
 from train.model.tokenizer import plain_tokenize
@@ -57,10 +59,10 @@ def check_set(
     picked: list[Sample] = []
     total = None if is_stream(opened) else len(cast(SampleSet, opened))
     bar = tqdm(each_sample(opened, problems), "checking", total, unit="samples", delay=2)
-    looked = _looked_at(bar, threads or os.cpu_count() or 1) if decode else ((s, "") for s in bar)
+    looked = _looked_at(bar, threads or os.cpu_count() or 1) if decode else ((s, None) for s in bar)
     for sample, fault in looked:
         if fault:
-            problems.append(Problem(sample.key, fault))
+            problems.append(fault)
             continue
         tally.add(sample)
         place = len(picked) if len(picked) < pick else int(rng.integers(tally.samples))
@@ -70,23 +72,18 @@ def check_set(
     return tally.report([*opened.problems, *problems], clipped, decode), picked
 
 
-def picture_fault(sample: Sample) -> str:
-    """Why the trainer cannot use a sample's picture; empty when it can."""
+def picture_fault(sample: Sample) -> Problem | None:
+    """Why the trainer cannot use a sample's picture; None when it can."""
     try:
-        width, height = sample.open().size
-    except Exception as error:  # Pillow's decoders raise all sorts of things
-        return f"the picture cannot be read: {error}"
-    if (width, height) != (sample.width, sample.height):
-        return (
-            f"the picture is {width} x {height} pixels, its entry says "
-            f"{sample.width} x {sample.height}"
-        )
-    return ""
+        picture_of(sample)
+    except UNREADABLE as error:
+        return Problem.of(sample.key, error, "unreadable")
+    return None
 
 
-def _looked_at(samples: Iterator[Sample], threads: int) -> Iterator[tuple[Sample, str]]:
+def _looked_at(samples: Iterator[Sample], threads: int) -> Iterator[tuple[Sample, Problem | None]]:
     """Samples in order, each with the fault of its picture; some are decoded ahead."""
-    waiting: deque[tuple[Sample, Future[str]]] = deque()
+    waiting: deque[tuple[Sample, Future[Problem | None]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for sample in samples:
             waiting.append((sample, pool.submit(picture_fault, sample)))

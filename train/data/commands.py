@@ -171,7 +171,7 @@ def _write_sheet(picked: list[Any], path: Path) -> None:
 def _can_be_drawn(sample: Any) -> bool:
     from train.data.check import picture_fault
 
-    return not picture_fault(sample)
+    return picture_fault(sample) is None
 
 
 def _write_json(reports: list[dict[str, Any]], path: Path) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
+import math
 import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from PIL import Image, UnidentifiedImageError
-
 from reco_core.checks import quote
 from reco_core.layout import Region
-from train.data.sample import Problem, Sample, picture_file
+from train.data.decode import UnreadablePicture, check_file, picture_file, picture_size
+from train.data.problems import Problem
+from train.data.sample import Sample
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)  # EXIF: these turn a picture by a quarter
+_MAX_DIGITS = 400  # of a whole number; no float has more
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,15 @@ class Entry:
 
 
 class Index(Protocol):
-    """The annotations of a set. clipped: how many boxes stuck out of their pictures."""
+    """The annotations of a set.
+
+    clipped: how many boxes stuck out of their pictures. crowds: annotations that are no regions,
+    since they are of many things.
+    """
 
     problems: list[Problem]
     clipped: int
+    crowds: int
 
     def __len__(self) -> int: ...
 
@@ -57,6 +61,10 @@ class FileSet:
     def clipped(self) -> int:
         return self.index.clipped
 
+    @property
+    def crowds(self) -> int:
+        return self.index.crowds
+
     def __getitem__(self, index: int) -> Sample:
         """Sample `index`. Raises OSError when its picture is missing, or, where only the file
         tells its size, cannot be read."""
@@ -77,25 +85,10 @@ class FileSet:
         )
 
 
-def picture_size(file: Path | io.BytesIO) -> tuple[int, int]:
-    """Width and height of a picture as `to_rgb` returns it, from its header.
-
-    Raises OSError when it is missing or no picture.
-    """
-    try:
-        image = Image.open(file)
-    except UnidentifiedImageError:
-        raise OSError("this is no picture in a form that can be read") from None
-    with image:
-        width, height = image.size
-        # The base class's getexif: that of PNG files decodes the picture to look behind it.
-        lying = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
-    return (height, width) if lying else (width, height)
-
-
 def read_text(path: Path, what: str) -> str:
     """A whole UTF-8 file. Raises ValueError that says what was to be read."""
     try:
+        check_file(path)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return str(data, "utf-8-sig")  # straight from the file: half the memory of reading it
     except (OSError, ValueError) as error:
@@ -108,11 +101,23 @@ def read_json_file(
     """A parsed JSON file, NaN and infinities allowed. Raises ValueError that says what it was."""
     text = read_text(path, what)
     try:
-        return json.loads(text, object_hook=object_hook)
-    except (json.JSONDecodeError, RecursionError) as error:
+        return parse_json(text, object_hook)
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"the {what} {str(path)!r} is not JSON: {error}; it begins {quote(text[:80])}"
         ) from None
+
+
+def parse_json(
+    text: str | bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None
+) -> Any:
+    """Parsed JSON of samples: what one number is must not stop the others, so NaN and infinities
+    are allowed, and a whole number of more digits than Python reads is infinite."""
+    return json.loads(text, object_hook=object_hook, parse_int=_whole)
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else math.inf
 
 
 def folder_of(path: str, what: str) -> Path:
@@ -125,8 +130,10 @@ def folder_of(path: str, what: str) -> Path:
 
 def _look(entry: Entry) -> tuple[int, int, str]:
     try:
-        status = entry.path.stat()
+        status = check_file(entry.path).stat()
         width, height = entry.size or picture_size(entry.path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{entry.key}: {error}") from None
     except OSError as error:
-        raise type(error)(f"{entry.key}: {error}") from None
+        raise UnreadablePicture(f"{entry.key}: {error}") from None
     return width, height, f"{status.st_size} {status.st_mtime_ns}"

@@ -8,7 +8,6 @@ Boxes are xyxy fractions of the picture. "captions" (a list) may stand for "capt
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from reco_core.checks import pixel_side, quote
-from train.data.files import Entry, FileSet
-from train.data.regions import FoundRegions, find_regions, listing
-from train.data.sample import Problem
+from train.data.files import Entry, FileSet, parse_json
+from train.data.names import PictureFinder
+from train.data.problems import Problem
+from train.data.regions import FoundRegions, choose_captions, find_regions
 from train.data.set_config import SetConfig
 from train.options import options
 
@@ -58,9 +58,9 @@ class JsonLinesIndex:
     """Where in a file the lines of usable samples begin."""
 
     def __init__(self, file: Path, limit: int = 0):
-        self.file = file
+        self.file, self.finder = file, PictureFinder(file.parent)
         self.problems: list[Problem] = []
-        self.clipped = 0
+        self.clipped = self.crowds = 0
         self.keys: list[str] = []
         self.starts = array("q")
         self._read(limit)
@@ -73,7 +73,7 @@ class JsonLinesIndex:
         with self.file.open("rb") as file:
             file.seek(self.starts[index])
             image, record = _read_line(key, file.readline())
-        path = self.file.parent / image
+        path = self.finder.find(image)
         return Entry(key, path, record.captions, record.found.kept, record.size)
 
     def _read(self, limit: int) -> None:
@@ -95,7 +95,7 @@ class JsonLinesIndex:
         try:
             image, record = _read_line(place, line)
         except ValueError as error:
-            self.problems.append(Problem(place, str(error)))
+            self.problems.append(Problem.of(place, error))
             return
         key = f"{image}:{number}" if image in known else image
         known.add(key)
@@ -108,7 +108,7 @@ class JsonLinesIndex:
 def parse_object(text: str | bytes) -> Mapping[str, Any]:
     """A JSON object, NaN and infinities allowed. Raises ValueError when it is none."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}; it begins {quote(text[:80])}") from None
     if not isinstance(data, Mapping):
@@ -130,15 +130,6 @@ def read_record(key: str, data: Mapping[str, Any]) -> Record:
         raise ValueError(f"regions must be a list, got {quote(regions)}")
     found = find_regions(key, regions, _text_and_box)
     return Record(choose_captions(_captions(words), found), found, _size(data))
-
-
-def choose_captions(captions: tuple[str, ...], found: FoundRegions) -> tuple[str, ...]:
-    """The captions, or without any a list of the regions. Raises ValueError without both."""
-    if captions:
-        return captions
-    if not found.kept:
-        raise ValueError("has neither a caption nor a usable region")
-    return (listing(region.text for region in found.kept),)
 
 
 def _read_line(place: str, line: bytes) -> tuple[str, Record]:

@@ -13,11 +13,13 @@ from torch.utils.data import DataLoader, Dataset
 from reco_core.layout import Layout, Region
 from train.data.batch import Batch, Row, stack
 from train.data.cache import LatentCache
+from train.data.decode import UNREADABLE
 from train.data.mixture import Mixture
 from train.data.options import DataConfig
-from train.data.picture import UNREADABLE, read_picture
+from train.data.picture import read_picture
 from train.data.plan import Draw, Plan, Share
-from train.data.sample import Problem, Sample
+from train.data.problems import Problem
+from train.data.sample import Sample
 from train.data.transforms import DROPOUTS, View, draw_regions, draw_view, drop_words, view_sample
 from train.model.words import Words
 
@@ -78,7 +80,7 @@ def read_row(sample: Sample, view: View, encoded: dict[str, Any]) -> Row:
         return Row(picture=read_picture(sample, view), **encoded)
     except UNREADABLE as error:
         blank = torch.zeros(3, view.size[1], view.size[0])
-        return Row(picture=blank, problem=Problem(sample.key, str(error)), **encoded)
+        return Row(picture=blank, problem=Problem.of(sample.key, error, "unreadable"), **encoded)
 
 
 def training_batches(

@@ -9,8 +9,10 @@ from typing import cast
 from tqdm import tqdm
 
 from train.data.buckets import buckets, nearest_bucket, nearest_size
+from train.data.decode import UNREADABLE
 from train.data.options import DataConfig
-from train.data.sample import Problem, Sample, SampleSet
+from train.data.problems import Problem
+from train.data.sample import Sample, SampleSet
 from train.data.set_config import SetConfig
 from train.data.sets import open_set
 
@@ -73,8 +75,8 @@ def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int)
             bar.update()
             try:
                 sample = one[index]
-            except (ValueError, OSError) as error:
-                problems.append(Problem(f"sample {index} of set {chosen}", str(error)))
+            except UNREADABLE as error:
+                problems.append(Problem.of(f"sample {index + 1} of set {chosen + 1}", error))
                 continue
             entries += [(chosen, index)] * sets[chosen].repeats
             sizes += [targets.of(sample)] * sets[chosen].repeats

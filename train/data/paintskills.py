@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from reco_core.coco import is_region
-from train.data.coco import Annotations, CocoIndex
+from reco_core.checks import quote
+from train.data.coco_annotations import Annotations, identity
+from train.data.coco_index import CocoIndex
 from train.data.files import FileSet, folder_of, read_json_file
-from train.data.sample import Problem
+from train.data.problems import Problem
 from train.data.set_config import SetConfig
 from train.options import options
 
@@ -42,11 +43,11 @@ def open_paintskills(config: PaintSkillsConfig, size: int = 0) -> FileSet:
         ValueError: a file is missing, or is not PaintSkills'.
     """
     folder, listed, boxes = _read_skill(config.path, config.split)
-    scenes, problems = _by_number(listed, {image.get("id") for image in boxes["images"]})
-    images = [image for image in boxes["images"] if image.get("id") in scenes]
-    found = Annotations()
-    for annotation in filter(is_region, boxes["annotations"]):
-        if annotation.get("image_id") in scenes:
+    scenes, problems = _by_number(listed, set(map(_number, boxes["images"])))
+    images = [image for image in boxes["images"] if _number(image) in scenes]
+    found = Annotations(f"{folder.name}_{config.split}_bounding_boxes.json")
+    for annotation in boxes["annotations"]:
+        if _number(annotation, "image_id") in scenes:
             found.add({**annotation, "text": region_text(annotation)})
     captions = {number: [scene["text"]] for number, scene in scenes.items()}
     index = CocoIndex(folder / "images", images, found, {}, captions, config.samples)
@@ -58,11 +59,11 @@ def open_scenes(path: str, split: str = "train") -> dict[str, Mapping[str, Any]]
     """The scene of every picture of a skill, by the picture's file name: what the samples of
     open_paintskills leave out. Raises ValueError as that does."""
     _, listed, boxes = _read_skill(path, split)
-    scenes, _ = _by_number(listed, {image.get("id") for image in boxes["images"]})
+    scenes, _ = _by_number(listed, set(map(_number, boxes["images"])))
     return {
-        image["file_name"]: scenes[image["id"]]
+        image["file_name"]: scenes[_number(image)]
         for image in boxes["images"]
-        if image.get("id") in scenes and "file_name" in image
+        if _number(image) in scenes and isinstance(image.get("file_name"), str)
     }
 
 
@@ -89,7 +90,9 @@ def _read_skill(
     boxes = read_json_file(folder / f"{name}_bounding_boxes.json", "bounding boxes")
     if not isinstance(scenes, Mapping) or not isinstance(scenes.get("data"), list):
         raise ValueError(f"scenes of {str(folder)!r} are not PaintSkills': they have no data")
-    if not isinstance(boxes, Mapping) or not {"images", "annotations"} <= boxes.keys():
+    if not isinstance(boxes, Mapping) or not all(
+        isinstance(boxes.get(key), list) for key in ("images", "annotations")
+    ):
         raise ValueError(
             f"bounding boxes of {str(folder)!r} are not PaintSkills': they have no images and "
             "annotations"
@@ -97,22 +100,34 @@ def _read_skill(
     return folder, scenes["data"], boxes
 
 
+def _number(item: Any, key: str = "id") -> int | str:
+    """The number of a picture, or of an annotation's; empty where it has none."""
+    try:
+        return identity(item[key], key)
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def _by_number(
     scenes: list[Mapping[str, Any]], images: set[Any]
-) -> tuple[dict[int, Mapping[str, Any]], list[Problem]]:
+) -> tuple[dict[int | str, Mapping[str, Any]], list[Problem]]:
     """The scene of every picture's number, and which scenes have no picture or no text."""
-    found: dict[int, Mapping[str, Any]] = {}
+    found: dict[int | str, Mapping[str, Any]] = {}
     problems = []
     for scene in scenes:
+        if not isinstance(scene, Mapping):
+            raise ValueError(f"scenes must be objects, got {quote(scene)}")
         id_, text = str(scene.get("id")), scene.get("text")
         digits = id_[-_DIGITS:]
         number = int(digits) if digits.isdecimal() else -1
         if number not in images:
-            problems.append(Problem(id_, f"no picture has the scene's number, {digits!r}"))
+            problems.append(
+                Problem(id_, f"no picture has the scene's number, {digits!r}", "missing")
+            )
         elif number in found:
             problems.append(Problem(id_, f"another scene has the same number, {digits!r}"))
         elif not isinstance(text, str) or not text.strip():
-            problems.append(Problem(id_, "the scene has no text"))
+            problems.append(Problem(id_, "the scene has no text", "silent"))
         else:
             found[number] = scene
     return found, problems

@@ -7,22 +7,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from train.data.sample import Sample
+from train.data.sample import Sample, picture_of
 from train.data.transforms import View
-
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for broken pictures."""
 
 
 def read_picture(sample: Sample, view: View) -> Tensor:
     """(3, H, W) in [-1, 1], as seen in a view. Raises one of UNREADABLE when it is broken."""
-    image = sample.open()
-    if image.size != (sample.width, sample.height):
-        raise ValueError(
-            f"the picture is {image.width} x {image.height} pixels, its entry says "
-            f"{sample.width} x {sample.height}"
-        )
-    return to_tensor(view.apply(image))
+    return to_tensor(view.apply(picture_of(sample)))
 
 
 def to_tensor(image: Image.Image) -> Tensor:

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from reco_core.checks import quote
 from train.data.json_lines import parse_object
-from train.data.sample import Problem, Sample, SampleSet, SampleStream
+from train.data.problems import Problem
+from train.data.sample import Sample, SampleSet, SampleStream
 
 RegionTexts = Mapping[str, Mapping[int, str]]
 """Sample's key -> index of a region -> its text."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reco_core.boxes import box_inside
-from reco_core.checks import finite, quote
+from reco_core.checks import check_text, finite, quote
 from reco_core.layout import Box, Region
-from train.data.sample import Problem
+from train.data.problems import Problem, Unusable
 
 ROUNDING = 1e-6
 """Fractions of a picture by which a box may stick out without counting as clipped."""
@@ -27,21 +27,39 @@ class FoundRegions:
 
 
 def find_regions(
-    key: str, entries: Iterable[Any], read: Callable[[Any], tuple[Any, Sequence[Any]]]
+    key: str,
+    entries: Iterable[Any],
+    read: Callable[[Any], tuple[Any, Sequence[Any]]],
+    file: str = "",
 ) -> FoundRegions:
     """The legal ones of a sample's entries.
 
     read: an entry -> its text and corners (xyxy fractions), raises ValueError if it has none.
+    file: that they are in, where the key does not name it.
     """
     kept, problems, clipped = [], [], 0
     for number, entry in enumerate(entries, 1):
         try:
             text, corners = read(entry)
-            kept.append(Region(text, clip_box(corners)))
+            box = clip_box(corners)
+            check_region_text(text)
+            kept.append(Region(text, box))
             clipped += sticks_out(corners)
         except ValueError as error:
-            problems.append(Problem(key, f"region {number} left out: {error}"))
+            place = f"{file}, region {number}" if file else f"region {number}"
+            problem = Problem.of(key, error, "box")
+            problems.append(replace(problem, reason=f"{place} left out: {error}"))
     return FoundRegions(tuple(kept), tuple(problems), clipped)
+
+
+def check_region_text(text: Any) -> None:
+    """Raise Unusable for a region's text that is none."""
+    try:
+        check_text("text", text)
+    except ValueError as error:
+        raise Unusable(str(error), "text") from None
+    if not text.strip():
+        raise Unusable(f"text {quote(text)} is empty: say what is in the box", "text")
 
 
 def clip_box(corners: Sequence[Any]) -> Box:
@@ -56,9 +74,10 @@ def clip_box(corners: Sequence[Any]) -> Box:
         raise ValueError(f"box {quote(list(corners))} is far outside: are these pixels?")
     box = box_inside(x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
     if box is None:
-        raise ValueError(
+        raise Unusable(
             f"box {quote(list(corners))} has no area in the picture: expected [x0, y0, x1, y1] "
-            "as fractions of it, x0 < x1 and y0 < y1"
+            "as fractions of it, x0 < x1 and y0 < y1",
+            "area",
         )
     return box
 
@@ -66,6 +85,18 @@ def clip_box(corners: Sequence[Any]) -> Box:
 def sticks_out(corners: Sequence[float]) -> bool:
     """Whether a box leaves the picture by more than rounding. corners: xyxy fractions."""
     return min(corners) < -ROUNDING or max(corners) > 1 + ROUNDING
+
+
+def choose_captions(captions: tuple[str, ...], found: FoundRegions) -> tuple[str, ...]:
+    """The captions, or without any a list of the regions. Raises ValueError without both, and for
+    a caption that cannot be encoded."""
+    for caption in captions:
+        check_text("caption", caption)
+    if captions:
+        return captions
+    if not found.kept:
+        raise Unusable("has neither a caption nor a usable region", "silent")
+    return (listing(region.text for region in found.kept),)
 
 
 def listing(texts: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reco_core.positional_words import SMALL
-from train.data.sample import Problem
+from train.data.problems import Problem
 
 _BAR = 40  # characters of the longest bar
 _CUTS = 30  # that are printed

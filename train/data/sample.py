@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Protocol, cast
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from reco_core.layout import Region
+from train.data.decode import UNREADABLE, UnreadablePicture
+from train.data.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Sample:
     captions: at least one; training draws one each time, everything else takes the first.
     regions: boxes are xyxy fractions of the picture as `open` returns it.
     width, height: of that picture, in pixels.
-    open: reads the picture, PIL mode RGB; can be pickled. Raises OSError when it is broken.
+    open: reads the picture, PIL mode RGB; can be pickled. Raises one of UNREADABLE when it is
+        broken.
     version: changes when the picture does (size and time of a file); part of a cache's key.
     """
 
@@ -34,14 +35,6 @@ class Sample:
     version: str = ""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something that is left out: the sample's or file's name, and why."""
-
-    key: str
-    reason: str
-
-
 class SampleSet(Protocol):
     """A set that can be indexed; `problems` lists what its reader left out."""
 
@@ -50,7 +43,7 @@ class SampleSet(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample:
-        """Sample `index`, made anew from what is stored. Raises ValueError if it is not legal."""
+        """Sample `index`, made anew from what is stored. Raises one of UNREADABLE if it cannot."""
 
 
 class SampleStream(Protocol):
@@ -76,25 +69,17 @@ def each_sample(opened: SampleSet | SampleStream, problems: list[Problem]) -> It
     for index in range(len(indexed)):
         try:
             yield indexed[index]
-        except (ValueError, OSError) as error:
-            problems.append(Problem(f"sample {index + 1}", str(error)))
+        except UNREADABLE as error:
+            problems.append(Problem.of(f"sample {index + 1}", error))
 
 
-def picture_file(path: Path) -> Callable[[], Image.Image]:
-    """An `open` for a file: upright (EXIF), RGB, transparency on white."""
-    return partial(_open_picture, path)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Upright (EXIF) and RGB, transparency on white; decodes the whole picture."""
-    image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image)
-    return image.convert("RGB")
-
-
-def _open_picture(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return to_rgb(image)
+def picture_of(sample: Sample) -> Image.Image:
+    """A sample's picture, RGB. Raises one of UNREADABLE when it is broken, or of another size."""
+    image = sample.open()
+    if image.size != (sample.width, sample.height):
+        raise UnreadablePicture(
+            f"the picture is {image.width} x {image.height} pixels, its entry says "
+            f"{sample.width} x {sample.height}",
+            "size",
+        )
+    return image

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Literal
 
 from train.data import shapeskills
-from train.data.sample import Problem, Sample
+from train.data.problems import Problem
+from train.data.sample import Sample
 from train.data.set_config import SetConfig
 from train.data.shape_boxes import SIDES
 from train.data.shapeskills import COUNTS, BoxSide, Scene, Skill, Split, SplitName, Things

@@ -6,22 +6,21 @@ lines but without image; or with X.txt (captions, one a line) and X.bbox.
 
 from __future__ import annotations
 
-import io
 import random
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from train.data.files import PICTURES, picture_size
-from train.data.json_lines import choose_captions, parse_object, read_record
-from train.data.regions import FoundRegions
-from train.data.sample import Problem, Sample, to_rgb
+from train.data.decode import UNREADABLE, picture_bytes, picture_size, picture_suffixes
+from train.data.folder import CAPTIONS, read_captions
+from train.data.json_lines import parse_object, read_record
+from train.data.problems import Problem, Unusable
+from train.data.regions import FoundRegions, choose_captions
+from train.data.sample import Sample
 from train.data.set_config import SetConfig
-from train.data.sidecars import CAPTIONS, parse_boxes, parse_captions
+from train.data.sidecars import parse_boxes
 from train.options import options
 
 BUFFER = 1000
@@ -95,15 +94,15 @@ class ShardStream:
             try:
                 yield from webdataset.tariterators.tarfile_samples([{"url": url}])
             except Exception as error:  # files, pipes and archives break in many ways
-                self._name(Problem(url, f"it, or the rest of it, cannot be read: {error}"))
+                self._name(Problem(url, f"it, or the rest of it, cannot be read: {error}", "shard"))
 
     def _sample(self, members: Mapping[str, Any]) -> Sample | None:
         shard = PurePosixPath(members["__url__"]).name
         key = f"{shard}/{members['__key__']}"
         try:
             sample, found = _read_sample(key, members)
-        except (ValueError, OSError) as error:
-            self._name(Problem(key, str(error)))
+        except UNREADABLE as error:
+            self._name(Problem.of(key, error))
             return None
         for problem in found.problems:
             self._name(problem)
@@ -134,26 +133,22 @@ def _draw(held: list[Any], rng: random.Random) -> Any:
 
 
 def _read_sample(key: str, members: Mapping[str, Any]) -> tuple[Sample, FoundRegions]:
-    suffixes = [suffix[1:] for suffix in PICTURES if suffix[1:] in members]
+    suffixes = [suffix[1:] for suffix in picture_suffixes() if suffix[1:] in members]
     if not suffixes:
-        raise ValueError(f"has no picture: only {', '.join(k for k in members if k[0] != '_')}")
+        raise Unusable(
+            f"has no picture: only {', '.join(k for k in members if k[0] != '_')}", "missing"
+        )
     data = members[suffixes[0]]
     size = None
     if "json" in members:
         record = read_record(key, parse_object(members["json"]))
         captions, found, size = record.captions, record.found, record.size
     else:
-        found = parse_boxes(key, members["bbox"]) if "bbox" in members else FoundRegions()
-        text = next((members[s[1:]] for s in CAPTIONS if s[1:] in members), b"")
-        captions = choose_captions(parse_captions(text), found)
-    width, height = size or picture_size(io.BytesIO(data))
-    picture = partial(_decode, data)
-    return Sample(key, captions, found.kept, width, height, picture), found
-
-
-def _decode(data: bytes) -> Image.Image:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return to_rgb(image)
-    except UnidentifiedImageError as error:  # its message names an object in memory
-        raise OSError("not a picture, or its beginning is damaged") from error
+        found = FoundRegions()
+        if "bbox" in members:
+            found = parse_boxes(key, f"{key}.bbox", members["bbox"])
+        texts = ((f"{key}{suffix}", members.get(suffix[1:])) for suffix in CAPTIONS)
+        told = next(((name, text) for name, text in texts if text is not None), None)
+        captions = choose_captions(read_captions(told), found)
+    width, height = size or picture_size(data)
+    return Sample(key, captions, found.kept, width, height, picture_bytes(data)), found

@@ -19,8 +19,9 @@ from reco_core.layout import Box
 from reco_core.weights import find_family
 from train.atomic import save_atomically
 from train.checkpoints.read import read_any
+from train.data.decode import UNREADABLE
 from train.data.mixture import Mixture
-from train.data.picture import UNREADABLE, read_picture
+from train.data.picture import read_picture
 from train.data.transforms import View, draw_view
 from train.fit.health import check_finite
 from train.model.autoencoder import (

@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from reco_core.atomic import write_text_atomically
-from train.data.sample import Problem
+from train.data.problems import Problem
 from train.fit.options import FitConfig, to_dict
 
 

@@ -18,7 +18,8 @@ from train.data.check import Limits, TrainedSets
 from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import Mixture, PictureSizes, open_mixture
 from train.data.plan import Plan, Share
-from train.data.sample import Problem, SampleStream
+from train.data.problems import Problem
+from train.data.sample import SampleStream
 from train.data.set_config import SetConfig
 from train.data.sets import open_set
 from train.data.stream import StreamBatches, stream_batches

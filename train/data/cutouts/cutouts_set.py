@@ -27,7 +27,8 @@ from train.data.cutouts.grounds import (
 from train.data.cutouts.scenes import Scene, ThingDrawn, boxes_of, draw_boxes, render
 from train.data.cutouts.things import TINTS, Thing, cutout_size, read_things
 from train.data.cutouts.words import NUMBERS, WORDINGS, captions, known_words, region_text
-from train.data.sample import Problem, Sample
+from train.data.problems import Problem
+from train.data.sample import Sample
 from train.data.set_config import SetConfig
 from train.data.shapeskills import BoxSide, Split, SplitName
 from train.options import Count, Range, Seed, Share, Side, Some, options

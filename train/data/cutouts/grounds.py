@@ -13,8 +13,9 @@ from PIL import Image, ImageOps
 
 from reco_core.checks import quote
 from train.data.cutouts.things import check_words, lines_of, words_of_name
-from train.data.files import PICTURES, folder_of
-from train.data.sample import Problem, to_rgb
+from train.data.decode import UNREADABLE, is_picture, picture_file
+from train.data.files import folder_of
+from train.data.problems import Problem
 
 Colour = tuple[int, int, int]
 
@@ -101,12 +102,13 @@ def read_grounds(path: str) -> tuple[tuple[GivenGround, ...], list[Problem]]:
         return (), []
     folder = folder_of(path, "folder of grounds")
     found, problems = [], []
-    for file in sorted(f for f in folder.iterdir() if f.suffix.lower() in PICTURES):
+    for file in sorted(f for f in folder.iterdir() if is_picture(f.name)):
         try:
             _given(file)
             found.append(GivenGround(file, _wheres(file)))
-        except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-            problems.append(Problem(file.name, f"the ground cannot be used: {error}"))
+        except UNREADABLE as error:
+            reason = f"the ground cannot be used: {error}"
+            problems.append(Problem(file.name, reason, "unreadable"))
     if not found:
         raise ValueError(f"no picture in {path!r} can be used as a ground")
     return tuple(found), problems
@@ -206,8 +208,7 @@ def _crop_of(image: Image.Image, size: tuple[int, int], draws: tuple[float, ...]
 
 @lru_cache(maxsize=500)
 def _given(file: Path) -> Image.Image:
-    with Image.open(file) as opened:
-        image = to_rgb(opened)
+    image = picture_file(file)()
     image.thumbnail((1024, 1024), Image.Resampling.LANCZOS)
     return image
 

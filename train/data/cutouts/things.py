@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from reco_core.checks import quote
-from train.data.files import PICTURES, folder_of
-from train.data.sample import Problem
+from train.data.decode import check_file, decoding, eight_bits, is_picture, picture_suffixes
+from train.data.files import folder_of
+from train.data.problems import Problem
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -86,12 +87,12 @@ def read_things(path: str, list_file: str = "") -> tuple[tuple[Thing, ...], list
         return tuple(_listed(folder, Path(list_file).expanduser())), []
     things: dict[str, Thing] = {}
     problems = []
-    for file in sorted(f for f in folder.iterdir() if f.suffix.lower() in PICTURES):
+    for file in sorted(f for f in folder.iterdir() if is_picture(f.name)):
         try:
             words = _words_beside(file)
             check_cutout(file)
         except ValueError as error:
-            problems.append(Problem(file.name, str(error)))
+            problems.append(Problem.of(file.name, error, "unreadable"))
             continue
         known = things.get(words[0])
         things[words[0]] = (
@@ -136,12 +137,12 @@ def _thing(folder: Path, name: str, entry: Any) -> Thing:
 
 
 def _find(folder: Path, stem: str) -> Path:
-    for suffix in PICTURES:
+    for suffix in picture_suffixes():
         if (file := folder / f"{stem}{suffix}").is_file():
             return file
     raise ValueError(
-        f"there is no {stem}{PICTURES[0]} ({', '.join(PICTURES[1:])}) in {str(folder)!r}: put the "
-        "picture there, or take the thing out of the list"
+        f"there is no {stem}.jpg, {stem}.png or the like in {str(folder)!r}: put the picture "
+        "there, or take the thing out of the list"
     )
 
 
@@ -224,15 +225,17 @@ def cutout(file: Path, colour: str = "", tint: str = "") -> Image.Image:
 @lru_cache(maxsize=2_000)
 def _read(file: Path) -> Image.Image:
     try:
-        with Image.open(file) as opened:
-            if not opened.has_transparency_data:
-                raise ValueError(
-                    "it has no transparency: cut the thing out (erase the ground around it) and "
-                    "save it as PNG or WebP with alpha"
-                )
-            image = opened.convert("RGBA")
-    except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"it cannot be read: {error}") from None
+        check_file(file)
+        with decoding(), Image.open(file) as opened:
+            has_transparency = opened.has_transparency_data
+            image = eight_bits(opened).convert("RGBA")
+    except OSError as error:
+        raise ValueError(str(error)) from None
+    if not has_transparency:
+        raise ValueError(
+            "it has no transparency: cut the thing out (erase the ground around it) and save it "
+            "as PNG or WebP with alpha"
+        )
     shown = image.getchannel("A").point(lambda alpha: 255 * (alpha >= OPAQUE))
     box = shown.getbbox()
     if box is None:

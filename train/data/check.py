@@ -68,8 +68,8 @@ def check_set(
         place = len(picked) if len(picked) < pick else int(rng.integers(tally.samples))
         if place < pick:  # every sample so far has the same chance to be here
             picked[place : place + 1] = [sample]
-    clipped = getattr(opened, "clipped", 0)
-    return tally.report([*opened.problems, *problems], clipped, decode), picked
+    clipped, crowds = (getattr(opened, name, 0) for name in ("clipped", "crowds"))
+    return tally.report([*opened.problems, *problems], clipped, crowds, decode), picked
 
 
 def picture_fault(sample: Sample) -> Problem | None:
@@ -154,7 +154,9 @@ class Tally:
     def _note(self, name: str, value: float) -> None:
         self.values.setdefault(name, array("d")).append(value)
 
-    def report(self, problems: Sequence[Problem], clipped: int, decoded: bool) -> Report:
+    def report(
+        self, problems: Sequence[Problem], clipped: int, crowds: int, decoded: bool
+    ) -> Report:
         summaries = {
             name: Summary.of(self.values.get(name, ()))
             for name in ("width", "height", "area", "aspect", "caption", "region", "sequence")
@@ -169,6 +171,7 @@ class Tally:
             touching=self.touching,
             tiny=self.tiny,
             clipped=clipped,
+            crowds=crowds,
             max_length=self.limits.max_length,
             max_regions=self.limits.max_regions,
             drawn_from=self.drawn_from,

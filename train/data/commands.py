@@ -75,13 +75,14 @@ def _add_check(parser: OptionsParser, trained: Trained) -> None:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Check the sets, print and write what was found. Raises ValueError if nothing is usable."""
+    """Check the sets, print and write what was found. Raises ValueError if nothing is usable, or no
+    region of a set that has some."""
     from train.data.check import check_set
     from train.data.sets import open_set
 
     sets, limits, size = _sets_and_limits(arguments)
     pick = arguments.sheet_samples if arguments.sheet else 0
-    reports = []
+    reports, found = [], []
     for number, one in enumerate(sets):
         print(f"{one.kind} {one.place}".rstrip(), flush=True)
         report, picked = check_set(
@@ -89,14 +90,14 @@ def run_check(arguments: argparse.Namespace) -> int:
         )
         print(report.to_text(), flush=True)
         reports.append({"kind": one.kind, "path": one.place, **report.to_json()})
+        found.append((f"{one.kind} {one.place!r}", report))
         if arguments.sheet and picked:
             numbered = arguments.sheet.with_stem(f"{arguments.sheet.stem}-{number}")
             _write_sheet(picked, arguments.sheet if len(sets) == 1 else numbered)
     if arguments.json:
         _write_json(reports, arguments.json)
-    for found in reports:
-        if not found["samples"]:
-            raise ValueError(f"no sample of {found['kind']} {found['path']!r} can be used")
+    for name, report in found:
+        report.check(name)
     return 0
 
 

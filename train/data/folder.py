@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import mimetypes
-from collections.abc import Collection
+import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from tqdm import tqdm
@@ -48,9 +49,14 @@ class Reader(Protocol):
 class FolderIndex:
     """The pictures of a folder that something is said about, in the order of their names."""
 
-    def __init__(self, folder: Path, reader: Reader, limit: int = 0, chosen: str = ""):
-        """limit: at most so many pictures, 0 for all. chosen: only those in a folder of this name,
-        at any depth."""
+    def __init__(
+        self,
+        folder: Path,
+        reader: Reader,
+        limit: int = 0,
+        is_chosen: Callable[[PurePosixPath], bool] = bool,
+    ):
+        """limit: at most so many pictures, 0 for all. is_chosen: of a picture's path in it."""
         self.folder, self.reader = folder, reader
         self.problems: list[Problem] = []
         self.clipped = self.crowds = 0
@@ -59,8 +65,7 @@ class FolderIndex:
         self.files = Files(folder, listed)
         pictures = [name for name in listed if is_picture(name)]
         self._name_unread(listed, pictures)
-        if chosen:
-            pictures = [name for name in pictures if chosen in Path(name).parts[:-1]]
+        pictures = [name for name in pictures if is_chosen(PurePosixPath(name))]
         for key in tqdm(pictures, desc=folder.name, unit="pictures", delay=2):
             self._take(key)
             if limit and len(self) == limit:
@@ -93,9 +98,24 @@ class FolderIndex:
         used = {fold(name) for key in (*pictures, *others) for name in self.reader.names(key)}
         for name in listed:
             path = Path(name)
-            is_words = path.suffix.lower() in self.reader.suffixes and path.name not in CLASS_FILES
-            if is_words and fold(name) not in used:
+            is_words = path.suffix.lower() in self.reader.suffixes
+            is_other = path.name in CLASS_FILES or path.name.lower().startswith("readme")
+            if is_words and not is_other and fold(name) not in used:
                 self.problems.append(Problem(name, "there is no picture of this name", "lonely"))
+
+
+def in_folder_instead(
+    folder: Path, key: str, pictures: str, words: str, suffix: str
+) -> tuple[str, ...]:
+    """The name of a file whose path has `words` where its picture's has the folder `pictures`, the
+    last one; none where it has no such folder. Names are as Files.read takes them."""
+    parts = (folder.resolve() / key).with_suffix(suffix).parts
+    places = [place for place, part in enumerate(parts[:-1]) if part.lower() == pictures.lower()]
+    if not places:
+        return ()
+    above, below = Path(*parts[: places[-1]]), parts[places[-1] + 1 :]
+    place = above.joinpath(words, *below)
+    return (os.path.relpath(place, folder.resolve()).replace(os.sep, "/"),)
 
 
 def read_captions(found: tuple[str, bytes] | None) -> tuple[str, ...]:

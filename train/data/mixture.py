@@ -11,7 +11,7 @@ from tqdm import tqdm
 from train.data.buckets import buckets, nearest_bucket, nearest_size
 from train.data.decode import UNREADABLE
 from train.data.options import DataConfig
-from train.data.problems import Problem
+from train.data.problems import Problem, check_losses
 from train.data.sample import Sample, SampleSet
 from train.data.set_config import SetConfig
 from train.data.sets import open_set
@@ -58,28 +58,36 @@ def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int)
     """Open sets and look at every sample once, without its pixels.
 
     Raises:
-        ValueError: shards, which are read from front to back, or a set that cannot be opened.
+        ValueError: shards, which are read from front to back, a set that cannot be opened, or one
+            of which nothing is left, or no region where regions are used.
     """
     if streams := [one.kind for one in sets if one.is_stream]:
         raise ValueError(
             f"{streams[0]} cannot be mixed with other sets: give one set of {streams[0]} alone"
         )
     opened = [cast(SampleSet, open_set(one, image_size)) for one in sets]
-    problems = [problem for one in opened for problem in one.problems]
+    problems: list[Problem] = []
     targets = PictureSizes(config, image_size)
     entries: list[tuple[int, int]] = []
     sizes: list[Size] = []
     bar = tqdm(total=sum(map(len, opened)), desc="reading the sets", unit="samples", delay=2)
     for chosen, one in enumerate(opened):
+        lost, samples, regions = list(one.problems), 0, 0
         for index in range(len(one)):
             bar.update()
             try:
                 sample = one[index]
             except UNREADABLE as error:
-                problems.append(Problem.of(f"sample {index + 1} of set {chosen + 1}", error))
+                lost.append(Problem.of(f"sample {index + 1} of set {chosen + 1}", error))
                 continue
             entries += [(chosen, index)] * sets[chosen].repeats
             sizes += [targets.of(sample)] * sets[chosen].repeats
+            samples += 1
+            regions += len(sample.regions)
+        problems += lost
+        needed = regions if config.use_regions else samples
+        name = f"{sets[chosen].kind} {sets[chosen].place!r}"
+        check_losses(name, samples, needed, lost, getattr(one, "crowds", 0))
     bar.close()
     return Mixture(opened, entries, sizes, tuple(problems))
 

@@ -77,7 +77,7 @@ class PictureFinder:
         other = self._taken.setdefault(found[0], name)
         if other != name:
             raise FileNotFoundError(
-                f"{shorten(name)}: there is no such picture, and {quote(found[0])}, which is there, "
+                f"{shorten(name)}: there is no such picture, and {quote(found[0])}, which is, "
                 f"goes with {quote(other)}; give each picture a name of its own"
             )
         return self.folder / found[0]

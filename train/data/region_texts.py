@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from reco_core.checks import quote
+from reco_core.checks import check_text, quote
 from train.data.json_lines import parse_object
 from train.data.problems import Problem
 from train.data.sample import Sample, SampleSet, SampleStream
@@ -24,7 +24,7 @@ class RetoldSet:
     def __init__(self, told: SampleSet, texts: RegionTexts, problems: list[Problem]):
         self.told, self.texts = told, texts
         self.problems = [*told.problems, *problems]
-        self.clipped = getattr(told, "clipped", 0)
+        self.clipped, self.crowds = (getattr(told, name, 0) for name in ("clipped", "crowds"))
 
     def __len__(self) -> int:
         return len(self.told)
@@ -50,7 +50,7 @@ class RetoldStream:
             try:
                 yield retell(sample, self.texts)
             except ValueError as error:
-                self.problems.append(Problem(sample.key, str(error)))
+                self.problems.append(Problem.of(sample.key, error))
 
 
 def retell(sample: Sample, texts: RegionTexts) -> Sample:
@@ -89,7 +89,7 @@ def read_region_texts(path: Path) -> tuple[RegionTexts, list[Problem]]:
             try:
                 key, index, text = _region_text(line)
             except ValueError as error:
-                problems.append(Problem(f"{path.name}:{number}", str(error)))
+                problems.append(Problem.of(f"{path.name}:{number}", error, "words"))
             else:
                 texts[key][index] = text
     return dict(texts), problems
@@ -100,6 +100,7 @@ def _region_text(line: bytes) -> tuple[str, int, str]:
     key, index, text = (data.get(name) for name in ("key", "index", "text"))
     if not isinstance(key, str) or not isinstance(index, int) or index < 0:
         raise ValueError(f'expected {{"key", "index", "text"}}, got {quote(data)}')
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"region {index} of {key!r} has no text")
-    return key, index, text
+    check_text("text", text)
+    if not str(text).strip():
+        raise ValueError(f"region {index} of {quote(key)} has no text")
+    return key, index, str(text)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reco_core.positional_words import SMALL
-from train.data.problems import Problem
+from train.data.problems import Problem, check_losses, counted, problem_table
 
 _BAR = 40  # characters of the longest bar
 _CUTS = 30  # that are printed
@@ -63,6 +63,7 @@ class Report:
     touching: int
     tiny: int
     clipped: int
+    crowds: int
     caption: Summary
     region: Summary
     sequence: Summary
@@ -76,6 +77,10 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The report as plain values."""
         return dataclasses.asdict(self)
+
+    def check(self, name: str) -> None:
+        """Raise ValueError when nothing is left of the set of this name, or of its regions."""
+        check_losses(name, self.samples, self.regions, self.problems, self.crowds)
 
     def to_text(self) -> str:
         """The report for a person."""
@@ -92,6 +97,8 @@ class Report:
 
     def _counts(self) -> Iterator[str]:
         yield f"{self.samples} samples, {self.captions} captions, {self.regions} regions"
+        if self.crowds:
+            yield f"{self.crowds} crowds (iscrowd), which are no regions"
         yield "every picture was read" if self.decoded else "pictures were not read (--no-decode)"
         for count, what in (
             (self.touching, "touch the border"),
@@ -143,8 +150,11 @@ class Report:
 
     def _left_out(self) -> Iterator[str]:
         yield ""
-        yield f"{len(self.problems)} problems" if self.problems else "no problems"
-        yield from (f"  {problem.key}: {problem.reason}" for problem in self.problems)
+        if not self.problems:
+            yield "no problems"
+            return
+        yield f"{len(self.problems)} problems; left out: {counted(self.problems)}"
+        yield from problem_table(self.problems)
 
 
 def _histogram(title: str, counts: dict[int, int]) -> Iterator[str]:

@@ -19,6 +19,8 @@ from train.data.set_config import SetConfig
 from train.data.shapeskills_set import ShapeSkillsConfig, open_shapeskills
 from train.data.shards import ShardsConfig, open_shards
 from train.data.sidecars import SidecarsConfig, open_sidecars
+from train.data.voc_set import VocConfig, open_voc
+from train.data.yolo_set import YoloConfig, open_yolo
 from train.options import OneOf
 
 Open = Callable[[Any, int], SampleSet | SampleStream]
@@ -29,6 +31,8 @@ KINDS: dict[str, tuple[type[SetConfig], Open]] = {
     "paintskills": (PaintSkillsConfig, open_paintskills),
     "json_lines": (JsonLinesConfig, open_json_lines),
     "bbox": (SidecarsConfig, open_sidecars),
+    "yolo": (YoloConfig, open_yolo),
+    "voc": (VocConfig, open_voc),
     "shards": (ShardsConfig, open_shards),
     "cutouts": (CutoutsConfig, open_cutouts),
 }

@@ -13,6 +13,7 @@ from train.data.loader import reading, training_row
 from train.data.mixture import PictureSizes, Size
 from train.data.options import DataConfig
 from train.data.plan import Share
+from train.data.problems import check_losses
 from train.data.sample import Sample, SampleStream
 from train.model.words import Words
 
@@ -55,9 +56,10 @@ class StreamBatches(IterableDataset):
         """Samples of one size, as many as go through the model together, epoch after epoch."""
         held: dict[Size, list[tuple[Sample, Size, tuple[int, ...]]]] = {}
         for epoch in count():
-            place = -1
+            place, regions = -1, 0
             samples = self.stream.epoch(epoch, self.seed, worker, workers)
             for place, sample in enumerate(samples):
+                regions += len(sample.regions)
                 size = self.sizes.of(sample)
                 chunk = held.setdefault(size, [])
                 chunk.append((sample, size, (epoch, worker, place)))
@@ -68,6 +70,8 @@ class StreamBatches(IterableDataset):
                     f"the shards have no usable sample for reader {worker + 1} of {workers}: use "
                     "fewer data.workers, or run `python -m train data check` on them"
                 )
+            if self.config.use_regions:
+                check_losses("the shards", place + 1, regions, self.stream.problems)
 
     def _row(self, sample: Sample, size: Size, draw: tuple[int, ...]) -> Row:
         rng = np.random.default_rng([self.seed, *draw])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
@@ -121,23 +122,30 @@ class Progress:
             )
             self.log.problems(self.validation.problems, step)
         self.speed = Speed(config.optimizer.batch_size)
+        self.cut = 0  # regions and captions beyond L since the last figures
 
     def stepped(
         self, step: int, losses: dict[str, Tensor], norm: Tensor, rate: float, chunks: list[Batch]
     ) -> None:
-        """After every step: name samples that were skipped, move the bar, log what is due.
+        """After every step: name samples that were skipped, move the bar, log what is due; "cut" is
+        how many regions and captions did not fit into L since the last time.
 
         losses: this process's part of the batch's means; norm: of the gradients before clipping.
         """
         self.speed.steps += 1
         self.bar.update()
         self.log.problems([problem for chunk in chunks for problem in chunk.problems], step)
+        self.cut += sum(chunk.cut for chunk in chunks)
         if not due_after(step, self.config).figures:
             return
+        cut = torch.tensor(float(self.cut), device=norm.device)
+        self.log.cut(self.cut, step)
+        self.cut = 0
         figures = {name: self.accelerator.reduce(x).item() for name, x in losses.items()}
         speed = self.speed.read()
         figures |= {"gradient_norm": norm.item(), "rate": rate}
         figures |= {"images_per_second": speed, "peak_gib": peak_memory()}
+        figures["cut"] = self.accelerator.reduce(cut).item()
         self.log.scalars("train", figures, step)
         self.bar.set_postfix(loss=f"{figures['total']:.4f}", img_s=f"{speed:.1f}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from reco_core.atomic import write_text_atomically
-from train.data.problems import Problem
+from train.data.problems import Problem, counted, problem_table
 from train.fit.options import FitConfig, to_dict
 
 
@@ -26,11 +27,13 @@ class RunLog:
     def __init__(self, config: FitConfig, first: int, is_main: bool):
         self.is_main, self.folder = is_main, Path(config.folder)
         self.lines, self.step = self.folder / "log.jsonl", first
-        self.broken: set[str] = set()
+        self.left_out: dict[Problem, None] = {}
+        self.has_cut = False
         self.board: SummaryWriter | None = None
         self.wandb: Any = None
         if is_main:
             _drop_lines_after(self.lines, first)
+            self.left_out = dict.fromkeys(_problems_in(self.lines))
             self.board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=first)
             self.wandb = _start_wandb(config) if config.log.wandb else None
 
@@ -62,17 +65,33 @@ class RunLog:
             self._write({"step": self.step, "group": "note", "message": message})
 
     def problems(self, problems: Sequence[Problem], step: int) -> None:
-        """Name every sample that is skipped, once."""
+        """Name what is left out, once: each in log.jsonl, and their kinds on the terminal."""
         self.step = step
-        for problem in problems:
-            if problem.key not in self.broken:
-                self.broken.add(problem.key)
-                self.note(f"skipped {problem.key}: {problem.reason}")
+        new = [problem for problem in dict.fromkeys(problems) if problem not in self.left_out]
+        self.left_out |= dict.fromkeys(new)
+        if not new or not self.is_main:
+            return
+        for problem in new:
+            self._write({"step": step, "group": "problem", **asdict(problem)})
+        if len(new) == 1:
+            self.note(f"skipped {new[0].key}: {new[0].reason}")
+        else:
+            self.note("\n".join([f"skipped {counted(new)}:", *problem_table(new)]))
+
+    def cut(self, count: int, step: int) -> None:
+        """Say, at the first time, that texts do not fit into L."""
+        if count and not self.has_cut:
+            self.has_cut, self.step = True, step
+            self.note(
+                f"{count} regions or captions did not fit into the sequence and were cut; "
+                "train/cut counts them: shorten the texts, lower data.max_regions, or train with a "
+                "larger model.max_length"
+            )
 
     def close(self) -> None:
-        """Say how many samples were skipped, and finish."""
-        if self.broken:
-            self.note(f"{len(self.broken)} samples were skipped; log.jsonl names them")
+        """Say how much was left out, and finish."""
+        if self.left_out:
+            self.note(f"{counted(self.left_out)} were skipped; log.jsonl names them")
         if self.board:
             self.board.close()
         if self.wandb:
@@ -89,6 +108,14 @@ def _drop_lines_after(path: Path, step: int) -> None:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = "".join(line for line in lines if _logged_step(line) <= step)
         write_text_atomically(path, kept)
+
+
+def _problems_in(path: Path) -> Iterator[Problem]:
+    """What the run left out before the step it continues from."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        told = json.loads(line)
+        if told.get("group") == "problem":
+            yield Problem(told["key"], told["reason"], told["kind"])
 
 
 def _logged_step(line: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -41,7 +42,7 @@ class Files:
             folded = fold(name)
             for one in dict.fromkeys((name, self._odd.get(folded, folded))):
                 path = self.folder / one
-                if path.exists():
+                if os.path.exists(path):
                     return one, check_file(path).read_bytes()
         return None
 
@@ -65,7 +66,7 @@ class PictureFinder:
         Raises FileNotFoundError when there is none, or when it cannot be told which.
         """
         path = self.folder / name
-        if path.exists():
+        if os.path.exists(path):  # unlike Path.exists, for names that no system can have too
             return path
         found = next(filter(None, map(self._like, _spellings(name))), [])
         if len(found) != 1:

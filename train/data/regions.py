@@ -95,7 +95,8 @@ def choose_captions(captions: tuple[str, ...], found: FoundRegions) -> tuple[str
     if captions:
         return captions
     if not found.kept:
-        raise Unusable("has neither a caption nor a usable region", "silent")
+        why = f": {found.problems[0].reason}" if found.problems else ""
+        raise Unusable(f"has neither a caption nor a usable region{why}", "silent")
     return (listing(region.text for region in found.kept),)
 
 

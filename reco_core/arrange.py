@@ -10,7 +10,12 @@ from .checks import check_length, finite, quote
 from .layout import Box, Layout, nearest_side
 from .limits import MAX_REGIONS, MAX_TEXT
 
-_SIDES = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
+_ENDS = ("", "most", "ward", "wards", "hand", "handed")  # of words with left and right
+_SIDES = {
+    case(f"left{end}"): case(f"right{end}")
+    for end in _ENDS
+    for case in (str.lower, str.capitalize, str.upper)
+}
 _SIDES |= {right: left for left, right in _SIDES.items()}
 # The name of an embedding is a file's name: it is passed over whole.
 _SIDE_WORD = re.compile(rf"embedding:\S+|\b(?:{'|'.join(_SIDES)})\b")
@@ -109,7 +114,8 @@ def flip_layout(
 
 
 def swap_left_right(text: str) -> str:
-    """Swap the words left and right, Left and Right, LEFT and RIGHT; never parts of words.
+    """Swap left and right, Left and Right, LEFT and RIGHT, and so leftmost, leftward(s), lefthand
+    and lefthanded; never other parts of words.
 
     A "right" that is no side ("right behind") is swapped too.
     """

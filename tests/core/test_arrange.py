@@ -181,6 +181,11 @@ def test_flipping_twice_is_not_flipping(layout, horizontal, vertical, swap_words
         ("bright leftover copyright", "bright leftover copyright"),
         ("(left:1.2) left-handed", "(right:1.2) right-handed"),
         ("embedding:left-hand left", "embedding:left-hand right"),
+        ("the leftmost of three", "the rightmost of three"),
+        ("Rightmost, LEFTMOST", "Leftmost, RIGHTMOST"),
+        ("leftward, rightwards", "rightward, leftwards"),
+        ("a righthand glove, lefthanded", "a lefthand glove, righthanded"),
+        ("topleft almostleft utmost leftist", "topleft almostleft utmost leftist"),
         ("", ""),
     ],
 )

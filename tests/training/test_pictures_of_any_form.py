@@ -159,7 +159,8 @@ BROKEN = {
     "a QOI that ends": b"qoif" + struct.pack(">IIBB", 64, 64, 4, 0),
     "a DDS of nothing": b"DDS " + bytes(124),
     "a PPM of letters": b"P3 4 4 255 a b c",
-    "a BMP of a huge palette": b"BM" + bytes(12) + struct.pack("<IiiHH6I", 40, 4, 4, 1, 8, 0, 0, 0, 0, 2**31, 0),
+    "a BMP of a huge palette": b"BM" + bytes(12)
+    + struct.pack("<IiiHH6I", 40, 4, 4, 1, 8, 0, 0, 0, 0, 2**31, 0),
 }  # fmt: skip
 
 

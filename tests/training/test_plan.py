@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from train.data.plan import Plan, Share
 
-SQUARE, WIDE = (64, 64), (96, 48)
+SQUARE, WIDE, TALL = (64, 64), (96, 48), (48, 96)
 
 
 def plan(sizes, chunk=2, seed=0):
@@ -25,7 +25,43 @@ def test_an_epoch_shows_every_sample_in_chunks_of_one_size(sizes, chunk):
     assert {draw.number for draw in chain(*drawn)} == set(range(len(sizes)))
     assert all(len(c) == chunk for c in drawn)
     assert all(len({sizes[draw.number] for draw in c}) == 1 for c in drawn)
-    assert {draw.epoch for draw in chain(*drawn)} == {0}
+    assert len(set(chain(*drawn))) == len(drawn) * chunk  # no draw is made twice
+
+
+@given(
+    st.lists(st.sampled_from([SQUARE, WIDE, TALL]), min_size=1, max_size=30),
+    st.integers(1, 9),
+    st.integers(0, 40),
+)
+def test_samples_of_any_size_are_shown_equally_often(sizes, chunk, epoch):
+    """However few have their size: never twice more than another of it, and never ahead by more
+    than a chunk of what the epochs that are over show."""
+    order = plan(sizes, chunk)
+    shown = Counter()
+    for number in range(order._before(epoch)):
+        shown.update(draw.number for draw in order.chunk(number))
+    for size in set(sizes):
+        counts = [shown[n] for n, own in enumerate(sizes) if own == size]
+        assert max(counts) - min(counts) <= 1
+        assert 0 <= sum(counts) - epoch * len(counts) < chunk
+
+
+@pytest.mark.parametrize(("chunk", "epochs"), [(2, 2), (4, 4), (8, 3), (3, 7), (5, 1)])
+def test_a_picture_alone_in_its_size_is_shown_once_an_epoch(chunk, epochs):
+    order = plan([SQUARE] * 8 * chunk + [WIDE], chunk)
+    shown = Counter(
+        draw.number for number in range(order._before(epochs)) for draw in order.chunk(number)
+    )
+    assert {shown[number] for number in range(8 * chunk)} == {epochs}
+    assert epochs <= shown[8 * chunk] < epochs + chunk
+
+
+def test_every_number_is_a_chunk_of_its_epoch():
+    order = plan([SQUARE] * 7 + [WIDE] * 2 + [TALL], 4)
+    seen = [order.chunk(number) for number in range(200)]
+    again = plan([SQUARE] * 7 + [WIDE] * 2 + [TALL], 4)
+    assert [again.chunk(number) for number in reversed(range(200))] == seen[::-1]
+    assert len(set(chain(*seen))) == 800
 
 
 def test_samples_are_shown_once_when_chunks_are_full():

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Draw:
-    """Sample `number` of the mixture, as shown in an epoch."""
+    """Sample `number` of the mixture, as its size shows it for the `epoch`-th time."""
 
     epoch: int
     number: int
@@ -21,7 +21,11 @@ class Plan:
 
     sizes: the picture size of each sample in `numbers`, which are their numbers in the mixture.
     chunk: samples that go through a model together.
-    A size whose samples do not fill whole chunks shows some twice in an epoch.
+
+    Every size goes through its samples again and again, each time in another order, and its chunks
+    take them from that without a gap. What an epoch's last chunk shows too early is left out of
+    the next one, so that in the long run all samples are shown equally often, however few have
+    their size: a picture alone in its size fills a chunk once in as many epochs as a chunk is long.
     """
 
     def __init__(
@@ -33,28 +37,57 @@ class Plan:
         for size, number in zip(sizes, numbers, strict=True):
             of_size.setdefault(size, []).append(number)
         self.members = [np.array(of_size[size]) for size in sorted(of_size)]
-        self.chunk_size, self.seed = chunk, seed
-        self.chunks_per_epoch = sum(-(-len(m) // chunk) for m in self.members)
-        self._epoch, self._order = -1, np.empty((0, chunk), int)
+        self.samples, self.chunk_size, self.seed = len(numbers), chunk, seed
+        self._epoch, self._order = -1, np.empty((0, chunk, 2), int)
+
+    @property
+    def chunks_per_epoch(self) -> int:
+        """Of the first epoch; later ones have less where chunks were not full of it."""
+        return self._before(1)
 
     def chunk(self, number: int) -> list[Draw]:
         """The samples of chunk `number`, counted from the start of training."""
-        epoch, place = divmod(number, self.chunks_per_epoch)
+        epoch = number * self.chunk_size // self.samples
+        while self._before(epoch) > number:
+            epoch -= 1
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._shuffled(epoch)
-        return [Draw(epoch, int(sample)) for sample in self._order[place]]
+        return [Draw(*draw) for draw in self._order[number - self._before(epoch)].tolist()]
+
+    def _before(self, epoch: int) -> int:
+        """Chunks of all epochs before one."""
+        return sum(self._first(place, epoch) for place in range(len(self.members)))
+
+    def _first(self, place: int, epoch: int) -> int:
+        """The first chunk of a size, counted from the start, that begins in an epoch."""
+        return -(-epoch * len(self.members[place]) // self.chunk_size)
 
     def _shuffled(self, epoch: int) -> np.ndarray:
-        """(chunks, chunk) numbers of an epoch."""
-        rng = np.random.default_rng([self.seed, epoch])
-        chunks = [self._fill(rng.permutation(members)) for members in self.members]
-        order = np.concatenate(chunks)
-        # One size is in random order already, and so its order does not depend on the chunk's size.
-        return order if len(chunks) == 1 else rng.permutation(order)
+        """(chunks, chunk, 2) epoch and number of the draws of an epoch."""
+        order = np.concatenate([self._of_size(place, epoch) for place in range(len(self.members))])
+        if len(self.members) == 1:
+            # In random order already, and so the order does not depend on the chunk's size.
+            return order
+        return np.random.default_rng([self.seed, epoch, len(self.members)]).permutation(order)
 
-    def _fill(self, members: np.ndarray) -> np.ndarray:
-        rows = -(-len(members) // self.chunk_size)
-        return np.resize(members, (rows, self.chunk_size))
+    def _of_size(self, place: int, epoch: int) -> np.ndarray:
+        """The chunks of one size that begin in an epoch."""
+        members = self.members[place]
+        start, stop = (self._first(place, e) * self.chunk_size for e in (epoch, epoch + 1))
+        draws = [
+            np.stack([np.full(len(members), turn), self._turn(place, turn)], axis=1)
+            for turn in range(start // len(members), -(-stop // len(members)))
+        ]
+        if start == stop:
+            return np.empty((0, self.chunk_size, 2), int)
+        skipped = start % len(members)
+        found = np.concatenate(draws)[skipped : skipped + stop - start]
+        return found.reshape(-1, self.chunk_size, 2)
+
+    def _turn(self, place: int, turn: int) -> np.ndarray:
+        """A size's samples in the order of one time through them."""
+        rng = np.random.default_rng([self.seed, turn, place])
+        return rng.permutation(self.members[place])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ Cho et al. 2023, "DALL-Eval", and its released evaluation (j-min/DallEval):
 
 - object: the class of the best detection is the one asked for.
 - count: as many detections of the class as asked for have a score above 0.7. (The released code
-  also lets detections of other classes push weaker ones of the class out of the count.)
+  counts detections of any class above it, and takes so many of the likeliest of the class asked
+  for: each one of another class lets in one more of the class, however weak.)
 - spatial: the two best detections are the two objects, and the second lies to the asked side of
   the first along the axis on which their centres differ more, the vertical one on a tie. Two
   objects of a class cannot be told apart: for them the axis decides.

@@ -18,6 +18,10 @@ _NUMBER = re.compile(r"\d+(\.0*)?")
 _EXPECTED = "a class and x, y, width and height of a box: 0 0.5 0.5 0.25 0.5"
 
 
+class NoName(ValueError):
+    """A class that no list of names has."""
+
+
 def read_yolo_line(
     line: str, names: Mapping[int, str], keypoints: bool = False
 ) -> tuple[str, list[float]]:
@@ -25,7 +29,7 @@ def read_yolo_line(
 
     names: of classes. keypoints: whether points of a pose follow the box, not an outline.
 
-    Raises ValueError when it is no such line, or its class has no name.
+    Raises ValueError when it is no such line, NoName when its class has no name.
     """
     word, *rest = line.split() or [""]
     try:
@@ -50,7 +54,7 @@ def _class_name(word: str, names: Mapping[int, str]) -> str:
     if name is not None:
         return name
     listed = f"names has {len(names)}, counted from 0" if names else "there is no list of names"
-    raise ValueError(
+    raise NoName(
         f"class {quote(word)} has no name ({listed}): write the names of all classes into "
         "classes.txt, one a line"
     )

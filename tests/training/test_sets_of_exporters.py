@@ -460,3 +460,28 @@ def test_a_set_of_crowds_alone_is_an_error():
 def test_a_problem_can_always_be_printed(text):
     problem = Problem(text, text)
     assert len(f"{problem.key}{problem.reason}".encode()) < 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "error"),
+    [
+        ('[{"label": "dog", "bbox": [0, 0, 1, 1]}]', 0, ""),
+        ('[{"label": "dog", "bbox": [0, 0, 640, 480]}]', 2, "none of the 1 regions of bbox"),
+        ('[{"label": "", "bbox": [0, 0, 1, 1]}]', 2, "1 regions without a usable text"),
+        ("5 0.5 0.5 0.5 0.5", 2, "1 regions without a usable text; the first is a.png: a.bbox"),
+        ("", 0, ""),
+    ],
+)
+def test_the_command_fails_where_all_regions_are_lost(
+    tmp_path, capsys, monkeypatch, text, code, error
+):
+    from train.__main__ import main
+
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("a yard")
+    (tmp_path / "a.bbox").write_text(text)
+    words = ["train", "data", "check", "--kind", "bbox", "--path", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", words)
+    assert main() == code
+    said = capsys.readouterr()
+    assert "1 samples, 1 captions" in said.out and error in said.err

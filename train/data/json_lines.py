@@ -72,7 +72,12 @@ class JsonLinesIndex:
         key = self.keys[index]
         with self.file.open("rb") as file:
             file.seek(self.starts[index])
-            image, record = _read_line(key, file.readline())
+            line = file.readline()
+        try:
+            image, record = _read_line(key, line)
+        except ValueError as error:
+            name = self.file.name
+            raise ValueError(f"{key}: {name} changed since it was opened: {error}") from None
         path = self.finder.find(image)
         return Entry(key, path, record.captions, record.found.kept, record.size)
 

@@ -40,12 +40,26 @@ class TrainingSet(Dataset):
 
     def __getitem__(self, draw: Draw) -> Row:
         rng = np.random.default_rng([self.seed, draw.epoch, draw.number])
-        sample, target = self.mixture.sample(draw.number), self.mixture.targets[draw.number]
+        target = self.mixture.targets[draw.number]
+        try:
+            sample = self.mixture.sample(draw.number)
+        except UNREADABLE as error:
+            return self._gone(draw.number, error)
         if self.cache is None:
             return training_row(rng, sample, target, self.config, self.words)
         view, layout = draw_view_and_layout(rng, sample, target, self.config)
         mean, spread = self.cache.read(draw.number, view.flipped)
         return Row(picture=mean, spread=spread, **self.words.encode(layout))
+
+    def _gone(self, number: int, error: Exception) -> Row:
+        """A row that counts nothing, of a sample whose files changed since the set was opened."""
+        width, height = self.mixture.targets[number]
+        picture, spread = torch.zeros(3, height, width), None
+        if self.cache is not None:
+            picture, spread = self.cache.read(number)
+        problem = Problem.of(f"sample {number + 1}", error)
+        words = self.words.encode(Layout("", ()))
+        return Row(picture=picture, spread=spread, problem=problem, **words)
 
 
 def training_row(

@@ -9,6 +9,7 @@ from typing import Any
 from reco_core.boxes import box_inside
 from reco_core.checks import check_text, finite, quote
 from reco_core.layout import Box, Region
+from reco_core.yolo import NoName
 from train.data.problems import Problem, Unusable
 
 ROUNDING = 1e-6
@@ -47,7 +48,7 @@ def find_regions(
             clipped += sticks_out(corners)
         except ValueError as error:
             place = f"{file}, region {number}" if file else f"region {number}"
-            problem = Problem.of(key, error, "box")
+            problem = Problem.of(key, error, "text" if isinstance(error, NoName) else "box")
             problems.append(replace(problem, reason=f"{place} left out: {error}"))
     return FoundRegions(tuple(kept), tuple(problems), clipped)
 

@@ -196,6 +196,16 @@ def test_a_file_without_what_is_needed_is_refused(tmp_path, more, reason):
         open_set(one_picture(tmp_path, **more))
 
 
+@pytest.mark.parametrize("id_", [[1], {"a": 1}, None, True, ""])
+def test_a_category_without_a_usable_id_costs_its_regions_alone(tmp_path, id_):
+    categories = [{"id": id_, "name": "cat"}, {"id": 1, "name": "dog"}]
+    opened = open_set(one_picture(tmp_path, categories=categories))
+    assert regions(opened[0]) == [("dog", MIDDLE)]
+    assert [problem.reason for problem in opened.problems] == [
+        f"id of category 'cat' must be a number or a text, got {id_!r}"
+    ]
+
+
 def test_captions_of_another_split_are_refused(tmp_path):
     captions = {"annotations": [{"image_id": 99, "caption": "x"}]}
     with pytest.raises(ValueError, match="none of the captions in .* give both files of the same"):
@@ -215,6 +225,10 @@ def test_a_whole_number_of_any_length_costs_its_region_alone(tmp_path):
     opened = open_set(lines)
     assert [problem.key for problem in opened.problems] == ["set.jsonl:1", "set.jsonl:2"]
     assert len(opened) == 1 and opened[0].regions == ()
+    region = {"text": "x", "box": [0, 0, 1, HUGE]}
+    write_lines(file, {"image": "a.png", "caption": "x", "regions": [region]})
+    (problem,) = open_set(lines).problems
+    assert "<a number of about 400 digits> is not a finite number" in problem.reason
 
 
 SIDECARS = {

@@ -59,9 +59,9 @@ def open_coco(config: CocoConfig, size: int = 0, own_texts: bool = True) -> File
             "captions file, to train on captions alone"
         )
     words, problems = read_captions(config.captions) if config.captions else ({}, [])
-    names = category_names(data.get("categories"), annotations)
+    names, nameless = category_names(data.get("categories"), path.name)
     index = CocoIndex(folder, data["images"], found, names, words, config.samples)
-    index.problems += problems
+    index.problems += [*nameless, *problems]
     if words and not any(index.captions) and index.names:
         raise ValueError(
             f"none of the captions in {config.captions!r} is of an image in {annotations!r}: give "
@@ -95,17 +95,22 @@ def read_captions(file: str) -> tuple[dict[Any, list[str]], list[Problem]]:
     return dict(captions), problems
 
 
-def category_names(categories: Any, file: str) -> dict[int | str, str]:
-    """Names by id, of those categories that have one. Raises ValueError when they are no list."""
+def category_names(categories: Any, file: str) -> tuple[dict[int | str, str], list[Problem]]:
+    """Names by id, of those categories that have one, and which cannot be used. Raises ValueError
+    when they are no list of objects."""
     listed = categories or []
     if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
         raise ValueError(f"categories in {file!r} must be a list of objects, got {quote(listed)}")
-    names = {}
+    names: dict[int | str, str] = {}
+    problems = []
     for category in listed:
         name = category_name(category)
-        if name is not None:
-            names[identity(category.get("id"), f"id of category {quote(name)}")] = name
-    return names
+        try:
+            if name is not None:
+                names[identity(category.get("id"), f"id of category {quote(name)}")] = name
+        except ValueError as error:
+            problems.append(Problem(file, str(error), "words"))
+    return names, problems
 
 
 def _add_the_rest(data: Mapping[str, Any], found: Annotations) -> None:

@@ -16,7 +16,7 @@ from train.data.decode import UnreadablePicture, check_file, picture_file, pictu
 from train.data.problems import Problem
 from train.data.sample import Sample
 
-_MAX_DIGITS = 400  # of a whole number; no float has more
+_MAX_DIGITS = 4_000  # of a whole number; Python reads no more than 4,300
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,22 @@ class OneOf:
         return getattr(value, "kind", None)
 
 
+@dataclass(frozen=True)
+class Free:
+    """Marks an option that changes no weight, so that a run may go on with another value.
+
+    unless: of the options that it stands among, whether it changes weights after all.
+    """
+
+    unless: Callable[[Any], bool] = lambda owner: False
+
+
+class _IsPlace:
+    """Marks an option that names a file or a folder, or whatever else says where something is."""
+
+
+IS_PLACE = _IsPlace()
+Place = Annotated[str, IS_PLACE]
 Share = Annotated[float, Range(0, 1)]
 ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
 Rate = Annotated[float, Range(0, 1, above=True)]
@@ -295,3 +311,8 @@ def _advice(error: ErrorDetails, hint: Any, name: str) -> str:
 
 def _figure(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,g}"
+
+
+def name_of_place(place: str) -> str:
+    """The last part of a path or address, of any system: what it may be called elsewhere."""
+    return place.rstrip("/\\").replace("\\", "/").rpartition("/")[2]

@@ -17,7 +17,7 @@ from train.data.coco_index import CocoIndex
 from train.data.files import FileSet, folder_of, read_json_file
 from train.data.problems import Problem
 from train.data.set_config import SetConfig
-from train.options import options
+from train.options import Place, options
 
 
 @options
@@ -25,11 +25,11 @@ class CocoConfig(SetConfig):
     """A folder of pictures with COCO's files."""
 
     kind: Literal["coco"] = "coco"
-    path: str = ""
+    path: Place = ""
     """Folder of pictures."""
-    annotations: str = ""
+    annotations: Place = ""
     """The instances file."""
-    captions: str = ""
+    captions: Place = ""
     """The captions file; without one, the caption lists what is in the picture."""
 
 

@@ -22,7 +22,7 @@ from train.data.names import PictureFinder
 from train.data.problems import Problem
 from train.data.regions import FoundRegions, choose_captions, find_regions
 from train.data.set_config import SetConfig
-from train.options import options
+from train.options import Place, options
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class JsonLinesConfig(SetConfig):
     """A file with an object a line."""
 
     kind: Literal["json_lines"] = "json_lines"
-    path: str = ""
+    path: Place = ""
     """The .jsonl file, which pictures' names are relative to."""
 
 

@@ -6,10 +6,15 @@ from typing import Annotated, Literal
 
 from train.data.sets import AnySet
 from train.data.shapeskills_set import ShapeSkillsConfig
-from train.options import MaxRegions, Processes, Range, Share, Side, Some, options
+from train.options import Free, MaxRegions, Place, Processes, Range, Share, Side, Some, options
 
 BucketStep = Annotated[int, Range(8, 1024, step=8)]
 Aspect = Annotated[float, Range(1, 100)]
+
+
+def _reads_streams(data: DataConfig) -> bool:
+    """Whether each reading process has shards of its own."""
+    return any(one.is_stream for one in data.sets)
 
 
 @options
@@ -47,12 +52,12 @@ class DataConfig:
     """false trains on captions alone, as the base model of the paper was."""
     cache_latents: bool = False
     """Encode every picture once, to disk; needs crop = "centre"."""
-    cache_folder: str = ""
+    cache_folder: Annotated[Place, Free()] = ""
     """Where latents are kept; empty: in the run's folder. Runs on the same pictures can share."""
     cache_text: bool = False
     """Encode every text once, to disk; needs a frozen text encoder and use_regions = false, since
     regions come in a new order each time."""
-    workers: Processes = 0
+    workers: Annotated[Processes, Free(unless=_reads_streams)] = 0
     """Processes that read pictures, per device; 0: the training's own."""
 
     def __post_init__(self) -> None:

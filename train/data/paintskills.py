@@ -18,7 +18,7 @@ from train.data.coco_index import CocoIndex
 from train.data.files import FileSet, folder_of, read_json_file
 from train.data.problems import Problem
 from train.data.set_config import SetConfig
-from train.options import options
+from train.options import Place, options
 
 _DIGITS = 5  # of a scene's id, that are its picture's
 
@@ -28,7 +28,7 @@ class PaintSkillsConfig(SetConfig):
     """One skill of PaintSkills."""
 
     kind: Literal["paintskills"] = "paintskills"
-    path: str = ""
+    path: Place = ""
     """Folder of the skill, named as it."""
     split: str = "train"
     """train or val."""

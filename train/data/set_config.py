@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, ClassVar
 
-from train.options import Count, Range, options
+from train.options import Count, Place, Range, name_of_place, options
 
 
 @options
@@ -14,7 +14,7 @@ class SetConfig:
 
     kind: str
     """Which reader: train/data/sets.py lists them."""
-    region_captions: str = ""
+    region_captions: Place = ""
     """JSON lines written by `python -m train data caption`; they replace the regions' texts."""
     samples: Count = 0
     """Use the first so many; 0: all."""
@@ -31,8 +31,8 @@ class SetConfig:
 
     @property
     def title(self) -> str:
-        """How a checkpoint names what it learned from."""
-        return f"{self.kind} {self.place}"
+        """How a checkpoint names what it learned from; not where that was."""
+        return f"{self.kind} {name_of_place(self.place)}"
 
     def unseen(self, samples: int) -> SetConfig | None:
         """As many samples like these that no training sees; None where they cannot be made. What is

@@ -21,7 +21,7 @@ from train.data.regions import FoundRegions, choose_captions
 from train.data.sample import Sample
 from train.data.set_config import SetConfig
 from train.data.sidecars import parse_boxes
-from train.options import options
+from train.options import Place, options
 
 BUFFER = 1000
 """Samples, their pictures still encoded, that are held to draw the next from."""
@@ -32,7 +32,7 @@ class ShardsConfig(SetConfig):
     """webdataset's .tar files, read from front to back."""
 
     kind: Literal["shards"] = "shards"
-    path: str = ""
+    path: Place = ""
     """Files as set-{0000..0099}.tar, http:, pipe:, several joined by "::"."""
 
     is_stream: ClassVar[bool] = True

@@ -14,7 +14,7 @@ from train.data.folder import CAPTIONS, FolderIndex, Said, decoded, read_caption
 from train.data.names import Files, beside
 from train.data.regions import FoundRegions, choose_captions, find_regions
 from train.data.set_config import SetConfig
-from train.options import options
+from train.options import Place, options
 
 
 @options
@@ -22,7 +22,7 @@ class SidecarsConfig(SetConfig):
     """A folder of pictures with X.bbox and X.txt beside them."""
 
     kind: Literal["bbox"] = "bbox"
-    path: str = ""
+    path: Place = ""
     """The folder, read with all folders in it."""
 
 

@@ -16,8 +16,9 @@ from reco_core.lora import ALPHA
 from train.checkpoints.convert import output_form
 from train.checkpoints.merge import base_metadata
 from train.data.mixture import PictureSizes
+from train.fit.going_on import without_folders
 from train.fit.health import check_finite
-from train.fit.options import FitConfig, to_dict
+from train.fit.options import FitConfig
 from train.model.lora import adapter_tensors
 from train.model.text_to_image import REGIONS_IN_WORDS, TextToImage, single_file
 from train.precision import dtype_of
@@ -81,7 +82,7 @@ def output_metadata(
         "data": ", ".join(dict.fromkeys(one.title for one in config.data.sets)),
         **family_metadata(model.info),
         "image_size": str(config.image_size),
-        "config": json.dumps(to_dict(config)),
+        "config": json.dumps(without_folders(config)),
     }
     metadata.pop("buckets", None)  # a base's
     if config.data.buckets or config.data.bucket_sizes:

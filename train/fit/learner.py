@@ -19,6 +19,7 @@ from train.fit.optimizer import (
     trained_parameters,
 )
 from train.fit.options import FitConfig
+from train.fit.state_parts import FROZEN, Frozen, Learned
 from train.fit.steps import finish_gradients
 from train.fit.training_state import check_room
 from train.model.text_to_image import TextToImage
@@ -39,13 +40,15 @@ class Learner:
         self.schedule = build_schedule(optimizer, self.options)
         self.optimizer = accelerator.prepare_optimizer(optimizer)
         self.average, self.in_average = start_average(model, config)
+        self.frozen = Frozen(model)
 
     @property
     def parts(self) -> dict[str, Any]:
         """What a state keeps, by its names there; None where there is no such part."""
         return {
-            "unet": self.model.unet,
-            "text_encoder": self.model.text_encoder,
+            "unet": Learned(self.model.unet),
+            "text_encoder": Learned(self.model.text_encoder),
+            FROZEN: self.frozen,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "ema": self.average,
@@ -90,12 +93,21 @@ class Learner:
 
 def start_average(
     model: TextToImage, config: FitConfig
-) -> tuple[EMAModel | None, list[nn.Parameter]]:
+) -> tuple[Average | None, list[nn.Parameter]]:
     """The running average of weights, and the parameters it averages."""
     modules = (model.unet, model.text_encoder) if config.optimizer.ema_text else (model.unet,)
     parameters = trained_parameters(*modules)
     if not (config.optimizer.ema_decay and parameters):
         return None, []
     decay = config.optimizer.ema_decay
-    ema = EMAModel(parameters, decay=decay, use_ema_warmup=True, power=0.75, foreach=True)
+    ema = Average(parameters, decay=decay, use_ema_warmup=True, power=0.75, foreach=True)
     return ema, parameters
+
+
+class Average(EMAModel):
+    """A running average that stays on its device when it is restored."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        device = self.shadow_params[0].device
+        super().load_state_dict(state_dict)
+        self.to(device)

@@ -19,7 +19,9 @@ from pathlib import Path
 from train.fit.agreement import any_process, check_agreement, together
 from train.fit.options import FitConfig
 from train.fit.progress import due_after
-from train.fit.run import start_run
+from train.fit.run import Run, start_run
+from train.fit.run_folder import alone_in_folder
+from train.model.compute import start_accelerator
 
 
 def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None) -> Path:
@@ -33,7 +35,12 @@ def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None
             stays as it was.
         KeyboardInterrupt: asked to stop (Ctrl-C, SIGTERM); the state is saved.
     """
-    run = start_run(config)
+    accelerator = start_accelerator(config.compute)
+    with alone_in_folder(config, accelerator):
+        return _fit(start_run(config, accelerator), after_step)
+
+
+def _fit(run: Run, after_step: Callable[[int], None]) -> Path:
     config, accelerator, learner = run.config, run.accelerator, run.learner
     with run.progress.bar, stop_between_steps() as asked_to_stop:
         while run.step < config.optimizer.steps:

@@ -19,7 +19,9 @@ from train.model.options import (
 )
 from train.options import (
     Count,
+    Free,
     Guidance,
+    Place,
     Positive,
     Range,
     Rate,
@@ -46,7 +48,7 @@ class OptimizerConfig:
 
     kind: Literal["adamw", "adamw8bit", "adafactor"] = "adamw"
     """adamw8bit needs CUDA and bitsandbytes."""
-    steps: Positive = 8000
+    steps: Annotated[Positive, Free()] = 8000
     """Of the whole training; more of them continue a finished one."""
     batch_size: Positive = 32
     """Samples of one step over all devices together."""
@@ -124,14 +126,14 @@ class SampleConfig:
 class ValidationConfig:
     """Loss on samples that are not trained on, at fixed timesteps and with fixed noise."""
 
-    every: Count = 500
+    every: Annotated[Count, Free()] = 500
     """Steps between measurements; 0: none."""
     set: AnySet | None = None
     """None: unseen ShapeSkills when those are trained on, else the last samples of each set
     are kept out of training."""
     samples: Count = 64
     """How many; 0: none."""
-    timesteps: Some[Timestep] = (100, 300, 500, 700, 950)
+    timesteps: Annotated[Some[Timestep], Free()] = (100, 300, 500, 700, 950)
     """At which the loss is measured, of 0 to 999."""
 
 
@@ -149,24 +151,24 @@ class LogConfig:
 class FitConfig:
     """Everything `python -m train fit` needs."""
 
-    output: str = "runs/fit/checkpoint.safetensors"
+    output: Annotated[Place, Free()] = "runs/fit/checkpoint.safetensors"
     """The file to write: a single-file checkpoint, or an adapter with LoRA. A name without suffix
     is a diffusers folder."""
-    folder: str = "runs/fit"
+    folder: Annotated[Place, Free()] = "runs/fit"
     """Caches, resumable states, samples and logs."""
     seed: Seed = 0
     """Of all that is drawn by chance."""
     image_size: Side = 512
     """Side of the square pictures in pixels (with buckets: the root of their area)."""
-    save_every: Positive = 500
+    save_every: Annotated[Positive, Free()] = 500
     """Steps between resumable states."""
-    keep: Positive = 2
+    keep: Annotated[Positive, Free()] = 2
     """Newest states kept."""
-    export_every: Count = 0
+    export_every: Annotated[Count, Free()] = 0
     """Steps between files like `output`, written to the run's folder; 0: only at the end."""
-    output_precision: Precision = "fp16"
+    output_precision: Annotated[Precision, Free()] = "fp16"
     """Of the weights in `output`."""
-    licence: str = ""
+    licence: Annotated[str, Free()] = ""
     """Written into the checkpoint's metadata."""
     data: DataConfig = field(default_factory=DataConfig)
     autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
@@ -175,9 +177,9 @@ class FitConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
-    sample: SampleConfig = field(default_factory=SampleConfig)
+    sample: Annotated[SampleConfig, Free()] = field(default_factory=SampleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
-    log: LogConfig = field(default_factory=LogConfig)
+    log: Annotated[LogConfig, Free()] = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
         learns = self.autoencoder.base or not (self.model.base or self.model.autoencoder)

@@ -20,6 +20,7 @@ from train.fit.options import FitConfig
 from train.fit.peak_memory import peak_memory
 from train.fit.run_log import RunLog
 from train.fit.training_data import TrainingData
+from train.fit.training_state import Restored
 from train.fit.validation import Validation
 from train.model.text_to_image import TextToImage
 
@@ -88,7 +89,7 @@ class Speed:
 class Progress:
     """A run's bar, figures, validation and sample grids. Only the main process says anything.
 
-    step: the step that the run goes on from.
+    found: what the run goes on from.
     """
 
     def __init__(
@@ -98,10 +99,14 @@ class Progress:
         data: TrainingData,
         share: Share,
         accelerator: Accelerator,
-        step: int,
+        found: Restored,
     ):
         self.config, self.model, self.accelerator = config, model, accelerator
+        step = found.step
         self.log = RunLog(config, step, accelerator.is_main_process)
+        if self.log.is_main:
+            for remark in found.remarks:
+                self.log.note(remark)
         self.log.problems(data.problems, step)
         self.bar = tqdm(
             initial=step, total=config.optimizer.steps, desc="fit", disable=not self.log.is_main

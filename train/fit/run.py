@@ -20,8 +20,8 @@ from train.fit.progress import Due, Progress
 from train.fit.start import settled, start_model
 from train.fit.steps import Stepper, divide
 from train.fit.training_data import open_training_data
-from train.fit.training_state import check_folder, restore_state, save_state
-from train.model.compute import prepare_model, start_accelerator
+from train.fit.training_state import Restored, restore_state, save_state
+from train.model.compute import prepare_model
 from train.model.grounding import record_cross_attention
 from train.model.text_cache import cache_text
 from train.model.text_to_image import TextToImage, new_tables
@@ -60,16 +60,14 @@ class Run:
                 export(self.config, self.model, self.base, self.step, path)
 
 
-def start_run(config: FitConfig) -> Run:
+def start_run(config: FitConfig, accelerator: Accelerator) -> Run:
     """A run from its start, or from its newest state.
 
     Raises:
-        ValueError: options, data or folders that cannot work.
+        ValueError: options or data that cannot work.
     """
-    accelerator = start_accelerator(config.compute)
     share = divide(config, accelerator)
     starting_rows(new_tables(config.model).rows)
-    check_folder(config)
     check_output(config)
     model, base = start_model(config, accelerator)
     config = settled(config, model)
@@ -82,21 +80,23 @@ def start_run(config: FitConfig) -> Run:
     recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
     learner = Learner(model, config, accelerator)
     with together(accelerator):
-        step, halvings = restore_state(learner.parts, config, accelerator.device)
-    check_start(config, learner, step, halvings)
+        found = restore_state(learner.parts, config, accelerator.is_main_process)
+    check_start(config, learner, found)
     with together(accelerator):
-        progress = Progress(config, model, data, share, accelerator, step)
-    stepper = Stepper(model, config, share, accelerator, recorders, progress.log.note, halvings)
-    health, batches = Health(config, accelerator), LookAhead(data.batches(step))
+        progress = Progress(config, model, data, share, accelerator, found)
+    note = progress.log.note
+    stepper = Stepper(model, config, share, accelerator, recorders, note, found.halvings)
+    health, batches = Health(config, accelerator), LookAhead(data.batches(found.step))
     return Run(
-        config, accelerator, share, model, base, learner, stepper, progress, health, batches, step
-    )
+        config, accelerator, share, model, base, learner, stepper, progress, health, batches,
+        found.step,
+    )  # fmt: skip
 
 
-def check_start(config: FitConfig, learner: Learner, step: int, halvings: int) -> None:
+def check_start(config: FitConfig, learner: Learner, found: Restored) -> None:
     """Raise ValueError where processes do not begin with the same weights and options."""
     facts = {name: getattr(config, name) for name in ("seed", "optimizer", "loss", "lora")}
-    facts |= {"the step it goes on from": step, "halved micro-batches": halvings}
+    facts |= {"the step it goes on from": found.step, "halved micro-batches": found.halvings}
     check_agreement(learner.tensors(), facts, learner.accelerator, "At the start")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,35 @@ from torch import Tensor, nn
 
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.atomic import save_atomically
+from train.fit.going_on import changed_options
 from train.fit.health import check_finite
 from train.fit.optimizer import optimizer_bytes
 from train.fit.options import FitConfig, from_json, to_dict
+from train.fit.state_parts import FROZEN, check_frozen
+from train.model.compute import is_out_of_memory, out_of_memory
 
-FREE_OPTIONS = {
-    "output", "save_every", "keep", "export_every", "output_precision", "licence",
-    "sample", "validation", "log",
-}  # fmt: skip
-"""Options that may differ when a run goes on: they do not change the weights."""
+REMOVE = "remove it to continue from the one before, or to start anew"
+_NAME = re.compile(r"step-([0-9]{7,18})\.pt")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a run goes on from: finished steps, halvings of the micro-batch, and what is to be said
+    of states that were passed over."""
+
+    step: int = 0
+    halvings: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 def state_path(folder: Path, step: int) -> Path:
     return folder / "states" / f"step-{step:07d}.pt"
 
 
-def newest_state(folder: Path) -> Path | None:
-    """The state to continue from; half-written ones of a killed process are removed."""
-    for leftover in (folder / "states").glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
-    return max((folder / "states").glob("step-*.pt"), default=None)
+def find_states(folder: Path) -> list[Path]:
+    """A run's states, the newest first; files of other names are none."""
+    found = ((_NAME.fullmatch(path.name), path) for path in (folder / "states").glob("step-*.pt"))
+    return [path for _, path in sorted(((int(n[1]), path) for n, path in found if n), reverse=True)]
 
 
 def save_state(parts: dict[str, Any], config: FitConfig, step: int, halvings: int) -> None:
@@ -52,51 +62,109 @@ def save_state(parts: dict[str, Any], config: FitConfig, step: int, halvings: in
             f"the state of step {step} could not be written to {str(path)!r} ({error}); older "
             "states are as they were: make room and run the same command to continue"
         ) from error
-    for old in sorted(path.parent.glob("step-*.pt"))[: -config.keep]:
+    for old in find_states(Path(config.folder))[config.keep :]:
         old.unlink()
 
 
-def restore_state(
-    parts: dict[str, Any], config: FitConfig, device: torch.device
-) -> tuple[int, int]:
-    """Read the newest state, if there is one: finished steps, and halvings of the micro-batch.
+def restore_state(parts: dict[str, Any], config: FitConfig, may_rename: bool = True) -> Restored:
+    """Go on from the newest state that can be read, if there is one.
+
+    Damaged ones that are newer are set aside, under another name. may_rename: whether by this
+    process.
 
     Raises:
-        ValueError: the state is of a run with other options, damaged, or not finite.
+        ValueError: no state can be read, or the newest that can is of a run with other options or
+            frozen weights, or not finite; memory runs out.
     """
-    path = newest_state(Path(config.folder))
-    if path is None:
-        return 0, 0
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        options, step, halvings = from_json(state["options"]), state["step"], state["halvings"]
-    except Exception as error:  # a damaged file can raise anything
-        raise ValueError(
-            f"the state {str(path)!r} cannot be read ({error}): remove it to continue from the "
-            "one before, or to start anew"
-        ) from error
-    options["model"] |= _table_sizes(state["text_encoder"])
-    _check_options(options, config, path)
-    remove = "remove it to continue from the one before, or to start anew"
-    check_finite({name: state[name] for name in parts if name in state}, str(path), remove)
-    for name, part in parts.items():
-        if part is not None:
-            part.load_state_dict(state[name])
-    return step, halvings
-
-
-def check_folder(config: FitConfig) -> None:
-    """Before training: can the folders be written? Raises ValueError if not."""
-    for folder in (Path(config.folder), Path(config.output).resolve().parent):
+    damaged: list[tuple[Path, str]] = []
+    for path in find_states(Path(config.folder)):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise ValueError(
-                f"the folder {str(folder)!r} cannot be written ({error.strerror or error}): "
-                "choose another with folder=FOLDER or output=FILE"
-            ) from error
+            state = _read(path)
+            _check(state, parts, config, path)
+            _load(state, parts, path)
+        except DamagedState as error:
+            damaged.append((path, str(error)))
+            continue
+        remarks = tuple(_set_aside(one, why, path, may_rename) for one, why in damaged)
+        return Restored(state["step"], state["halvings"], remarks)
+    if damaged:
+        path, why = damaged[0]
+        raise ValueError(f"the state {str(path)!r} cannot be read ({why}): {REMOVE}")
+    return Restored()
+
+
+class DamagedState(Exception):
+    """A file that is no state, or not all of one; says how."""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A state, on the CPU: on the device there may be no room for a second model."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state["options"] = from_json(state["options"])
+        if not (isinstance(state["step"], int) and isinstance(state["halvings"], int)):
+            raise ValueError("it does not say at which step it is")
+    except Exception as error:  # a damaged file can raise anything
+        _check_cause(error, path)
+        raise DamagedState(_first_line(error)) from error
+    return state
+
+
+def _load(state: dict[str, Any], parts: dict[str, Any], path: Path) -> None:
+    try:
+        for name, part in parts.items():
+            if part is not None and name != FROZEN:
+                part.load_state_dict(state[name])
+    except Exception as error:  # what was loaded so far is replaced by an older state, or not used
+        _check_cause(error, path)
+        raise DamagedState(_first_line(error)) from error
+
+
+def _check(state: dict[str, Any], parts: dict[str, Any], config: FitConfig, path: Path) -> None:
+    """Raise ValueError unless a state is of this run, and of one that can go on."""
+    options = state["options"]
+    if isinstance(text_encoder := state.get("text_encoder"), dict):
+        options["model"] |= _table_sizes(text_encoder)
+    changed = [
+        f"{name} was {old!r} and is {new!r}" for name, old, new in changed_options(options, config)
+    ]
+    if changed:
+        raise ValueError(
+            f"{str(path)!r} is from a run with other options: {'; '.join(changed)}: use these "
+            "options, or another folder (with model.base to go on from its weights)"
+        )
+    check_frozen(state.get(FROZEN), parts.get(FROZEN), path)
+    check_finite({name: state[name] for name in parts if name in state}, str(path), REMOVE)
+
+
+def _check_cause(error: Exception, path: Path) -> None:
+    """Raise ValueError where an error is no damage of the state's."""
+    if is_out_of_memory(error):
+        raise out_of_memory(error, f"while the state {str(path)!r} was read, which is as it was")
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        raise ValueError(
+            f"the state {str(path)!r} cannot be read ({error.strerror or error}): see that it can, "
+            "and run the same command to continue"
+        ) from error
+
+
+def _set_aside(path: Path, why: str, used: Path, may_rename: bool) -> str:
+    """Give a damaged state a name that is none of a state's; says so."""
+    place = path.with_name(f"{path.name}.damaged")
+    number = 1
+    while place.exists():
+        number += 1
+        place = path.with_name(f"{path.name}.damaged-{number}")
+    if may_rename and path.exists():
+        path.rename(place)
+    return (
+        f"WARNING: the state {str(path)!r} is damaged ({why}): it is now {place.name!r}, and the "
+        f"run goes on from {used.name!r}, before it"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def check_room(config: FitConfig, trained: Sequence[nn.Parameter], weights: int) -> None:
@@ -107,8 +175,9 @@ def check_room(config: FitConfig, trained: Sequence[nn.Parameter], weights: int)
     Raises:
         ValueError: there is not; says how much is needed.
     """
-    averages = 4 * sum(map(torch.numel, trained)) if config.optimizer.ema_decay else 0
-    state = 4 * weights + optimizer_bytes(trained, config.optimizer) + averages
+    learned = 4 * sum(map(torch.numel, trained))
+    averages = learned if config.optimizer.ema_decay else 0
+    state = learned + optimizer_bytes(trained, config.optimizer) + averages
     needed = state * (config.keep + 1) + 4 * weights
     free = shutil.disk_usage(config.folder).free
     if free < needed:
@@ -119,32 +188,13 @@ def check_room(config: FitConfig, trained: Sequence[nn.Parameter], weights: int)
         )
 
 
-def _table_sizes(text_encoder: dict[str, Tensor]) -> dict[str, int]:
-    """Options of sizes as they are, since a base that had its own was not asked what they said."""
+def _table_sizes(text_encoder: Mapping[str, Tensor]) -> dict[str, int]:
+    """Options of sizes as they are, which states of earlier versions tell by their tables alone."""
     rows = {name: len(x) for name, x in text_encoder.items() if name.endswith("_embedding.weight")}
     sizes = {name.rpartition("embeddings.")[2]: count for name, count in rows.items()}
-    bins = sizes["token_embedding.weight"] - CLIP_VOCABULARY_SIZE
-    return {"num_bins": bins, "max_length": sizes["position_embedding.weight"]}
-
-
-def _check_options(before: dict[str, Any], config: FitConfig, path: Path) -> None:
-    now = json.loads(json.dumps(to_dict(config)))  # tuples become lists, as in `before`
-    before.get("optimizer", {})["steps"] = now["optimizer"]["steps"]  # a run may go on for longer
-    changed = [
-        f"{name} was {old!r} and is {new!r}"
-        for name, old, new in _differences(before, now)
-        if name.split(".")[0] not in FREE_OPTIONS
-    ]
-    if changed:
-        raise ValueError(
-            f"{str(path)!r} is from a run with other options: {'; '.join(changed)}: use these "
-            "options, or another folder (with model.base to go on from its weights)"
-        )
-
-
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted(before.keys() | now.keys()):
-            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif before != now:
-        yield name, before, now
+    found = {}
+    if tokens := sizes.get("token_embedding.weight"):
+        found["num_bins"] = tokens - CLIP_VOCABULARY_SIZE
+    if positions := sizes.get("position_embedding.weight"):
+        found["max_length"] = positions
+    return found

@@ -50,5 +50,5 @@ class MemoryPlan:
     @property
     def disk(self) -> int:
         """For states and output."""
-        state = self.unet + self.text_encoder + self.optimizer + self.average
+        state = self.gradients + self.optimizer + self.average  # of what learns alone
         return self.states * state + self.output

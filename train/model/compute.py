@@ -75,6 +75,15 @@ def _check_precisions(model: TextToImage, config: ComputeConfig) -> None:
         )
 
 
+def out_of_memory(error: Exception, when: str) -> ValueError:
+    """What to tell of a memory error; when: "while ...", or "after ..." and what was kept."""
+    cause = str(error).strip().partition("\n")[0] or type(error).__name__
+    return ValueError(
+        f"memory ran out {when} ({cause}): end what else uses the device, or give the run less to "
+        "hold: compute.gradient_checkpointing = true, a smaller optimizer.micro_batch or image_size"
+    )
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that a device, or the CPU, has no memory left."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or should_reduce_batch_size(error):

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from reco_core.position_tokens import PositionVocabulary
-from train.options import Count, Positive, Processes, Range, Rate, Side, Some, Weight, options
+from train.options import (
+    Count,
+    Free,
+    Place,
+    Positive,
+    Processes,
+    Range,
+    Rate,
+    Side,
+    Some,
+    Weight,
+    options,
+)
 from train.precision import MixedPrecision, Precision
 
 Bins = Annotated[int, Range(0, 100_000)]
@@ -29,10 +41,10 @@ UpTo3 = Annotated[int, Range(0, 3)]
 class ModelConfig:
     """The checkpoint to start from, or the size of a new one."""
 
-    base: str = ""
+    base: Place = ""
     """SD 1.x or ReCo checkpoint to fine-tune: a single file (.safetensors, .ckpt) or a diffusers
     folder. Empty makes a small one from scratch."""
-    autoencoder: str = ""
+    autoencoder: Place = ""
     """Checkpoint whose autoencoder replaces the base's; both must have been made for the same
     latents, or training goes on until the UNet has learned the new ones. Without a base, a new
     model takes it instead of training one."""
@@ -44,7 +56,7 @@ class ModelConfig:
     positional_words: bool = False
     """Tell where regions are in words instead of position tokens, as the paper's baseline does;
     needs num_bins = 0."""
-    rows: str = ""
+    rows: Place = ""
     """Start of the position tokens' rows where the base has none: ordered (if left out), random, or
     a .safetensors file with a tensor `rows` of shape (num_bins, width)."""
     unet_channels: Some[Channels] = (64, 128, 128)
@@ -73,7 +85,7 @@ class ModelConfig:
 class AutoencoderConfig:
     """The small autoencoder of a model from scratch, and its training."""
 
-    base: str = ""
+    base: Place = ""
     """Checkpoint whose small autoencoder goes on learning, grown to the sizes below; `model.base`
     then learns its new latents. Empty starts a new one, if there is no `model.base`."""
     width: Annotated[int, Range(3, 64)] = 32
@@ -131,7 +143,7 @@ class ComputeConfig:
     """torch.compile the UNet."""
     tf32: bool = True
     """Allow TF32 on CUDA."""
-    threads: Processes = 0
+    threads: Annotated[Processes, Free()] = 0
     """CPU threads; 0 leaves torch's default."""
 
 

@@ -31,7 +31,7 @@ from train.data.problems import Problem
 from train.data.sample import Sample
 from train.data.set_config import SetConfig
 from train.data.shapeskills import BoxSide, Split, SplitName
-from train.options import Count, Range, Seed, Share, Side, Some, options
+from train.options import Count, Place, Range, Seed, Share, Side, Some, options
 
 UNSEEN_IN_PICTURES = ("samples", "repeats", "region_captions")
 Number = Annotated[int, Range(1, len(NUMBERS) - 1)]
@@ -43,11 +43,11 @@ class CutoutsConfig(SetConfig):
     """A folder of pictures with transparency, drawn into boxes by seed."""
 
     kind: Literal["cutouts"] = "cutouts"
-    path: str = ""
+    path: Place = ""
     """Folder of pictures with transparency, one thing each."""
-    things: str = ""
+    things: Place = ""
     """TOML file that lists the things, their words and colours; empty: all of the folder's."""
-    backgrounds: str = ""
+    backgrounds: Place = ""
     """Folder of pictures to draw on, beside the grounds; empty: none."""
     grounds: tuple[GroundKind, ...] = ("plain", "land")
     """plain: one colour; land: grass, sand, snow or sea under a sky."""

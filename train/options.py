@@ -130,10 +130,10 @@ class OneOf:
 class Free:
     """Marks an option that changes no weight, so that a run may go on with another value.
 
-    unless: of the options that it stands among, whether it changes weights after all.
+    but: from a value and all options of the run, what of it must stay the same after all.
     """
 
-    unless: Callable[[Any], bool] = lambda owner: False
+    but: Callable[[Any, Any], Any] = lambda value, run: None
 
 
 class _IsPlace:

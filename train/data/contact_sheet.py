@@ -50,7 +50,9 @@ def _cell(sample: Sample) -> Image.Image:
     picture = ImageOps.contain(sample.open(), (SIDE, SIDE), Image.Resampling.LANCZOS)
     picture = draw_layout(picture, Layout("", sample.regions))
     font = ImageFont.load_default(13)
-    lines = _wrapped(sample.captions[0], font)
+    lines = wrapped(sample.captions[0], font, SIDE)
+    if len(lines) > _LINES:
+        lines = [*lines[: _LINES - 1], lines[_LINES - 1] + " ..."]
     if len(sample.captions) > 1:
         lines[-1] += f" (+{len(sample.captions) - 1})"
     cell = Image.new("RGB", (SIDE, picture.height + _LINE * (1 + len(lines)) + 4), _GROUND)
@@ -63,17 +65,15 @@ def _cell(sample: Sample) -> Image.Image:
     return cell
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
-    """The text in lines as wide as a cell, at most so many."""
+def wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+    """The text in lines that are at most so wide, in pixels, unless a word is wider."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= SIDE or not lines[-1]:
+        if font.getlength(longer) <= width or not lines[-1]:
             lines[-1] = longer
         else:
             lines.append(word)
-    if len(lines) > _LINES:
-        lines = [*lines[: _LINES - 1], lines[_LINES - 1] + " ..."]
     return lines
 
 

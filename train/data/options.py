@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from train.data.sets import AnySet
 from train.data.shapeskills_set import ShapeSkillsConfig
@@ -12,9 +12,9 @@ BucketStep = Annotated[int, Range(8, 1024, step=8)]
 Aspect = Annotated[float, Range(1, 100)]
 
 
-def _reads_streams(data: DataConfig) -> bool:
-    """Whether each reading process has shards of its own."""
-    return any(one.is_stream for one in data.sets)
+def _readers_of_shards(workers: int, run: Any) -> int | None:
+    """How many processes read, where each has shards of its own."""
+    return workers if run.data.sets[0].is_stream else None
 
 
 @options
@@ -57,7 +57,7 @@ class DataConfig:
     cache_text: bool = False
     """Encode every text once, to disk; needs a frozen text encoder and use_regions = false, since
     regions come in a new order each time."""
-    workers: Annotated[Processes, Free(unless=_reads_streams)] = 0
+    workers: Annotated[Processes, Free(but=_readers_of_shards)] = 0
     """Processes that read pictures, per device; 0: the training's own."""
 
     def __post_init__(self) -> None:

@@ -48,6 +48,7 @@ def fit_autoencoder(
     folder: Path,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     unseen: Mixture | None = None,
+    device: torch.device | str = "cpu",
 ) -> Path:
     """Train the slim autoencoder, or finish a training that was stopped; returns its weights' path.
 
@@ -56,6 +57,7 @@ def fit_autoencoder(
 
     autocast: entered anew for every step, since within one such context torch keeps the weights it
         has cast. unseen: pictures that its error is measured on, into autoencoder.jsonl.
+        device: where it is trained.
 
     Raises:
         ValueError: pictures are smaller than a crop or cannot be read; loss or gradients are no
@@ -66,7 +68,7 @@ def fit_autoencoder(
         return finished
     check_crop(config, pictures)
     torch.manual_seed(seed)
-    model = start_autoencoder(config).to(memory_format=torch.channels_last)
+    model = start_autoencoder(config).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, config.steps, pct_start=0.05
@@ -77,7 +79,7 @@ def fit_autoencoder(
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc="autoencoder")
     for step in bar:
         model.encoder.requires_grad_(step < config.encoder_steps)
-        images = crops(step, config, pictures, seed)
+        images = crops(step, config, pictures, seed).to(device)
         torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
         with autocast():
             loss = autoencoder_loss(model, images, config)
@@ -100,7 +102,7 @@ def fit_autoencoder(
             save_atomically({"step": step + 1, **state}, unfinished)
             if unseen is not None and len(unseen):
                 _log(folder, step + 1, loss.item(), psnr_of_whole(model, unseen))
-    _check_weights(model, crops(config.steps, config, pictures, seed))
+    _check_weights(model, crops(config.steps, config, pictures, seed).to(device))
     save_atomically(dict(model.state_dict()), finished)
     unfinished.unlink(missing_ok=True)
     return finished
@@ -156,7 +158,7 @@ def _restore(parts: dict[str, Any], path: Path) -> int:
     """Continue from an unfinished training, if there is one; the number of finished steps."""
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return state["step"]
@@ -168,6 +170,7 @@ def psnr_of_whole(model: AutoencoderTiny, pictures: Mixture, count: int = UNSEEN
     errors = []
     for number in range(min(count, len(pictures))):
         image = read_picture(pictures.sample(number), _whole(pictures, number))[None]
+        image = image.to(model.device)
         decoded = model.decoder(model.encoder(image)).clamp(-1, 1)
         errors.append((decoded - image).square().mean() / 4)
     return -10 * torch.stack(errors).mean().log10().item()

@@ -1,68 +1,139 @@
-"""Sample grids: the same layouts, drawn again as training goes on."""
+"""Sample sheets: the same layouts, drawn again as training goes on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import cast
 
 import numpy as np
 from PIL import Image
 
 from reco_core.layout import Layout
-from train.data.mixture import Mixture
-from train.data.sample import SampleSet
+from train.data.mixture import PictureSizes
+from train.data.picture import UNREADABLE, read_picture
+from train.data.sample import Sample, SampleSet
 from train.data.sets import open_set
 from train.data.shapeskills import KnowsScenes, Scene
 from train.data.transforms import draw_view, largest_regions, view_sample
-from train.evaluate.report import picture_sheet
 from train.evaluate.shape_finder import region_accuracy, score_scene
 from train.fit.options import FitConfig
-from train.model.sampling import sample_layouts
+from train.fit.sample_sheet import Card, sample_sheet
+from train.fit.training_data import TrainingData
+from train.model.sampling import sample_layouts, to_image
 from train.model.text_to_image import TextToImage
+from train.model.words import Words
+
+LOOKED_AT = 8
+"""So many times the samples wanted are looked at for some that fit."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A layout that is drawn, the real picture, and the scene where truth is known."""
+
+    layout: Layout
+    real: Image.Image | None = None
+    scene: Scene | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Layouts whose pictures are drawn as training goes on; scenes, where truth is known."""
+    """What is drawn as training goes on. origin: where it is from."""
 
-    layouts: list[Layout]
-    scenes: list[Scene] | None = None
+    shown: list[Shown]
+    origin: str
 
-    def draw(self, model: TextToImage, config: FitConfig) -> tuple[Image.Image, dict[str, float]]:
-        """A sheet of pictures with their boxes, and region accuracy where it can be scored."""
+    def draw(
+        self, model: TextToImage, config: FitConfig, step: int
+    ) -> tuple[Image.Image, dict[str, float]]:
+        """A sheet, and region accuracy where it can be scored. Raises OutOfMemory."""
         options = config.sample
+        layouts = [one.layout for one in self.shown]
         images = sample_layouts(
-            model, self.layouts, steps=options.steps, guidance=options.guidance, seed=config.seed
+            model, layouts, steps=options.steps, guidance=options.guidance, seed=config.seed
         )
-        if self.scenes is None:
-            return picture_sheet(images, self.layouts), {}
-        scores = [score_scene(i, s) for i, s in zip(images, self.scenes, strict=True)]
-        right = [all(score.right for score in scene) for scene in scores]
-        sheet = picture_sheet(images, self.layouts, right)
-        return sheet, {"region_accuracy": region_accuracy(scores)}
+        pairs = list(zip(images, self.shown, strict=True))
+        scores = [score_scene(image, one.scene) if one.scene else None for image, one in pairs]
+        cards = [
+            Card(
+                one.layout,
+                image,
+                one.real,
+                None if score is None else all(s.right for s in score),
+                one.note,
+            )
+            for (image, one), score in zip(pairs, scores, strict=True)
+        ]
+        what = f"step {step}" if step else "step 0, the base"
+        sheet = sample_sheet(f"{what}: drawn, beside the real picture; {self.origin}", cards)
+        scored = [score for score in scores if score is not None]
+        return sheet, {"region_accuracy": region_accuracy(scored)} if scored else {}
 
 
-def open_gallery(config: FitConfig, held_out: Mixture | None) -> Gallery | None:
-    """Unseen layouts like the first set's where it makes such, else those of held-out samples."""
+def open_gallery(config: FitConfig, model: TextToImage, data: TrainingData) -> Gallery | None:
+    """Unseen samples like the first set's where it makes such, else held-out ones, else some that
+    are trained on; None where none are asked for, or can be had."""
     count = config.sample.layouts
     if not (config.sample.every and count):
         return None
-    unseen = config.data.sets[0].unseen(count)
-    if unseen and config.data.use_regions:
+    samples, origin = _samples(config, data)
+    found = islice(_shown(config, model.words(config.data.max_regions), samples), count)
+    shown = list(found)
+    return Gallery(shown, origin) if shown else None
+
+
+def _samples(
+    config: FitConfig, data: TrainingData
+) -> tuple[Iterable[tuple[Sample, Scene | None]], str]:
+    """Samples with the scenes that are known, and where they are from."""
+    count = LOOKED_AT * config.sample.layouts
+    if unseen := config.data.sets[0].unseen(count):
         opened = cast(SampleSet, open_set(unseen, config.image_size))
-        samples = [opened[i] for i in range(count)]
-        layouts = [Layout(s.captions[0], s.regions, s.width, s.height) for s in samples]
-        if isinstance(opened, KnowsScenes):
-            return Gallery(layouts, [opened.scene(i) for i in range(count)])
-        return Gallery(layouts)
-    if held_out is None or not len(held_out):
-        return None
-    return Gallery([_layout(held_out, n, config) for n in range(min(count, len(held_out)))])
+        scenes = opened if isinstance(opened, KnowsScenes) and config.data.use_regions else None
+        return (
+            (opened[i], scenes.scene(i) if scenes else None) for i in range(count)
+        ), "unseen samples"
+    held_out = data.held_out
+    if held_out is not None and len(held_out):
+        numbers = range(min(count, len(held_out)))
+        return ((held_out.sample(n), None) for n in numbers), "samples kept out of training"
+    trained = islice(data.trained(), count)
+    return ((sample, None) for sample in trained), "samples that are trained on"
 
 
-def _layout(mixture: Mixture, number: int, config: FitConfig) -> Layout:
-    one, size = mixture.sample(number), mixture.targets[number]
-    view = draw_view(np.random.default_rng(0), one.width, one.height, size, "centre", 0)
-    regions = largest_regions(one.regions, config.data.max_regions)
-    caption, seen = view_sample(one.captions[0], regions, view)
-    return Layout(caption, seen if config.data.use_regions else (), *size)
+def _shown(
+    config: FitConfig, words: Words, samples: Iterable[tuple[Sample, Scene | None]]
+) -> Iterator[Shown]:
+    """Those that fit into the model's sequence, without the regions that do not."""
+    sizes = PictureSizes(config.data, config.image_size)
+    for sample, scene in samples:
+        size = (sample.width, sample.height) if scene else sizes.of(sample)
+        view = draw_view(np.random.default_rng(0), sample.width, sample.height, size, "centre", 0)
+        wanted = config.data.use_regions and (words.num_bins or words.positional_words)
+        regions = largest_regions(sample.regions, config.data.max_regions) if wanted else ()
+        whole = Layout(*view_sample(sample.captions[0], regions, view), *size)
+        layout = fitted(whole, words)
+        if layout is None:
+            continue
+        left_out = len(whole.regions) - len(layout.regions)
+        note = f"{left_out} regions more do not fit" if left_out else ""
+        try:
+            real = to_image(read_picture(sample, view))
+        except UNREADABLE as error:
+            real, note = None, f"{note} {sample.key} cannot be read: {error}".strip()
+        yield Shown(layout, real, None if left_out else scene, note)
+
+
+def fitted(layout: Layout, words: Words) -> Layout | None:
+    """A layout without the last regions that do not fit into the sequence; None where not even its
+    caption does."""
+    while True:
+        sequence = words.sequence(layout)
+        if sequence.caption_fits and not sequence.overflow:
+            return layout
+        if not layout.regions:
+            return None
+        layout = replace(layout, regions=layout.regions[:-1])

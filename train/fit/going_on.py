@@ -21,22 +21,24 @@ def changed_options(before: Mapping[str, Any], now: FitConfig) -> list[Differenc
 
     before: as JSON has them; what an earlier version did not know yet is taken to be as usual.
     """
-    return list(_differences(FitConfig, before, now, "", None))
+    return list(_differences(FitConfig, before, now, "", now))
 
 
-def _differences(hint: Any, before: Any, now: Any, name: str, owner: Any) -> Iterator[Difference]:
+def _differences(
+    hint: Any, before: Any, now: Any, name: str, run: FitConfig
+) -> Iterator[Difference]:
     plain, marks = bare(hint)
-    if any(isinstance(mark, Free) and not mark.unless(owner) for mark in marks):
+    if any(isinstance(x, Free) and x.but(before, run) == x.but(now, run) for x in marks):
         return
     if (kind := _kind(now)) and isinstance(before, Mapping):
         for option, inner in hints_of(kind).items():
             old = before[option] if option in before else _as_json(help_of(kind, option)[1])
-            yield from _differences(inner, old, getattr(now, option), _dotted(name, option), now)
+            yield from _differences(inner, old, getattr(now, option), _dotted(name, option), run)
         for option in sorted(before.keys() - hints_of(kind).keys()):
             yield _dotted(name, option), before[option], None
     elif _has_tables(now) and isinstance(before, list) and len(before) == len(now):
         for place, (old, new) in enumerate(zip(before, now, strict=True)):
-            yield from _differences(get_args(plain)[0], old, new, _dotted(name, place), now)
+            yield from _differences(get_args(plain)[0], old, new, _dotted(name, place), run)
     elif before != (value := _as_json(now)) and not (
         IS_PLACE in marks and _same_place(str(before), now)
     ):

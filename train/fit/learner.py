@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -64,11 +65,20 @@ class Learner:
         """Average the gradients over processes and clip them; returns their norm before."""
         return finish_gradients(self.parameters, self.options.max_grad_norm, self.accelerator)
 
-    def learn(self) -> None:
-        """Change the weights by their gradients, which are gone then."""
-        decay_used_rows(self.optimizer, self.options.weight_decay)
+    def learn(self, norm: Tensor) -> None:
+        """Change the weights by their gradients, which are gone then.
+
+        norm: of the gradients before clipping. Where it is not finite, fp16 has overflowed: the
+        optimiser looks for a smaller scale, and nothing else moves on. (accelerate's
+        `step_was_skipped` does not say so of a fused optimiser, which is called all the same.)
+        """
+        overflows = not math.isfinite(norm.item())
+        if not overflows:
+            decay_used_rows(self.optimizer, self.options.weight_decay)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if overflows:
+            return
         self.schedule.step()
         if self.average:
             self.average.step(self.in_average)

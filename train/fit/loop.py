@@ -21,7 +21,7 @@ from train.fit.options import FitConfig
 from train.fit.progress import due_after
 from train.fit.run import Run, start_run
 from train.fit.run_folder import alone_in_folder
-from train.model.compute import start_accelerator
+from train.model.compute import memory_errors_told, start_accelerator
 
 
 def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None) -> Path:
@@ -36,13 +36,16 @@ def fit(config: FitConfig, after_step: Callable[[int], None] = lambda step: None
         KeyboardInterrupt: asked to stop (Ctrl-C, SIGTERM); the state is saved.
     """
     accelerator = start_accelerator(config.compute)
-    with alone_in_folder(config, accelerator):
+    with alone_in_folder(config, accelerator), memory_errors_told("in this run"):
         return _fit(start_run(config, accelerator), after_step)
 
 
 def _fit(run: Run, after_step: Callable[[int], None]) -> Path:
     config, accelerator, learner = run.config, run.accelerator, run.learner
     with run.progress.bar, stop_between_steps() as asked_to_stop:
+        if run.step == 0 and config.model.base and config.sample.every:
+            with run.progress.speed.paused(), together(accelerator):
+                run.draw()
         while run.step < config.optimizer.steps:
             chunks = run.batches.take(run.share.chunks)
             losses = run.stepper.accumulate(chunks, run.step)
@@ -50,7 +53,7 @@ def _fit(run: Run, after_step: Callable[[int], None]) -> Path:
             run.health.check_gradients(
                 run.step + 1, losses["total"], norm, chunks, run.batches.finds_picture
             )
-            learner.learn()
+            learner.learn(norm)
             run.step += 1
             run.progress.stepped(run.step, losses, norm, learner.rate, chunks)
             stop = any_process(asked_to_stop(), accelerator)

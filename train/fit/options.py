@@ -110,7 +110,8 @@ class LossConfig:
 
 @options
 class SampleConfig:
-    """Sample grids, drawn with the averaged weights."""
+    """Sample sheets, drawn with the averaged weights: what comes of a layout beside the real
+    picture, over caption and regions. That of step 0 is the base's."""
 
     every: Count = 500
     """Steps between them; 0: none."""
@@ -122,17 +123,23 @@ class SampleConfig:
     """Scale of classifier-free guidance."""
 
 
+def _keeps_samples_apart(every: int, run: Any) -> bool | None:
+    """Whether samples are kept out of training, where none can be made that nobody has seen."""
+    made = run.validation.set or not run.validation.samples or run.data.sets[0].unseen(1)
+    return None if made else every > 0
+
+
 @options
 class ValidationConfig:
     """Loss on samples that are not trained on, at fixed timesteps and with fixed noise."""
 
-    every: Annotated[Count, Free()] = 500
-    """Steps between measurements; 0: none."""
+    every: Annotated[Count, Free(but=_keeps_samples_apart)] = 500
+    """Steps between measurements; 0: none, and no sample is kept out of training."""
     set: AnySet | None = None
-    """None: unseen ShapeSkills when those are trained on, else the last samples of each set
-    are kept out of training."""
+    """None: unseen samples like the first set's where it can make some, else its last samples,
+    which are kept out of training."""
     samples: Count = 64
-    """How many; 0: none."""
+    """How many; of samples that are kept out of training at most a tenth of the set. 0: none."""
     timesteps: Annotated[Some[Timestep], Free()] = (100, 300, 500, 700, 950)
     """At which the loss is measured, of 0 to 999."""
 

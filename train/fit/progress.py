@@ -22,6 +22,7 @@ from train.fit.run_log import RunLog
 from train.fit.training_data import TrainingData
 from train.fit.training_state import Restored
 from train.fit.validation import Validation
+from train.model.compute import OutOfMemory, free_memory, memory_errors_told
 from train.model.text_to_image import TextToImage
 
 
@@ -36,14 +37,9 @@ class Due:
     state: bool
 
     @property
-    def shows(self) -> bool:
-        """Measures or draws with the averaged weights."""
-        return self.validation or self.samples
-
-    @property
     def uses_weights(self) -> bool:
         """Needs weights that are known to be good."""
-        return self.shows or self.export or self.state
+        return self.validation or self.samples or self.export or self.state
 
 
 def due_after(step: int, config: FitConfig, stops: bool = False) -> Due:
@@ -114,7 +110,7 @@ class Progress:
         self.validation: Validation | None = None
         self.gallery: Gallery | None = None
         if self.log.is_main:
-            self.gallery = open_gallery(config, data.held_out)
+            self.gallery = open_gallery(config, model, data)
         if self.log.is_main and data.held_out is not None and config.validation.every:
             self.validation = Validation(
                 model,
@@ -154,21 +150,37 @@ class Progress:
         self.log.scalars("train", figures, step)
         self.bar.set_postfix(loss=f"{figures['total']:.4f}", img_s=f"{speed:.1f}")
 
-    def show(self, step: int, due: Due) -> None:
-        """Measure and draw with the weights as they are; ValueError where they give no number."""
-        if self.validation and due.validation:
-            figures = self.validation.measure()
-            if not all(map(math.isfinite, figures.values())):
-                raise ValueError(
-                    f"validation after step {step} gives {figures}, which is not finite: the "
-                    "newest state is from before it; go on from there with a smaller "
-                    "optimizer.learning_rate, or with compute.precision = 'bf16' instead of fp16"
-                )
-            self.log.scalars("validation", figures, step)
-        if self.gallery and due.samples:
-            sheet, figures = self.gallery.draw(self.model, self.config)
-            self.log.picture("samples", sheet, step)
-            self.log.scalars("samples", figures, step)
+    def measure(self, step: int) -> None:
+        """Validate the weights as they are; ValueError where they give no number."""
+        if self.validation is None:
+            return
+        try:
+            with memory_errors_told("while the weights were validated"):
+                figures = self.validation.measure()
+        except OutOfMemory as error:
+            return self._go_on_without(f"no validation after step {step}", error)
+        if not all(map(math.isfinite, figures.values())):
+            raise ValueError(
+                f"validation after step {step} gives {figures}, which is not finite: the "
+                "newest state is from before it; go on from there with a smaller "
+                "optimizer.learning_rate, or with compute.precision = 'bf16' instead of fp16"
+            )
+        self.log.scalars("validation", figures, step)
+
+    def draw(self, step: int) -> None:
+        """A sample sheet with the weights as they are."""
+        if self.gallery is None:
+            return
+        try:
+            sheet, figures = self.gallery.draw(self.model, self.config, step)
+        except OutOfMemory as error:
+            return self._go_on_without(f"no sample sheet of step {step}", error)
+        self.log.picture("samples", sheet, step)
+        self.log.scalars("samples", figures, step)
+
+    def _go_on_without(self, what: str, error: OutOfMemory) -> None:
+        self.log.note(f"{what}, training goes on: {error}")
+        free_memory()
 
     def close(self) -> None:
         """Say how many samples were skipped, and finish what figures go to."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from train.fit.steps import Stepper, divide
 from train.fit.training_data import open_training_data
 from train.fit.training_state import Restored, restore_state, save_state
 from train.model.compute import prepare_model
-from train.model.grounding import record_cross_attention
+from train.model.grounding import forgotten, record_cross_attention
 from train.model.text_cache import cache_text
 from train.model.text_to_image import TextToImage, new_tables
 
@@ -44,14 +46,29 @@ class Run:
     step: int
 
     def keep(self, due: Due) -> None:
-        """Show, export and save what is due."""
-        if due.shows:
-            with self.learner.averaged(), self.accelerator.autocast():
-                self.progress.show(self.step, due)
-        if due.export:
-            self.export(numbered_output(self.config, self.step))
+        """Measure, save, export and draw what is due: what may fail for want of memory last, and
+        nothing of weights whose error is no number."""
+        if due.validation:
+            with self._shown():
+                self.progress.measure(self.step)
         if due.state and self.accelerator.is_main_process:
             save_state(self.learner.parts, self.config, self.step, self.stepper.halvings)
+        if due.export:
+            self.export(numbered_output(self.config, self.step))
+        if due.samples:
+            self.draw()
+
+    def draw(self) -> None:
+        """A sample sheet."""
+        with self._shown():
+            self.progress.draw(self.step)
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Within, the model has the weights that are shown, and computes as it trains."""
+        recorders = self.stepper.recorders
+        with self.learner.averaged(), self.accelerator.autocast(), forgotten(recorders):
+            yield
 
     def export(self, path: Path) -> None:
         """Write the averaged weights."""

@@ -91,5 +91,6 @@ def start_codec(config: FitConfig, accelerator: Accelerator, family: Family) -> 
                     Path(config.folder),
                     accelerator.autocast,
                     unseen,
+                    accelerator.device,
                 )
     return TinyCodec(load_autoencoder(config.autoencoder, weights), family)

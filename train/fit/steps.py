@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,8 @@ from train.data.plan import Share
 from train.fit.agreement import any_process
 from train.fit.losses import draw_noise, sample_losses
 from train.fit.options import FitConfig
-from train.model.compute import is_out_of_memory
-from train.model.grounding import RecordingAttention
+from train.model.compute import first_line, free_memory, is_out_of_memory
+from train.model.grounding import RecordingAttention, forgotten
 from train.model.text_to_image import TextToImage
 
 
@@ -71,7 +70,8 @@ class Stepper:
     def loss_of(self, chunk: Batch, step: int) -> float:
         """The mean loss that weights as they are give the first samples of a step's chunk."""
         part = chunk.split(2**self.halvings)[0]
-        return self._losses(part, step, self.share.places(step)[0])["total"].mean().item()
+        with forgotten(self.recorders):
+            return self._losses(part, step, self.share.places(step)[0])["total"].mean().item()
 
     def _try(self, chunks: Sequence[Batch], step: int) -> dict[str, Tensor] | None:
         """As accumulate; None when memory ran out."""
@@ -80,17 +80,18 @@ class Stepper:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            self.failure = str(error).strip().partition("\n")[0]
-            return None
+            self.failure = first_line(error)
+        return None  # the error is gone by now, and with it what the failed pass held
 
     def _forward_backward(self, chunks: Sequence[Batch], step: int) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
         for chunk, first in zip(chunks, self.share.places(step), strict=True):
             for part in chunk.split(2**self.halvings):
-                losses = self._losses(part, step, first)
+                with forgotten(self.recorders):  # recomputed activations are recorded once more
+                    losses = self._losses(part, step, first)
+                    mean = losses["total"].sum() * self.share.processes / self.batch_size
+                    self.accelerator.backward(mean)
                 first += len(part)
-                mean = losses["total"].sum() * self.share.processes / self.batch_size
-                self.accelerator.backward(mean)
                 for name, loss in losses.items():
                     total = loss.detach().sum() / self.batch_size
                     sums[name] = sums[name] + total if name in sums else total
@@ -108,9 +109,7 @@ class Stepper:
         size = self.share.micro_batch // 2**self.halvings
         for parameter in (*self.model.unet.parameters(), *self.model.text_encoder.parameters()):
             parameter.grad = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
         if size < 1:
             raise ValueError(
                 f"memory runs out with one sample at a time ({self.failure}): use "

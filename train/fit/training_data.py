@@ -19,7 +19,7 @@ from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import Mixture, PictureSizes, open_mixture
 from train.data.plan import Plan, Share
 from train.data.problems import Problem
-from train.data.sample import SampleStream
+from train.data.sample import Sample, SampleStream
 from train.data.set_config import SetConfig
 from train.data.sets import open_set
 from train.data.stream import StreamBatches, stream_batches
@@ -38,6 +38,8 @@ class TrainingData:
     held_out: Mixture | None
     words: Words
     problems: tuple[Problem, ...]
+    trained: Callable[[], Iterator[Sample]]
+    """Samples that are trained on, from the first."""
 
 
 def open_training_data(
@@ -63,7 +65,8 @@ def open_training_data(
     rows = TrainingSet(mixture, config.data, words, config.seed, cache)
     plan = Plan([mixture.targets[n] for n in usable], usable, share.micro_batch, config.seed)
     batches = partial(training_batches, rows, plan, share, pin)
-    return TrainingData(batches, held_out, words, tuple(problems))
+    trained = partial(map, mixture.sample, usable)
+    return TrainingData(batches, held_out, words, tuple(problems), trained)
 
 
 def open_pictures(config: FitConfig) -> tuple[Mixture, Mixture | None]:
@@ -87,7 +90,8 @@ def _open_stream(config: FitConfig, words: Words, share: Share, pin: bool) -> Tr
     held_out = None
     if config.validation.set is not None:
         held_out = _open_validation(config, config.validation.set)
-    return TrainingData(batches, held_out, words, tuple(stream.problems))
+    trained = partial(stream.epoch, 0, config.seed, 0, 1)
+    return TrainingData(batches, held_out, words, tuple(stream.problems), trained)
 
 
 def _fill_cache(

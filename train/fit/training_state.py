@@ -20,7 +20,7 @@ from train.fit.health import check_finite
 from train.fit.optimizer import optimizer_bytes
 from train.fit.options import FitConfig, from_json, to_dict
 from train.fit.state_parts import FROZEN, check_frozen
-from train.model.compute import is_out_of_memory, out_of_memory
+from train.model.compute import first_line, is_out_of_memory, out_of_memory
 
 REMOVE = "remove it to continue from the one before, or to start anew"
 _NAME = re.compile(r"step-([0-9]{7,18})\.pt")
@@ -106,7 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise ValueError("it does not say at which step it is")
     except Exception as error:  # a damaged file can raise anything
         _check_cause(error, path)
-        raise DamagedState(_first_line(error)) from error
+        raise DamagedState(first_line(error)) from error
     return state
 
 
@@ -117,7 +117,7 @@ def _load(state: dict[str, Any], parts: dict[str, Any], path: Path) -> None:
                 part.load_state_dict(state[name])
     except Exception as error:  # what was loaded so far is replaced by an older state, or not used
         _check_cause(error, path)
-        raise DamagedState(_first_line(error)) from error
+        raise DamagedState(first_line(error)) from error
 
 
 def _check(state: dict[str, Any], parts: dict[str, Any], config: FitConfig, path: Path) -> None:
@@ -140,7 +140,8 @@ def _check(state: dict[str, Any], parts: dict[str, Any], config: FitConfig, path
 def _check_cause(error: Exception, path: Path) -> None:
     """Raise ValueError where an error is no damage of the state's."""
     if is_out_of_memory(error):
-        raise out_of_memory(error, f"while the state {str(path)!r} was read, which is as it was")
+        when = f"while the state {str(path)!r} was read, which is as it was"
+        raise out_of_memory(first_line(error), when) from error
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise ValueError(
             f"the state {str(path)!r} cannot be read ({error.strerror or error}): see that it can, "
@@ -161,10 +162,6 @@ def _set_aside(path: Path, why: str, used: Path, may_rename: bool) -> str:
         f"WARNING: the state {str(path)!r} is damaged ({why}): it is now {place.name!r}, and the "
         f"run goes on from {used.name!r}, before it"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def check_room(config: FitConfig, trained: Sequence[nn.Parameter], weights: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -23,9 +26,9 @@ def start_accelerator(config: ComputeConfig) -> Accelerator:
     """The device of this process, its place among others, and mixed precision."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    if config.tf32:
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+    # Both: torch allows it in convolutions unless it is told otherwise.
+    torch.backends.cuda.matmul.allow_tf32 = config.tf32
+    torch.backends.cudnn.allow_tf32 = config.tf32
     return Accelerator(
         mixed_precision=config.precision,
         cpu=not torch.accelerator.is_available(),
@@ -75,13 +78,39 @@ def _check_precisions(model: TextToImage, config: ComputeConfig) -> None:
         )
 
 
-def out_of_memory(error: Exception, when: str) -> ValueError:
-    """What to tell of a memory error; when: "while ...", or "after ..." and what was kept."""
-    cause = str(error).strip().partition("\n")[0] or type(error).__name__
-    return ValueError(
-        f"memory ran out {when} ({cause}): end what else uses the device, or give the run less to "
-        "hold: compute.gradient_checkpointing = true, a smaller optimizer.micro_batch or image_size"
+class OutOfMemory(ValueError):
+    """Memory ran out; says when and what to do."""
+
+
+def out_of_memory(cause: str, when: str) -> OutOfMemory:
+    """What to tell of a memory error; cause: what it said; when: "while ..."."""
+    return OutOfMemory(
+        f"memory ran out {when} ({cause}): end what else uses the device, or let less be held at "
+        "once (a smaller image_size, compute.precision = 'bf16', LoRA)"
     )
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def memory_errors_told(when: str) -> Iterator[None]:
+    """Within, a memory error becomes one of one line; when: as of out_of_memory."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(first_line(error), when) from error
+
+
+def free_memory() -> None:
+    """Give back what nothing refers to any more; call it when the error's block is left."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: Exception) -> bool:

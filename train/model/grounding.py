@@ -7,6 +7,9 @@ first step. It acts in training only and leaves architecture and file as they ar
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
@@ -69,6 +72,17 @@ def record_cross_attention(unet: UNet2DConditionModel) -> list[RecordingAttentio
             recorders.append(RecordingAttention())
             module.set_processor(recorders[-1])
     return recorders
+
+
+@contextmanager
+def forgotten(recorders: Sequence[RecordingAttention]) -> Iterator[None]:
+    """After the block, however it ends, nothing of what was recorded is kept, which would keep the
+    graph of a whole pass through the UNet."""
+    try:
+        yield
+    finally:
+        for recorder in recorders:
+            recorder.probabilities = torch.empty(0)
 
 
 def grounding_loss(

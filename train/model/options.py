@@ -142,7 +142,7 @@ class ComputeConfig:
     compile: bool = False
     """torch.compile the UNet."""
     tf32: bool = True
-    """Allow TF32 on CUDA."""
+    """Allow TF32 on CUDA, in matrix products and convolutions."""
     threads: Annotated[Processes, Free()] = 0
     """CPU threads; 0 leaves torch's default."""
 

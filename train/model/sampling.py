@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import diffusers
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
 from reco_core.family import Family
 from reco_core.layout import Layout
+from train.model.compute import first_line, free_memory, is_out_of_memory, out_of_memory
 from train.model.noise import scheduler_options
 from train.model.text_to_image import TextToImage
 
@@ -41,13 +43,20 @@ def sample_layouts(
     batch_size: int = 50,
     progress: bool = False,
 ) -> list[Image.Image]:
-    """One picture per layout. Layout i starts from noise of seed + i, whatever the batch size."""
-    images: list[Image.Image] = []
-    for start in tqdm(range(0, len(layouts), batch_size), desc="sampling", disable=not progress):
-        chunk = layouts[start : start + batch_size]
-        seeds = range(seed + start, seed + start + len(chunk))
-        images += sample_batch(model, chunk, seeds, steps, guidance, sampler)
-    return images
+    """One picture per layout, of its size. Layout i starts from noise of seed + i, whatever it is
+    drawn with. Raises OutOfMemory as sample_batch does."""
+    order = sorted(range(len(layouts)), key=lambda i: latent_size(layouts[i]))
+    images: dict[int, Image.Image] = {}
+    with tqdm(total=len(layouts), desc="sampling", disable=not progress) as bar:
+        for _, alike in groupby(order, key=lambda i: latent_size(layouts[i])):
+            numbers = list(alike)
+            for start in range(0, len(numbers), batch_size):
+                batch = numbers[start : start + batch_size]
+                chunk, seeds = [layouts[i] for i in batch], [seed + i for i in batch]
+                drawn = sample_batch(model, chunk, seeds, steps, guidance, sampler)
+                images |= zip(batch, drawn, strict=True)
+                bar.update(len(batch))
+    return [images[i] for i in range(len(layouts))]
 
 
 @dataclass(frozen=True)
@@ -83,10 +92,42 @@ def sample_batch(
     sampler: str,
     second: SecondPass | None = None,
 ) -> list[Image.Image]:
-    """Pictures of layouts of one size, each from the noise of its own seed.
+    """Pictures of layouts of one size, each from the noise of its own seed; drawn in smaller
+    batches where memory runs out, and decoded one by one.
 
     second: the pictures are of the layouts' size times its scale.
+
+    Raises:
+        OutOfMemory: there is not enough of it for one picture.
     """
+    images: list[Image.Image] = []
+    size = len(layouts)
+    while len(images) < len(layouts):
+        part = slice(len(images), len(images) + size)
+        failure = ""
+        try:
+            images += _sample(model, layouts[part], seeds[part], steps, guidance, sampler, second)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failure = first_line(error)
+        if failure:  # outside of the block: the error holds what is to be freed
+            size //= 2
+            free_memory()
+            if not size:
+                raise out_of_memory(failure, "while a single picture was drawn")
+    return images
+
+
+def _sample(
+    model: TextToImage,
+    layouts: Sequence[Layout],
+    seeds: Sequence[int],
+    steps: int,
+    guidance: float,
+    sampler: str,
+    second: SecondPass | None,
+) -> list[Image.Image]:
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def noise(height: int, width: int) -> Tensor:
@@ -100,7 +141,7 @@ def sample_batch(
         large = interpolate(latents, scale_factor=second.scale, mode="nearest-exact")
         start = Start(large, second.strength)
         latents = denoise(model, layouts, noise(*large.shape[-2:]), *options, start)
-    return [to_image(picture) for picture in model.codec.decode(latents)]
+    return [to_image(model.codec.decode(one)[0]) for one in latents.split(1)]
 
 
 def latent_size(layout: Layout) -> tuple[int, int]:

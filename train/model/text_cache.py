@@ -26,11 +26,14 @@ class CachedText(TextToImage):
 
     @torch.no_grad()
     def _states(self, ids: Tensor) -> Tensor:
-        """ids (L,) -> (L, C). A text goes through the encoder alone, and outside of autocast, so
-        that its states do not depend on what it came with, and a run continues bit for bit."""
+        """ids (L,) -> (L, C). A text goes through the encoder alone, and under the autocast of the
+        encoder's own weights, so that its states do not depend on what it came with or who asks for
+        them, and a run continues bit for bit."""
         path = self.folder / f"{_digest(ids)}.safetensors"
         if not path.exists():
-            with torch.autocast(ids.device.type, enabled=False):
+            weights = self.text_encoder.get_input_embeddings().weight.dtype
+            mixed = weights != torch.float32
+            with torch.autocast(ids.device.type, weights if mixed else None, enabled=mixed):
                 states = super().text_states(ids[None])[0]
             save_atomically({"states": states.half().cpu()}, path)
         return load_file(path)["states"].to(ids.device).float()

@@ -100,6 +100,15 @@ class DamagedState(Exception):
 def _read(path: Path) -> dict[str, Any]:
     """A state, on the CPU: on the device there may be no room for a second model."""
     try:
+        path.open("rb").close()
+    except FileNotFoundError as error:  # another process has set it aside
+        raise DamagedState(first_line(error)) from error
+    except OSError as error:
+        raise ValueError(
+            f"the state {str(path)!r} cannot be read ({error.strerror or error}): see that it can "
+            "be, and run the same command to continue"
+        ) from error
+    try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         state["options"] = from_json(state["options"])
         if not (isinstance(state["step"], int) and isinstance(state["halvings"], int)):
@@ -138,15 +147,10 @@ def _check(state: dict[str, Any], parts: dict[str, Any], config: FitConfig, path
 
 
 def _check_cause(error: Exception, path: Path) -> None:
-    """Raise ValueError where an error is no damage of the state's."""
+    """Raise OutOfMemory where an error is no damage of the state's."""
     if is_out_of_memory(error):
         when = f"while the state {str(path)!r} was read, which is as it was"
         raise out_of_memory(first_line(error), when) from error
-    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-        raise ValueError(
-            f"the state {str(path)!r} cannot be read ({error.strerror or error}): see that it can, "
-            "and run the same command to continue"
-        ) from error
 
 
 def _set_aside(path: Path, why: str, used: Path, may_rename: bool) -> str:

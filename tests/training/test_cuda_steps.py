@@ -16,11 +16,14 @@ import torch
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from reco_core.layout import Box, Layout, Region
 from train.config import load_config
 from train.data.mixture import open_mixture
 from train.data.shapeskills_set import ShapeSkillsConfig
+from train.fit import autoencoder
 from train.fit.losses import sample_losses
 from train.fit.options import FitConfig
 from train.fit.validation import Validation
@@ -28,6 +31,7 @@ from train.memory.count import empty_model, give_fake_weights
 from train.memory.live import Answer, step_inputs
 from train.model.grounding import record_cross_attention
 from train.model.noise import kept_signal
+from train.model.options import AutoencoderConfig
 from train.model.sampling import denoise
 from train.model.text_to_image import TextToImage
 from train.precision import dtype_of
@@ -125,3 +129,40 @@ def test_drawing_and_validation_are_legal_on_cuda_in_every_precision(path, base)
                 assert model.codec.decode(latents).device == CUDA
                 validation = Validation(model, shapes, words, (500,), seed=0, micro_batch=1)
                 assert validation._error(500, 0).dtype == torch.float32
+
+
+class AllFinite(TorchDispatchMode):
+    """Says of fake numbers that they are, as `torch.isfinite(x).all()` asks of real ones."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.equal.default:
+            return True
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_small_autoencoder_is_trained_on_the_device_of_the_run(tmp_path, monkeypatch):
+    config = AutoencoderConfig(
+        width=8, encoder_blocks=(0, 0, 1, 1), decoder_blocks=(1, 1, 0, 0), steps=2, batch_size=2
+    )
+    shapes = open_mixture([ShapeSkillsConfig(samples=2)], load_config(FILES[0]).data, 64)
+    written, moved = {}, []
+    start = autoencoder.start_autoencoder
+
+    def on_cuda_from_the_start(options):
+        """Fake parameters cannot be moved; a step on another device than theirs is refused."""
+        with torch.device(CUDA):
+            model = start(options)
+        model.to = lambda device, **more: moved.append(device) or model
+        return model
+
+    monkeypatch.setattr(autoencoder, "start_autoencoder", on_cuda_from_the_start)
+    monkeypatch.setattr(autoencoder, "SAVE_EVERY", 2)
+    monkeypatch.setattr(torch.Tensor, "backward", lambda self: None)  # torch's wants a real CUDA
+    monkeypatch.setattr(
+        autoencoder, "save_atomically", lambda state, path: written.update({path.name: state})
+    )
+    with FakeTensorMode(allow_non_fake_inputs=True), Answer(1), AllFinite():
+        autoencoder.fit_autoencoder(config, shapes, 0, tmp_path, unseen=shapes, device=CUDA)
+    assert moved == [CUDA]
+    found = tree_leaves([written["autoencoder.safetensors"], written["autoencoder_state.pt"]])
+    assert {x.device for x in found if isinstance(x, torch.Tensor) and x.dim()} == {CUDA}

@@ -144,6 +144,8 @@ def test_a_diffusers_folder_comes_out_on_request(run, tmp_path, config_file, ove
 
     words = [*overrides, f'model.base="{base.as_posix()}"', "image_size=64", "optimizer.steps=1"]
     folder = fit(load_config(config_file, [*words, f'output="{(tmp_path / "folder").as_posix()}"']))
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert written and not [p for p in written if tmp_path.name.encode() in p.read_bytes()]
     pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
     assert pipe.tokenizer("<bin000>")["input_ids"][1] == 49408
 

@@ -166,6 +166,7 @@ def test_free_options_change_no_weight(config_file, words_in, tmp_path):
     """All at once, in the middle of a run."""
     words = [*words_in(tmp_path, "one"), "optimizer.ema_decay=0.9", "data.flip=0.5"]
     plain = load_file(fit(load_config(config_file, words)))
+    assert tmp_path.name.encode() not in (tmp_path / "one.safetensors").read_bytes()
     there = [*words_in(tmp_path, "two"), "optimizer.ema_decay=0.9", "data.flip=0.5"]
     with pytest.raises(KeyboardInterrupt):
         fit(load_config(config_file, there), stop_after(2))

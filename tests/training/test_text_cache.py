@@ -10,6 +10,10 @@ import torch
 
 from reco_core.checkpoint_file import read_checkpoint
 from train.fit.loop import fit
+from train.model.compute import prepare_model
+from train.model.options import ComputeConfig, ModelConfig
+from train.model.text_cache import cache_text
+from train.model.text_to_image import load_model
 
 
 @pytest.fixture
@@ -66,3 +70,22 @@ def test_a_text_encoder_that_learns_is_refused(frozen_text):
     learning = replace(frozen_text.optimizer, train_text_encoder=True)
     with pytest.raises(ValueError, match="train_text_encoder = false"):
         fit(replace(frozen_text, optimizer=learning))
+
+
+@pytest.mark.parametrize("frozen", ["bf16", "fp32"])
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_states_are_those_of_the_encoder_in_every_precision_of_its_weights(
+    frozen, precision, base, tmp_path
+):
+    model = load_model(*read_checkpoint(base), ModelConfig(max_length=96))
+    model.text_encoder.requires_grad_(False)
+    compute = ComputeConfig(frozen_precision=frozen, precision="bf16")
+    prepare_model(model, compute, torch.device("cpu"))
+    cached = cache_text(model, False, tmp_path)
+    ids = torch.tensor([[49406, 320, 1929, 49407] + [49407] * 92, [49406] + [49407] * 95])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        ours, again = cached.text_states(ids), cached.text_states(ids)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=frozen == "bf16"):
+        theirs = model.text_states(ids).float()
+    assert ours.dtype == torch.float32 and torch.equal(ours, again)
+    torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)

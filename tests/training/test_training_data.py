@@ -185,3 +185,26 @@ def test_held_out_samples_are_not_trained_on(pictures):
     assert not {training.sample(n).key for n in range(18)} & {
         held_out.sample(n).key for n in range(3)
     }
+
+
+def rewrite(text):
+    return lambda path: path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Path.unlink,
+        rewrite(""),
+        rewrite('{"image": "0.png"'),
+        rewrite("\n" * 10_000),
+        rewrite('{"image": 5}\n' * 1000),
+    ],
+    ids=["gone", "empty", "cut", "blank", "other"],
+)
+def test_a_file_of_a_set_that_changes_under_a_run_is_named(change, pictures):
+    mixture = open_mixture([pictures], PLAIN, 64)
+    assert mixture.sample(0).key
+    change(Path(pictures.path))
+    with pytest.raises(ValueError, match=r"sample 7 of '.*set\.jsonl' can no longer be read"):
+        mixture.sample(7)

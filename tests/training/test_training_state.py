@@ -249,6 +249,7 @@ def test_an_adapter_s_states_hold_what_learns_and_go_on_bit_for_bit(
     assert all("lora_" in name or name.endswith(".new") for name in learned)
     assert state_path(tmp_path / "run", 2).stat().st_size < base.stat().st_size / 10
     parted = load_file(fit(config))
+    assert tmp_path.name.encode() not in (tmp_path / "run.safetensors").read_bytes()
     whole = [word.replace("/run", "/whole") for word in adapter_words]
     for key, tensor in load_file(fit(load_config(config_file, whole))).items():
         assert torch.equal(parted[key], tensor), key

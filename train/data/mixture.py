@@ -23,20 +23,30 @@ Size = tuple[int, int]
 class Mixture:
     """Samples of several sets, some more than once; what cannot be used is left out.
 
-    entries: (set, index in it) of every sample; targets: its width and height in pixels.
+    entries: (set, index in it) of every sample; targets: its width and height in pixels; places:
+    where each set is from.
     """
 
     sets: Sequence[SampleSet]
     entries: Sequence[tuple[int, int]]
     targets: Sequence[Size]
     problems: tuple[Problem, ...] = field(default=(), compare=False)
+    places: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def sample(self, number: int) -> Sample:
+        """Sample `number`. Raises ValueError that names its set where it can no longer be read."""
         chosen, index = self.entries[number]
-        return self.sets[chosen][index]
+        try:
+            return self.sets[chosen][index]
+        except (ValueError, OSError) as error:
+            place = self.places[chosen] if self.places else f"set {chosen}"
+            raise ValueError(
+                f"sample {index} of {place!r} can no longer be read ({error}): a file of this set "
+                "was changed since it was opened; bring back what it was and run the same command"
+            ) from error
 
     def take(self, numbers: Sequence[int]) -> Mixture:
         """The same with only these samples, by number."""
@@ -89,7 +99,8 @@ def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int)
         name = f"{sets[chosen].kind} {sets[chosen].place!r}"
         check_losses(name, samples, needed, lost, getattr(one, "crowds", 0))
     bar.close()
-    return Mixture(opened, entries, sizes, tuple(problems))
+    places = tuple(one.place or one.kind for one in sets)
+    return Mixture(opened, entries, sizes, tuple(problems), places)
 
 
 class PictureSizes:

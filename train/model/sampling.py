@@ -112,7 +112,7 @@ def sample_batch(
                 raise
             failure = first_line(error)
         if failure:  # outside of the block: the error holds what is to be freed
-            size //= 2
+            size = len(layouts[part]) // 2
             free_memory()
             if not size:
                 raise out_of_memory(failure, "while a single picture was drawn")

@@ -103,8 +103,7 @@ def test_every_text_among_the_options_is_a_place_or_free_or_a_set_s_kind(kind):
     texts += [(name, hint, False) for name, hint in hints_of(CONFIGS[kind]).items()]
     for name, hint, free in texts:
         plain, marks = bare(hint)
-        known = ("kind", "split") if kind == "paintskills" else ("kind",)
-        assert plain is not str or IS_PLACE in marks or free or name in known, name
+        assert plain is not str or IS_PLACE in marks or free or name in ("kind", "split"), name
 
 
 SAME = [

@@ -16,7 +16,7 @@ from train.data.names import Files, beside
 from train.data.problems import Unusable
 from train.data.regions import FoundRegions, choose_captions, find_regions
 from train.data.set_config import SetConfig
-from train.options import options
+from train.options import Place, options
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -26,7 +26,7 @@ class VocConfig(SetConfig):
     """Pictures with Pascal VOC's XML files, as LabelImg, CVAT and Roboflow write them too."""
 
     kind: Literal["voc"] = "voc"
-    path: str = ""
+    path: Place = ""
     """The folder, read with all folders in it."""
     split: str = ""
     """Only pictures that ImageSets/Main/SPLIT.txt lists; empty: all."""

@@ -13,7 +13,7 @@ from train.data.folder import FolderIndex, Said, decoded, in_folder_instead, rea
 from train.data.names import Files, beside
 from train.data.regions import FoundRegions, choose_captions, find_regions
 from train.data.set_config import SetConfig
-from train.options import options
+from train.options import Place, options
 
 
 @options
@@ -21,11 +21,11 @@ class YoloConfig(SetConfig):
     """Pictures with YOLO's text files: beside them, or in labels/ for those in images/."""
 
     kind: Literal["yolo"] = "yolo"
-    path: str = ""
+    path: Place = ""
     """The folder, read with all folders in it."""
     split: str = ""
     """Only pictures in a folder of this name, as train; empty: all."""
-    names: str = ""
+    names: Place = ""
     """File of the classes' names; empty: data.yaml or classes.txt, in the folder or above it."""
 
 

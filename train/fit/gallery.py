@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from reco_core.layout import Layout
+from train.data.decode import UNREADABLE
 from train.data.mixture import PictureSizes
-from train.data.picture import UNREADABLE, read_picture
+from train.data.picture import read_picture
 from train.data.sample import Sample, SampleSet
 from train.data.sets import open_set
 from train.data.shapeskills import KnowsScenes, Scene

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from reco_core.position_tokens import PositionVocabulary
-from train.options import Count, Positive, Processes, Range, Rate, Side, Some, Weight, options
+from train.options import (
+    Count,
+    Positive,
+    Processes,
+    Range,
+    Rate,
+    Side,
+    Some,
+    Weight,
+    options,
+    refuse_unused,
+)
 from train.precision import MixedPrecision, Precision
 
 Bins = Annotated[int, Range(0, 100_000)]
@@ -63,7 +74,9 @@ class ModelConfig:
     """From scratch: spread of token and position rows. CLIP's 0.02 drowns in what layers add."""
 
     def __post_init__(self) -> None:
-        if self.num_bins:
+        if self.num_bins == 0:
+            refuse_unused(self, ["rows"], "with num_bins = 0")
+        elif self.num_bins:
             PositionVocabulary(self.num_bins)
         _check_heads("unet_heads", self.unet_heads, "unet_channels", self.unet_channels)
         _check_heads("text_heads", self.text_heads, "text_width", (self.text_width,))
@@ -111,6 +124,10 @@ class LoraConfig:
     """Of the text encoder's attention; 0 trains only its new rows."""
     alpha: Annotated[float, Range(0, 1e6, above=True)] = 1.0
     """Scale of the adapter over its rank."""
+
+    def __post_init__(self) -> None:
+        if not (self.rank or self.text_rank):
+            refuse_unused(self, ["alpha"], "with rank = 0 and text_rank = 0")
 
 
 @options

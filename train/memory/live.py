@@ -19,15 +19,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 from tqdm import tqdm
 
 from reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
+from reco_core.layout import Layout
 from train.data.batch import Batch
 from train.fit.losses import Noise, sample_losses
 from train.fit.options import FitConfig
 from train.model.grounding import record_cross_attention
+from train.model.sampling import denoise
 from train.model.text_to_image import TextToImage
 from train.precision import dtype_of
+
+_SDPA = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_SDPA_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+ATTENTION = {
+    _SDPA: lambda q, k, v, *rest, out_shape=None, **more: sdpa_flop_count(q, k, v),
+    _SDPA_BACKWARD: lambda g, q, k, v, *rest, out_shape=None, **more: sdpa_backward_flop_count(
+        g, q, k, v
+    ),
+}
+"""FLOPs of kernels that torch's counter leaves out, by the shapes of what they are given."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class StepMemory:
     """At the end of a forward pass: what is kept for the backward pass."""
     peak: int
     """At the highest point, gradients included."""
+    flops: int = 0
+    """Operations of a sample's forward and backward passes, recomputation included."""
 
 
 class LiveBytes(TorchDispatchMode):
@@ -119,10 +134,11 @@ def step_memory(model: TextToImage, config: FitConfig, micro_batch: int, passes:
     recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
     precision = config.compute.precision
     dtype = None if precision == "no" else dtype_of(precision)
-    known = [*model.parameters(), *(b for m in _modules(model) for b in m.buffers())]
-    live, kept = LiveBytes(known), 0
+    live, kept = LiveBytes(_weights(model)), 0
+    counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
     with ExitStack() as stack:
         stack.enter_context(live.bar)
+        stack.enter_context(counter)
         stack.enter_context(live)
         stack.enter_context(Answer(config.data.max_regions))
         for _ in range(passes):
@@ -132,7 +148,31 @@ def step_memory(model: TextToImage, config: FitConfig, micro_batch: int, passes:
             kept = kept or live.now
             mean.backward()
             del losses, mean
-    return StepMemory(kept, live.peak)
+    return StepMemory(kept, live.peak, counter.get_total_flops() // (passes * micro_batch))
+
+
+@torch.no_grad()
+def grid_memory(model: TextToImage, config: FitConfig) -> int:
+    """The most that drawing a sample grid takes beside the weights, in bytes: all its layouts are
+    denoised together, with and without their texts, and decoded one by one.
+
+    model: as of step_memory.
+    """
+    if not (config.sample.every and config.sample.layouts):
+        return 0
+    (width, height), count = largest_picture(config), config.sample.layouts
+    layouts = [Layout("", (), width, height)] * count
+    noise = torch.zeros(count, LATENT_CHANNELS, height // DOWNSAMPLING, width // DOWNSAMPLING)
+    dtype = None if config.compute.precision == "no" else dtype_of(config.compute.precision)
+    live, autocast = LiveBytes(_weights(model)), torch.autocast("cpu", dtype, dtype is not None)
+    with live.bar, live, Answer(1), autocast:
+        latents = denoise(model, layouts, noise, 1, config.sample.guidance, "ddim")
+        model.codec.decode(latents[:1])
+    return live.peak
+
+
+def _weights(model: TextToImage) -> list[Tensor]:
+    return [*model.parameters(), *(b for m in _modules(model) for b in m.buffers())]
 
 
 def _modules(model: TextToImage) -> tuple[torch.nn.Module, ...]:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 from tqdm import tqdm
 
 from reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
@@ -32,15 +32,8 @@ from train.model.sampling import denoise
 from train.model.text_to_image import TextToImage
 from train.precision import dtype_of
 
-_SDPA = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_SDPA_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-ATTENTION = {
-    _SDPA: lambda q, k, v, *rest, out_shape=None, **more: sdpa_flop_count(q, k, v),
-    _SDPA_BACKWARD: lambda g, q, k, v, *rest, out_shape=None, **more: sdpa_backward_flop_count(
-        g, q, k, v
-    ),
-}
-"""FLOPs of kernels that torch's counter leaves out, by the shapes of what they are given."""
+_CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_CPU_ATTENTION_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
 @dataclass(frozen=True)
@@ -92,6 +85,28 @@ class LiveBytes(TorchDispatchMode):
         self.now -= size
 
 
+class Operations(TorchDispatchMode):
+    """Within a with block: floating-point operations, by torch's own formulas.
+
+    torch's FlopCounterMode watches modules as well, by hooks that keep their activations alive.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        kind = func._overloadpacket
+        if kind in flop_registry:
+            self.count += flop_registry[kind](*args, **(kwargs or {}), out_val=made)
+        elif kind is _CPU_ATTENTION:  # of which torch has no formula
+            self.count += sdpa_flop_count(*(one.shape for one in args[:3]))
+        elif kind is _CPU_ATTENTION_BACKWARD:
+            self.count += sdpa_backward_flop_count(*(one.shape for one in args[:4]))
+        return made
+
+
 class Answer(TorchDispatchMode):
     """Numbers that code reads out of fake tensors: how many regions the fullest sample has."""
 
@@ -135,10 +150,10 @@ def step_memory(model: TextToImage, config: FitConfig, micro_batch: int, passes:
     precision = config.compute.precision
     dtype = None if precision == "no" else dtype_of(precision)
     live, kept = LiveBytes(_weights(model)), 0
-    counter = FlopCounterMode(display=False, custom_mapping=ATTENTION)
+    operations = Operations()
     with ExitStack() as stack:
         stack.enter_context(live.bar)
-        stack.enter_context(counter)
+        stack.enter_context(operations)
         stack.enter_context(live)
         stack.enter_context(Answer(config.data.max_regions))
         for _ in range(passes):
@@ -148,7 +163,7 @@ def step_memory(model: TextToImage, config: FitConfig, micro_batch: int, passes:
             kept = kept or live.now
             mean.backward()
             del losses, mean
-    return StepMemory(kept, live.peak, counter.get_total_flops() // (passes * micro_batch))
+    return StepMemory(kept, live.peak, operations.count // (passes * micro_batch))
 
 
 @torch.no_grad()

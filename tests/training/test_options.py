@@ -184,7 +184,6 @@ def test_a_mistake_is_told_in_one_line(words, said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("model.num_bins=0", "model.rows=random"), "model: rows = 'random' has no effect with"),
         (("lora.alpha=8.0",), "lora: alpha = 8.0 has no effect with rank = 0 and text_rank = 0"),
         (("lora.rank=4", "optimizer.train_unet=false"), "optimizer.train_unet = False has no effe"),
         (

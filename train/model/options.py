@@ -74,9 +74,7 @@ class ModelConfig:
     """From scratch: spread of token and position rows. CLIP's 0.02 drowns in what layers add."""
 
     def __post_init__(self) -> None:
-        if self.num_bins == 0:
-            refuse_unused(self, ["rows"], "with num_bins = 0")
-        elif self.num_bins:
+        if self.num_bins:
             PositionVocabulary(self.num_bins)
         _check_heads("unet_heads", self.unet_heads, "unet_channels", self.unet_channels)
         _check_heads("text_heads", self.text_heads, "text_width", (self.text_width,))

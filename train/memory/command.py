@@ -80,7 +80,7 @@ def estimated(plan: MemoryPlan, config: FitConfig, processes: int = 1) -> str:
     rows = [f"  {one.card:<12}{one.samples:8.2f} samples/s{one.hours:9.1f} h" for one in found]
     return "\n".join(
         [
-            f"{samples:,} samples of {plan.flops / 1e12:.2f} T operations, estimated for {cards}:",
+            f"{samples:,} samples of {plan.flops / 1e9:,.1f} G operations, estimated for {cards}:",
             *rows,
             f"Not measured: {SHARE_OF_PEAK:.0%} of a card's peak, as a training of Stable "
             "Diffusion's UNet reached on A100s (train/memory/speed.py); --probe measures here.",

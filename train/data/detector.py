@@ -19,11 +19,10 @@ from tqdm import tqdm
 
 from reco_core.atomic import write_text_atomically
 from reco_core.checks import quote
+from train.data.decode import UNREADABLE, is_picture, picture_file
 from train.data.detector_model import Found, OpenDetector
-from train.data.picture import UNREADABLE
-from train.data.sample import Problem, picture_file
-
-CAPTIONS = (".txt", ".caption")
+from train.data.folder import CAPTIONS, read_captions
+from train.data.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,7 @@ def write_boxes(
 
 def picture_files(folder: Path) -> list[Path]:
     """The pictures in a folder and in folders in it, by their suffixes. ValueError without any."""
-    known = Image.registered_extensions()
-    readable = {suffix for suffix, form in known.items() if form in Image.OPEN}
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in readable)
+    files = sorted(path for path in folder.rglob("*") if is_picture(path.name))
     if not files:
         raise ValueError(f"path = {str(folder)!r} holds no pictures: give a folder of them")
     return files
@@ -122,15 +119,14 @@ def _open_pictures(
             asked = words or ". ".join(captions)
             yield Picture(name, captions, asked, picture_file(file)())
         except UNREADABLE as error:
-            problems.append(Problem(name, str(error)))
+            problems.append(Problem.of(name, error))
 
 
 def _captions(file: Path) -> tuple[str, ...]:
     """The lines of X.txt or X.caption beside X.png."""
     for beside in map(file.with_suffix, CAPTIONS):
         if beside.is_file():
-            lines = beside.read_text(encoding="utf-8-sig").splitlines()
-            return tuple(line.strip() for line in lines if line.strip())
+            return read_captions((beside.name, beside.read_bytes()))
     return ()
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache, partial, wraps
 from typing import (
@@ -190,6 +190,19 @@ def hints_of(kind: Any) -> dict[str, Any]:
     """The types of a dataclass's options, with their marks."""
     hints = get_type_hints(kind, include_extras=True)
     return {one.name: hints[one.name] for one in fields(kind)}
+
+
+def refuse_unused(given: Any, names: Iterable[str], why: str, section: str = "") -> None:
+    """Raise ValueError where an option that would have no effect has another value than its
+    default.
+
+    why: as it follows "has no effect": "without buckets". section: the options' name, if the
+        error would not tell it: "autoencoder.".
+    """
+    for name in names:
+        value, default = getattr(given, name), help_of(type(given), name)[1]
+        if value != default:
+            raise ValueError(f"{section}{name} = {quote(value)} has no effect {why}: leave it out")
 
 
 def help_of(kind: type, option: str) -> tuple[str, Any]:

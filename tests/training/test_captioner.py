@@ -296,7 +296,7 @@ def test_an_absent_model_is_named_with_the_way_to_get_it(monkeypatch, tmp_path):
         load_describer("someone/absent-model")
     with pytest.raises(ValueError, match="absent' is not here"):
         load_describer(str(tmp_path / "absent"))
-    with pytest.raises(ValueError, match="is not a GIT or BLIP model"):
+    with pytest.raises(ValueError, match="is no GIT or BLIP model"):
         load_describer(str(tmp_path))
 
 

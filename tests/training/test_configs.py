@@ -143,6 +143,21 @@ def test_every_option_of_a_config_runs(config_path, base, coco, tmp_path):
     assert (tmp_path / "run" / "samples" / "step_000002.png").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["lora-8gb", "full-24gb", "grounded-24gb", "tiny-cpu", "own-things"]
+)
+def test_recipes_allow_guidance_and_average_all_that_learns(name):
+    config = load_config(FILES[0].parent / f"{name}.toml")
+    assert config.data.text_dropout == 0.1 and config.optimizer.ema_text
+    assert config.optimizer.schedule != "constant"  # rates of new rows fall with the rest
+
+
+def test_the_papers_recipe_stays_the_papers():
+    config = load_config(FILES[0].parent / "paper.toml")
+    assert (config.data.text_dropout, config.optimizer.ema_text) == (0.0, False)
+    assert config.loss == type(config.loss)() and config.optimizer.schedule == "constant"
+
+
 @every_config
 def test_a_config_says_what_it_is_for_and_what_it_needs(config_path):
     text = config_path.read_text(encoding="utf-8")

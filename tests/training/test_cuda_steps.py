@@ -116,6 +116,23 @@ def test_a_step_of_every_config_is_legal_on_cuda(path, base):
             assert losses["total"].requires_grad
 
 
+WITHOUT_BF16 = ("compute.precision=fp16", "compute.frozen_precision=fp16")
+BF16 = [path for path in STEPS.values() if load_config(path).compute.precision == "bf16"]
+
+
+@pytest.mark.parametrize("path", BF16, ids=lambda path: path.stem)
+def test_the_words_for_cards_without_bf16_make_a_legal_step_of_fp16(path, base):
+    assert " ".join(WITHOUT_BF16) in (ROOT / "docs" / "training.md").read_text("utf-8")
+    config = small(load_config(path, WITHOUT_BF16), base)
+    with on_cuda(config) as model:
+        assert torch.bfloat16 not in {weight.dtype for weight in model.parameters()}
+        recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
+        batch, drawn = step_inputs(model, config, 2)
+        with autocast(config.compute.precision):
+            losses = sample_losses(model, batch.to(CUDA), drawn, recorders, config.loss)
+        assert losses["total"].dtype == torch.float32 and losses["total"].requires_grad
+
+
 @every_arithmetic
 def test_drawing_and_validation_are_legal_on_cuda_in_every_precision(path, base):
     config = small(load_config(path), base)

@@ -206,7 +206,7 @@ def test_what_is_given_away_names_files_but_not_where_they_were(place):
     config = build(
         FitConfig,
         {
-            "folder": place, "output": place, "data": {"sets": sets, "cache_folder": place},
+            "folder": place, "output": place, "data": {"sets": sets, "cache_folder": place, "cache_latents": True, "crop": "centre"},
             "model": {"base": place, "autoencoder": place, "rows": place},
             "validation": {"set": {"kind": "bbox", "path": place, "region_captions": place}},
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from train.config import load_config
 from train.fit.optimizer import build_optimizer, choose_trained, trained_parameters
 from train.fit.options import FitConfig
 from train.memory.count import count_memory, empty_model, give_fake_weights
-from train.memory.live import LiveBytes, StepMemory, step_memory
+from train.memory.live import LiveBytes, Operations, StepMemory, grid_memory, step_memory
+from train.memory.probe import measure_speed
+from train.memory.speed import A100_SAMPLES, UNET_FLOPS, estimates
 from train.model.compute import prepare_model
 from train.model.text_to_image import load_model
 
@@ -97,6 +100,48 @@ def test_a_step_without_content_takes_what_a_real_one_takes(words, configured):
     real = step_memory(real_model(config), config, micro_batch=2, passes=2)
     assert counted.kept == pytest.approx(real.kept, rel=0.01)
     assert counted.peak == pytest.approx(real.peak, rel=0.01)
+
+
+def test_a_sample_grid_is_counted_and_decoded_one_by_one(configured):
+    one, many = (configured(f"sample.layouts={n}", "sample.every=1") for n in (1, 16))
+    model, _ = empty_model(many)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        give_fake_weights(model)
+        counted, of_one = grid_memory(model, many), grid_memory(model, one)
+    assert of_one < counted < 16 * of_one
+    assert grid_memory(real_model(many), many) == pytest.approx(counted, rel=0.01)
+    step = count_memory(one)
+    drawing = replace(step, grid_peak=step.grid_peak + step.step_peak + step.average)
+    assert drawing.total > step.total
+    assert count_memory(configured("sample.every=0")).grid_peak == 0
+
+
+def test_operations_are_counted_by_torchs_formulas_attention_too():
+    x, layer = torch.ones(8, 16, requires_grad=True), torch.nn.Linear(16, 4, bias=False)
+    with Operations() as linear:
+        layer(x).sum().backward()
+    assert linear.count == 3 * 2 * 8 * 16 * 4
+    query = torch.ones(1, 2, 16, 8, requires_grad=True)
+    with Operations() as attention:
+        torch.nn.functional.scaled_dot_product_attention(query, query, query).sum().backward()
+    assert attention.count == 3.5 * 2 * 2 * (2 * 16 * 16 * 8)
+
+
+def test_hours_are_scaled_from_a_measured_training(configured):
+    plan = replace(count_memory(configured()), flops=int(UNET_FLOPS))
+    found = {one.card: one for one in estimates(plan, 3_600_000, "fp16", tf32=True)}
+    assert found["A100"].samples == pytest.approx(A100_SAMPLES)
+    assert found["A100"].hours == pytest.approx(1000 / A100_SAMPLES)
+    bf16 = {one.card for one in estimates(plan, 1, "bf16", tf32=True)}
+    assert found.keys() - bf16 == {"V100 SXM", "T4"}
+    slow, fast = (estimates(plan, 1, "no", tf32)[1].samples for tf32 in (False, True))
+    assert slow < fast
+
+
+def test_a_probe_does_real_steps_on_the_device_that_is_here(configured, tmp_path):
+    speed = measure_speed(configured(f'folder="{tmp_path.as_posix()}"', "compute.threads=1"))
+    assert speed.samples > 0 and speed.device.startswith(("cpu", "NVIDIA"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_forward_pass_keeps_is_what_autograd_saves(configured):

@@ -181,6 +181,50 @@ def test_a_mistake_is_told_in_one_line(words, said):
     assert said in refusal(*base, *words)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("lora.alpha=8.0",), "lora: alpha = 8.0 has no effect with rank = 0 and text_rank = 0"),
+        (("lora.rank=4", "optimizer.train_unet=false"), "optimizer.train_unet = False has no effe"),
+        (
+            ("optimizer.train_text_encoder=false", "optimizer.rows_learning_rate=1e-4"),
+            "optimizer: rows_learning_rate = 0.0001 has no effect with train_text_encoder = false",
+        ),
+        (("loss.contrastive_temperature=0.1",), "loss: contrastive_temperature = 0.1 has no eff"),
+        (("data.max_aspect=3.0",), "data: max_aspect = 3.0 has no effect without buckets"),
+        (
+            ("data.buckets=true", "data.bucket_sizes=[[64, 64]]", "data.bucket_step=8"),
+            "data: bucket_step = 8 has no effect beside bucket_sizes",
+        ),
+        (("data.cache_folder=here",), "data: cache_folder = 'here' has no effect without cache_la"),
+        (
+            ("data.use_regions=false", "data.region_dropout=0.1"),
+            "data: region_dropout = 0.1 has no effect with use_regions = false",
+        ),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused_by_name(words, said):
+    assert refusal(*words).startswith(said)
+    assert refusal(*words).endswith(": leave it out")
+
+
+def test_an_option_that_has_no_effect_may_say_its_default():
+    assert load("data.max_aspect=2.0", "lora.alpha=1.0").lora.alpha == 1.0
+
+
+def test_a_training_of_nothing_is_refused_at_once():
+    words = ("optimizer.train_unet=false", "optimizer.train_text_encoder=false")
+    assert refusal(*words).endswith("both false: there is nothing to learn")
+
+
+@pytest.mark.parametrize("split", ["test", "Train", "val2014", "", "train "])
+def test_a_split_that_paintskills_has_not_is_refused_where_it_is_given(split):
+    said = refusal(f'data.sets=[{{kind = "paintskills", split = "{split}"}}]')
+    assert said == f"data.sets.0.split = {split!r}: choose from train, val"
+    with pytest.raises(ValueError, match="choose from train, val"):
+        build(suites()["paintskills"], {"path": "x", "detector": "x", "split": split})
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_option_of_another_kind_is_refused_by_name(kind):
     own = hints_of(CONFIGS[kind])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from train.data.hub_model import load_model
 from train.precision import Precision, dtype_of
 
 DEFAULT_MODEL = "microsoft/git-base-coco"
@@ -34,7 +33,7 @@ def load_describer(
         raise ValueError("--precision fp16 needs CUDA, which is not there: use fp32 or bf16")
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise ValueError("--precision bf16 is more than this GPU can do: use fp32 or fp16")
-    processor, model = _load_model(name)
+    processor, model = load_model(name, "GIT or BLIP model for captions", DEFAULT_MODEL, _load)
     dtype = dtype_of(precision)
     model = model.to(device, dtype).eval()
 
@@ -57,20 +56,8 @@ def load_describer(
     return describe
 
 
-def _load_model(name: str) -> tuple[Any, Any]:
+def _load(name: str, is_local: bool) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    here = Path(name).is_dir()
-    try:
-        processor = AutoProcessor.from_pretrained(name, local_files_only=here)
-        return processor, AutoModelForImageTextToText.from_pretrained(name, local_files_only=here)
-    except OSError as error:
-        on_hub = name if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) else DEFAULT_MODEL
-        raise ValueError(
-            f"the captioning model {name!r} is not here and could not be fetched from the hub: run "
-            f"once with access to it, or fetch it elsewhere (hf download {on_hub} --local-dir "
-            "FOLDER) and give --model FOLDER"
-        ) from error
-    except (ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{name!r} is not a GIT or BLIP model: {reason}") from error
+    processor = AutoProcessor.from_pretrained(name, local_files_only=is_local)
+    return processor, AutoModelForImageTextToText.from_pretrained(name, local_files_only=is_local)

@@ -1,4 +1,4 @@
-"""Command line of data sets: python -m train data check | caption | cutouts | fluent-emoji."""
+"""Command line of data sets: python -m train data check | detect | caption | cutouts ..."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from train.command_line import OptionsParser, add_options, flag_of, given, in_range
 from train.data.caption_model import DEFAULT_MODEL
 from train.data.cutouts.command import add_cutouts, add_fluent_emoji
+from train.data.detect_command import add_detect
 from train.data.limits import Limits
 from train.options import Positive, Processes, build
 from train.precision import PRECISIONS
@@ -34,6 +35,7 @@ def add_commands(commands: Any, trained: Trained) -> None:
     _add_check(kinds.add_parser("check", help="read a set and say what is in it"), trained)
     add_cutouts(kinds.add_parser("cutouts", help="draw your own things into boxes"))
     add_fluent_emoji(kinds.add_parser("fluent-emoji", help="get pictures of everyday things"))
+    add_detect(kinds.add_parser("detect", help="find boxes in pictures that have none"))
     _add_caption(kinds.add_parser("caption", help="caption regions with a vision-language model"))
 
 

@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal
 
 from train.data.sets import AnySet
 from train.data.shapeskills_set import ShapeSkillsConfig
-from train.options import Free, MaxRegions, Place, Processes, Range, Share, Side, Some, options
+from train.options import (
+    Free,
+    MaxRegions,
+    Place,
+    Processes,
+    Range,
+    Share,
+    Side,
+    Some,
+    options,
+    refuse_unused,
+)
 
 BucketStep = Annotated[int, Range(8, 1024, step=8)]
 Aspect = Annotated[float, Range(1, 100)]
@@ -61,6 +72,15 @@ class DataConfig:
     """Processes that read pictures, per device; 0: the training's own."""
 
     def __post_init__(self) -> None:
+        if not self.buckets:
+            refuse_unused(self, ["bucket_step", "max_aspect"], "without buckets")
+        elif self.bucket_sizes:
+            refuse_unused(self, ["bucket_step", "max_aspect"], "beside bucket_sizes")
+        if not self.cache_latents:
+            refuse_unused(self, ["cache_folder"], "without cache_latents")
+        if not self.use_regions:
+            needed = ["min_visible", "region_dropout", "layout_dropout"]
+            refuse_unused(self, needed, "with use_regions = false")
         if self.cache_latents and self.crop != "centre":
             raise ValueError(
                 'data.cache_latents needs data.crop = "centre": a random crop has new latents each '

@@ -20,6 +20,8 @@ from train.data.problems import Problem
 from train.data.set_config import SetConfig
 from train.options import Place, options
 
+Split = Literal["train", "val"]
+
 _DIGITS = 5  # of a scene's id, that are its picture's
 
 
@@ -30,8 +32,8 @@ class PaintSkillsConfig(SetConfig):
     kind: Literal["paintskills"] = "paintskills"
     path: Place = ""
     """Folder of the skill, named as it."""
-    split: str = "train"
-    """train or val."""
+    split: Split = "train"
+    """Of its scenes."""
 
 
 def open_paintskills(config: PaintSkillsConfig, size: int = 0) -> FileSet:
@@ -55,7 +57,7 @@ def open_paintskills(config: PaintSkillsConfig, size: int = 0) -> FileSet:
     return FileSet(index)
 
 
-def open_scenes(path: str, split: str = "train") -> dict[str, Mapping[str, Any]]:
+def open_scenes(path: str, split: Split = "train") -> dict[str, Mapping[str, Any]]:
     """The scene of every picture of a skill, by the picture's file name: what the samples of
     open_paintskills leave out. Raises ValueError as that does."""
     _, listed, boxes = _read_skill(path, split)

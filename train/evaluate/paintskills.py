@@ -14,7 +14,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from train.data.paintskills import PaintSkillsConfig, open_paintskills, open_scenes, shape_words
+from train.data.paintskills import (
+    PaintSkillsConfig,
+    Split,
+    open_paintskills,
+    open_scenes,
+    shape_words,
+)
 from train.data.sample import Sample
 from train.evaluate.coco_measures import CONFIDENT, best_iou, mean
 from train.evaluate.detection import Detections, Detector, open_detector
@@ -38,7 +44,7 @@ class PaintSkillsOptions:
     """Folder that holds the skills' folders."""
     parts: Some[str] = tuple(PARTS)
     """Which skills."""
-    split: str = "val"
+    split: Split = "val"
     """val or train."""
     layouts: Count = 0
     """How many of each skill; 0: all."""

@@ -21,20 +21,12 @@ SMALL, BLOCK = 4096, 256
 
 
 def choose_trained(model: TextToImage, config: FitConfig) -> None:
-    """Freeze what is not to learn; with LoRA, add what learns instead.
-
-    Raises:
-        ValueError: nothing is left to learn.
-    """
+    """Freeze what is not to learn; with LoRA, add what learns instead (ValueErrors: its own)."""
     if config.lora.rank or config.lora.text_rank:
         from train.model.lora import add_lora
 
         return add_lora(model, config.lora, config.seed)
     options = config.optimizer
-    if not (options.train_unet or options.train_text_encoder):
-        raise ValueError(
-            "train_unet and train_text_encoder are both false: there is nothing to learn"
-        )
     model.unet.requires_grad_(options.train_unet)
     model.text_encoder.requires_grad_(options.train_text_encoder)
 

@@ -35,6 +35,7 @@ from train.options import (
     hints_of,
     options,
     owners,
+    refuse_unused,
 )
 from train.precision import Precision
 
@@ -47,7 +48,8 @@ class OptimizerConfig:
     """What is learned, and how fast."""
 
     kind: Literal["adamw", "adamw8bit", "adafactor"] = "adamw"
-    """adamw8bit needs CUDA and bitsandbytes."""
+    """adamw8bit needs CUDA and bitsandbytes. Rates of adafactor are shares of the size of the
+    weights they change (torch; usual is 1e-2): AdamW's would hardly change them."""
     steps: Annotated[Positive, Free()] = 8000
     """Of the whole training; more of them continue a finished one."""
     batch_size: Positive = 32
@@ -60,7 +62,8 @@ class OptimizerConfig:
     text_learning_rate: Share = 0.0
     """Of the text encoder; 0: the UNet's."""
     rows_learning_rate: Share = 0.0
-    """Of the new rows of its two tables; 0: the text encoder's."""
+    """Of the new rows of its two tables; 0: the text encoder's. All rates follow the schedule: at
+    a high rate that never falls, rows lose the order they start in."""
     train_unet: bool = True
     """false leaves the UNet as it is."""
     train_text_encoder: bool = True
@@ -81,8 +84,17 @@ class OptimizerConfig:
     """0 clips nothing."""
     ema_decay: ShareBelowOne = 0.9999
     """0 keeps no averages."""
-    ema_text: bool = False
+    ema_text: bool = True
     """Average the text encoder as well as the UNet (the paper: UNet only)."""
+
+    def __post_init__(self) -> None:
+        if not (self.train_unet or self.train_text_encoder):
+            raise ValueError(
+                "train_unet and train_text_encoder are both false: there is nothing to learn"
+            )
+        if not self.train_text_encoder:
+            rates = ["text_learning_rate", "rows_learning_rate"]
+            refuse_unused(self, rates, "with train_text_encoder = false")
 
 
 @options
@@ -106,6 +118,10 @@ class LossConfig:
     code has it; summaries in circulation name it."""
     contrastive_temperature: PositiveSpread = 0.07
     """Of InfoNCE."""
+
+    def __post_init__(self) -> None:
+        if not self.contrastive_weight:
+            refuse_unused(self, ["contrastive_temperature"], "with contrastive_weight = 0")
 
 
 @options
@@ -190,6 +206,9 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         learns = self.autoencoder.base or not (self.model.base or self.model.autoencoder)
+        if self.lora.rank or self.lora.text_rank:
+            own = ["train_unet", "train_text_encoder"]
+            refuse_unused(self.optimizer, own, "on an adapter (lora)", "optimizer.")
         if learns and self.autoencoder.crop > self.image_size:
             raise ValueError(
                 f"autoencoder.crop = {self.autoencoder.crop} is larger than image_size = "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from reco_core.weights import find_family
 from train.checkpoints.read import read_any
 from train.fit.optimizer import choose_trained, optimizer_bytes, trained_parameters
 from train.fit.options import FitConfig
-from train.memory.live import compute_norms_as_cuda, largest_picture, step_memory
+from train.memory.live import compute_norms_as_cuda, grid_memory, largest_picture, step_memory
 from train.memory.plan import MemoryPlan
 from train.model.architecture import empty_text_encoder, unet_heads
 from train.model.autoencoder import build_autoencoder
@@ -66,6 +66,7 @@ def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
         parts = (model.unet, model.text_encoder, model.codec.autoencoder)
         trained = trained_parameters(*parts[:2])
         averaged = trained_parameters(*(parts[:2] if options.ema_text else parts[:1]))
+        grid = grid_memory(model, config)
         step = step_memory(model, config, micro_batch, passes)
     unet, text, vae = (_size(module.parameters()) for module in parts)
     return MemoryPlan(
@@ -81,6 +82,8 @@ def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
         average=_size(averaged) if options.ema_decay else 0,
         kept_for_backward=step.kept,
         step_peak=step.peak,
+        grid_peak=grid,
+        flops=step.flops,
         states=config.keep + 1,
         output=_output_size(config, model, vae),
     )
@@ -108,13 +111,17 @@ def empty_model(config: FitConfig) -> tuple[TextToImage, str]:
 
 def give_fake_weights(model: TextToImage, device: str = "cpu") -> None:
     """Replace weights on the meta device by fake ones of another; call under a FakeTensorMode."""
+    give_weights(model, lambda weight: torch.empty_like(weight, device=device))
+
+
+def give_weights(model: TextToImage, make: Callable[[Tensor], Tensor]) -> None:
+    """Replace weights on the meta device by what is made of each."""
     for part in (model.unet, model.text_encoder, model.codec.autoencoder):
         for module in part.modules():
             for name, weight in module.named_parameters(recurse=False):
-                fake = nn.Parameter(torch.empty_like(weight, device=device), weight.requires_grad)
-                setattr(module, name, fake)
+                setattr(module, name, nn.Parameter(make(weight), weight.requires_grad))
             for name, buffer in module.named_buffers(recurse=False):
-                setattr(module, name, torch.empty_like(buffer, device=device))
+                setattr(module, name, make(buffer))
 
 
 def _without_memory(

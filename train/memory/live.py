@@ -19,15 +19,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 from tqdm import tqdm
 
 from reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
+from reco_core.layout import Layout
 from train.data.batch import Batch
 from train.fit.losses import Noise, sample_losses
 from train.fit.options import FitConfig
 from train.model.grounding import record_cross_attention
+from train.model.sampling import denoise
 from train.model.text_to_image import TextToImage
 from train.precision import dtype_of
+
+_CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_CPU_ATTENTION_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class StepMemory:
     """At the end of a forward pass: what is kept for the backward pass."""
     peak: int
     """At the highest point, gradients included."""
+    flops: int = 0
+    """Operations of a sample's forward and backward passes, recomputation included."""
 
 
 class LiveBytes(TorchDispatchMode):
@@ -75,6 +83,28 @@ class LiveBytes(TorchDispatchMode):
     def _forget(self, key: int, size: int, _: object) -> None:
         del self._alive[key]
         self.now -= size
+
+
+class Operations(TorchDispatchMode):
+    """Within a with block: floating-point operations, by torch's own formulas.
+
+    torch's FlopCounterMode watches modules as well, by hooks that keep their activations alive.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        kind = func._overloadpacket
+        if kind in flop_registry:
+            self.count += flop_registry[kind](*args, **(kwargs or {}), out_val=made)
+        elif kind is _CPU_ATTENTION:  # of which torch has no formula
+            self.count += sdpa_flop_count(*(one.shape for one in args[:3]))
+        elif kind is _CPU_ATTENTION_BACKWARD:
+            self.count += sdpa_backward_flop_count(*(one.shape for one in args[:4]))
+        return made
 
 
 class Answer(TorchDispatchMode):
@@ -119,10 +149,11 @@ def step_memory(model: TextToImage, config: FitConfig, micro_batch: int, passes:
     recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
     precision = config.compute.precision
     dtype = None if precision == "no" else dtype_of(precision)
-    known = [*model.parameters(), *(b for m in _modules(model) for b in m.buffers())]
-    live, kept = LiveBytes(known), 0
+    live, kept = LiveBytes(_weights(model)), 0
+    operations = Operations()
     with ExitStack() as stack:
         stack.enter_context(live.bar)
+        stack.enter_context(operations)
         stack.enter_context(live)
         stack.enter_context(Answer(config.data.max_regions))
         for _ in range(passes):
@@ -132,7 +163,31 @@ def step_memory(model: TextToImage, config: FitConfig, micro_batch: int, passes:
             kept = kept or live.now
             mean.backward()
             del losses, mean
-    return StepMemory(kept, live.peak)
+    return StepMemory(kept, live.peak, operations.count // (passes * micro_batch))
+
+
+@torch.no_grad()
+def grid_memory(model: TextToImage, config: FitConfig) -> int:
+    """The most that drawing a sample grid takes beside the weights, in bytes: all its layouts are
+    denoised together, with and without their texts, and decoded one by one.
+
+    model: as of step_memory.
+    """
+    if not (config.sample.every and config.sample.layouts):
+        return 0
+    (width, height), count = largest_picture(config), config.sample.layouts
+    layouts = [Layout("", (), width, height)] * count
+    noise = torch.zeros(count, LATENT_CHANNELS, height // DOWNSAMPLING, width // DOWNSAMPLING)
+    dtype = None if config.compute.precision == "no" else dtype_of(config.compute.precision)
+    live, autocast = LiveBytes(_weights(model)), torch.autocast("cpu", dtype, dtype is not None)
+    with live.bar, live, Answer(1), autocast:
+        latents = denoise(model, layouts, noise, 1, config.sample.guidance, "ddim")
+        model.codec.decode(latents[:1])
+    return live.peak
+
+
+def _weights(model: TextToImage) -> list[Tensor]:
+    return [*model.parameters(), *(b for m in _modules(model) for b in m.buffers())]
 
 
 def _modules(model: TextToImage) -> tuple[torch.nn.Module, ...]:

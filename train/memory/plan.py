@@ -25,6 +25,10 @@ class MemoryPlan:
     """What a micro-batch's forward pass leaves for its backward pass."""
     step_peak: int
     """The most that passes take beside weights, gradients included."""
+    grid_peak: int
+    """The most that drawing a sample grid takes beside weights."""
+    flops: int
+    """Operations of a sample's forward and backward passes."""
     states: int
     """Resumable states on disk at once: those that are kept, and one being written."""
     output: int
@@ -42,13 +46,28 @@ class MemoryPlan:
         return max(0, self.average - max(self.step_peak, self.gradients))
 
     @property
+    def drawing(self) -> int:
+        """What sample grids take for a moment, beyond what steps do; gradients are gone then."""
+        step = self.gradients + self.activations + self.averaging
+        return max(0, self.grid_peak - step)
+
+    @property
     def total(self) -> int:
-        """At the highest point of a step."""
+        """At the highest point of a step, or of drawing a sample grid."""
         held = self.unet + self.text_encoder + self.autoencoder + self.optimizer + self.average
-        return held + self.gradients + self.activations + self.averaging
+        return held + self.gradients + self.activations + self.averaging + self.drawing
 
     @property
     def disk(self) -> int:
         """For states and output."""
         state = self.gradients + self.optimizer + self.average  # of what learns alone
         return self.states * state + self.output
+
+
+@dataclass(frozen=True)
+class Speed:
+    """samples: a second, reading of pictures left out. device: they were measured on, in steps."""
+
+    samples: float
+    device: str
+    steps: int

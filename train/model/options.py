@@ -18,6 +18,7 @@ from train.options import (
     Some,
     Weight,
     options,
+    refuse_unused,
 )
 from train.precision import MixedPrecision, Precision
 
@@ -123,6 +124,10 @@ class LoraConfig:
     """Of the text encoder's attention; 0 trains only its new rows."""
     alpha: Annotated[float, Range(0, 1e6, above=True)] = 1.0
     """Scale of the adapter over its rank."""
+
+    def __post_init__(self) -> None:
+        if not (self.rank or self.text_rank):
+            refuse_unused(self, ["alpha"], "with rank = 0 and text_rank = 0")
 
 
 @options

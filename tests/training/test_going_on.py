@@ -203,10 +203,11 @@ PLACES = [
 def test_what_is_given_away_names_files_but_not_where_they_were(place):
     sets = [{"kind": "coco", "path": place, "annotations": place, "captions": place}]
     sets += [{"kind": "cutouts", "path": place, "things": place, "backgrounds": place}]
+    cached = {"cache_folder": place, "cache_latents": True, "crop": "centre"}
     config = build(
         FitConfig,
         {
-            "folder": place, "output": place, "data": {"sets": sets, "cache_folder": place, "cache_latents": True, "crop": "centre"},
+            "folder": place, "output": place, "data": {"sets": sets, **cached},
             "model": {"base": place, "autoencoder": place, "rows": place},
             "validation": {"set": {"kind": "bbox", "path": place, "region_captions": place}},
         },

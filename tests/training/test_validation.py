@@ -15,6 +15,7 @@ from train.data.sample import Sample
 from train.data.shapeskills import Split, render, sample
 from train.fit.validation import Validation, fixed_view, foreign_boxes
 from train.model.autoencoder import build_autoencoder
+from train.model.embeddings import neighbour_cosine, position_token_rows
 from train.model.latents import TinyCodec
 from train.model.options import ModelConfig
 from train.model.text_to_image import new_model
@@ -150,3 +151,28 @@ def test_foreign_boxes_change_position_tokens_and_nothing_else(model):
         assert torch.equal(is_position, ids >= CLIP_VOCABULARY_SIZE)
         assert torch.equal(batch.ids[~is_position], ids[~is_position])
         assert not torch.equal(batch.ids, ids)
+
+
+def test_the_neighbour_cosine_tells_order_from_noise():
+    steps = torch.linspace(0, 3, 100)
+    ordered = torch.stack([steps.cos(), steps.sin()], 1)
+    assert neighbour_cosine(ordered) == pytest.approx(float(torch.tensor(3 / 99).cos()), abs=1e-5)
+    assert neighbour_cosine(torch.tensor([[1.0, 0], [0, 1], [-1, 0]])) == pytest.approx(0)
+    assert neighbour_cosine(torch.tensor([[1.0, 0], [-2, 0], [3, 0]])) == pytest.approx(-1)
+    noise = torch.randn(1000, 64, generator=torch.Generator().manual_seed(0))
+    assert abs(neighbour_cosine(noise)) < 0.02
+
+
+def test_validation_follows_the_order_of_the_rows(model):
+    mixture = held_out((1, 1))
+    rows = position_token_rows(model.text_encoder)
+    before = measured(model, mixture, 1)["neighbour_cosine"]
+    assert before > 0.9, "rows start in order"
+    kept = rows.clone()
+    try:
+        rows.copy_(torch.randn(rows.shape, generator=torch.Generator().manual_seed(0)))
+        assert abs(measured(model, mixture, 1)["neighbour_cosine"]) < 0.3
+    finally:
+        rows.copy_(kept)
+    plain = small_model(num_bins=0, positional_words=True)
+    assert "neighbour_cosine" not in measured(plain, mixture, 1)

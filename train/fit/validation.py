@@ -24,6 +24,7 @@ from train.data.mixture import Mixture
 from train.data.sample import Sample
 from train.data.transforms import View, draw_view, largest_regions, view_sample
 from train.fit.losses import to_latents
+from train.model.embeddings import neighbour_cosine, position_token_rows
 from train.model.text_to_image import TextToImage
 from train.model.words import Words
 
@@ -75,9 +76,9 @@ class Validation:
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
-        """Mean squared errors of what is predicted, by timestep and altogether (`loss`); and, of
-        samples with boxes at high noise, those of the clean latents: `right`, with `foreign` boxes,
-        and their `gap`."""
+        """Mean squared errors of what is predicted, by timestep and altogether (`loss`); of samples
+        with boxes at high noise, those of the clean latents: `right`, with `foreign` boxes, and
+        their `gap`; and `neighbour_cosine` of the position tokens' rows."""
         every = [batch.present for batch in self.batches]
         errors = {f"t{t}": _mean(partial(self._error, t), every) for t in self.timesteps}
         figures = {"loss": sum(errors.values()) / len(errors), **errors}
@@ -88,6 +89,9 @@ class Validation:
             right = _mean(lambda i: self._clean_error(i, self.batches[i].ids), boxed)
             foreign = _mean(lambda i: self._clean_error(i, self.foreign[i][0]), boxed)
             figures |= {"right": right, "foreign": foreign, "gap": foreign - right}
+        if self.model.num_bins > 1:
+            rows = position_token_rows(self.model.text_encoder)
+            figures["neighbour_cosine"] = neighbour_cosine(rows)
         return figures
 
     def _error(self, timestep: int, i: int) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from reco_core.layout import Layout, Region
-from train.data.picture import UNREADABLE
+from train.data.decode import UNREADABLE
 from train.data.sample import Problem, Sample
 from train.data.transforms import View, draw_view
 

@@ -16,11 +16,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reco_core.atomic import write_text_atomically
 from train.ablation.variants import VARIANTS, Run, cpu_minutes, plan
-from train.data.shapeskills_set import ShapeSkillsConfig
-from train.evaluate.suite import Table
+
+if TYPE_CHECKING:
+    from train.evaluate.suite import Table
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "ablation"
 
@@ -83,6 +85,7 @@ def ceilings(overrides: list[str]) -> Table:
     """What positional words could meet of the layouts that are scored, by those trained on."""
     from train.ablation.ceilings import SCENES, boxes_of, ceilings_table, words_ceilings
     from train.config import load_config
+    from train.data.shapeskills_set import ShapeSkillsConfig
     from train.evaluate.shapeskills import ShapeSkillsOptions, ShapeSkillsSuite
 
     config = load_config(CONFIGS / "positional-words.toml", overrides)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from reco_core.layout import Box, Layout
 from train.data.coco import CocoConfig, CocoIndex, open_coco
+from train.data.decode import UNREADABLE
 from train.data.files import FileSet, read_json_file
 from train.data.picture import read_picture
 from train.data.region_texts import RetoldSet, read_region_texts
@@ -266,14 +267,17 @@ def open_layouts(
             read_picture(sample, view)
         return layout, Truth(seen, sample, view)
 
-    keys = [described.index.entry(place).key for place in range(len(described))]
+    keys = [_index(described).key(place) for place in range(len(described))]
     return read, keys, list(described.problems)
 
 
 def _categories_by_box(index: CocoIndex) -> dict[tuple[str, Box], list[str]]:
     found: dict[tuple[str, Box], list[str]] = defaultdict(list)
     for place in range(len(index)):
-        entry = index.entry(place)
+        try:
+            entry = index.entry(place)
+        except UNREADABLE:  # whoever reads this layout is told why
+            continue
         for region in entry.regions:
             found[entry.key, region.box].append(region.text)
     return found

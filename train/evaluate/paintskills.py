@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tqdm import tqdm
 
+from train.data.coco_index import CocoIndex
 from train.data.paintskills import (
     PaintSkillsConfig,
     Split,
@@ -151,7 +152,8 @@ def _open_skill(
     path = str(Path(options.path).expanduser() / skill)
     scenes = open_scenes(path, options.split)
     opened = open_paintskills(PaintSkillsConfig(path=path, split=options.split))
-    keys = [opened.index.entry(place).key for place in range(len(opened))]
+    index = cast(CocoIndex, opened.index)
+    keys = [index.key(place) for place in range(len(opened))]
     names = case_names(keys)
 
     def read(place: int) -> tuple[Case, Truth]:

@@ -93,7 +93,8 @@ def extend_checkpoint(
     rows: Literal["ordered", "random"] | torch.Tensor = "ordered",
     seed: int = 0,
 ) -> dict[str, torch.Tensor]:
-    """A plain SD1 checkpoint with room for ReCo's position tokens and longer sequences.
+    """A plain SD1 checkpoint with room for ReCo's position tokens and longer sequences; num_bins 0
+    lengthens the sequence alone.
 
     New token rows have the standard deviation of CLIP's own; new position rows repeat the last
     one, as in the released code. The given dict and its tensors stay as they are.
@@ -102,14 +103,14 @@ def extend_checkpoint(
 
     Raises:
         ValueError: the checkpoint is not of the SD1 type, has position tokens already, or has a
-            sequence longer than max_length; num_bins is less than 2; or rows is unknown or of
+            sequence longer than max_length; num_bins is 1 or below 0; or rows is unknown or of
             another shape.
     """
     import torch
 
     if isinstance(rows, str) and rows not in _ROWS:
         raise ValueError(f"rows = {quote(rows, 200)} is unknown: use 'ordered' or 'random'")
-    if num_bins < 2:
+    if num_bins < 2 and num_bins != 0:
         raise ValueError(f"num_bins = {num_bins}: at least 2 position tokens are needed")
     family = find_family(state_dict)
     state_dict = select_weights(state_dict)
@@ -127,9 +128,10 @@ def extend_checkpoint(
                 f"max_length = {max_length} is less than the {len(positions)} tokens of the "
                 "checkpoint"
             )
-        new_tokens = _new_rows(tokens, num_bins, rows, seed)
+        if num_bins:
+            new_tokens = _new_rows(tokens, num_bins, rows, seed)
+            extended[encoder.token_embedding] = torch.cat([tokens, new_tokens.to(tokens)])
         new_positions = positions[-1:].expand(max_length - len(positions), -1)
-        extended[encoder.token_embedding] = torch.cat([tokens, new_tokens.to(tokens)])
         extended[encoder.position_embedding] = torch.cat([positions, new_positions])
     return extended
 

@@ -8,8 +8,10 @@ import sys
 import pytest
 from PIL import Image
 
+from reco_core.layout import Box
 from train.__main__ import main
 from train.ablation import command as ablation
+from train.ablation.ceilings import boxes_of, words_ceilings
 from train.ablation.command import BASE, CONFIGS
 from train.ablation.report import interval
 from train.ablation.variants import VARIANTS, plan
@@ -38,6 +40,8 @@ def test_variants_have_equal_budgets_and_differ_in_what_they_compare():
     configs = {v.config: load_config(CONFIGS / f"{v.config}.toml") for v in VARIANTS}
     first, *others = configs.values()
     assert all(c.optimizer == first.optimizer and c.data.sets == first.data.sets for c in others)
+    regions = [c for name, c in configs.items() if name != "caption-only"]
+    assert {c.model.max_length for c in regions} == {48}, "words have the room that tokens have"
     bins = {name: config.model.num_bins for name, config in configs.items()}
     assert bins["caption-only"] == bins["positional-words"] == 0 and bins["reco-64-bins"] == 64
     assert configs["positional-words"].model.positional_words
@@ -70,7 +74,8 @@ def test_a_variant_is_trained_scored_and_reported_and_not_done_twice(
     assert (one["variant"], one["seed"]) == ("1 caption only", 0)
     low, high = one["interval"]
     assert 0 <= low <= one["region_accuracy"] <= high <= 1 and one["cpu_minutes"] > 0
-    assert "1 caption only" in (tmp_path / "results.md").read_text()
+    report = (tmp_path / "results.md").read_text()
+    assert "1 caption only" in report and "positional words, a perfect reader" in report
     for name in ("scores.png", "curves.png", "grid.png"):
         with Image.open(tmp_path / name) as image:
             assert image.width >= 400
@@ -92,3 +97,42 @@ def test_the_interval_holds_the_share_and_narrows_with_more_pictures():
     assert (
         interval(many)[1] - interval(many)[0] < 0.1 * (interval(few)[1] - interval(few)[0]) + 0.05
     )
+
+
+def box(x, y, side, high=None):
+    return Box(x, y, x + side, y + (high or side))
+
+
+CORNER, MIDDLE = box(0.0, 0.0, 0.3), box(0.35, 0.35, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "expected"),
+    [
+        # one box for each phrase: words say all there is to say
+        ([CORNER, MIDDLE], [CORNER, MIDDLE, MIDDLE], (2, 1.0, 1.0)),
+        # two boxes far apart under one phrase, one of them twice as often
+        ([CORNER, box(0.02, 0.02, 0.6)], [CORNER, CORNER, box(0.0, 0.0, 0.62)], (1, 0.5, 0.5)),
+        ([CORNER] * 3, [CORNER, box(0.0, 0.0, 0.62)], (1, 1.0, 0.5)),
+        # a phrase that nobody has learned
+        ([CORNER, MIDDLE], [MIDDLE], (2, 0.5, 0.5)),
+        # another shape of the same phrase: the overlap is just below and just above one half
+        ([box(0.0, 0.0, 0.3, 0.4)], [box(0.0, 0.0, 0.3, 0.21)], (1, 1.0, 1.0)),
+        ([box(0.0, 0.0, 0.3, 0.4)], [box(0.0, 0.0, 0.3, 0.19)], (1, 0.0, 0.0)),
+    ],
+)
+def test_ceilings_of_words_on_boxes_that_can_be_counted_by_hand(asked, known, expected):
+    found = words_ceilings(asked, known)
+    assert (found.phrases, found.perfect, found.calibrated) == pytest.approx(expected)
+
+
+def test_a_perfect_reader_is_never_worse_than_a_calibrated_one_and_both_meet_less_than_all():
+    config = load_config(CONFIGS / "positional-words.toml").data.sets[0]
+    boxes = boxes_of(config, 64, 150)
+    found = words_ceilings(boxes[75:], boxes)
+    assert 0.2 < found.calibrated < found.perfect < 0.9 and found.phrases <= 36
+
+
+def test_ceilings_are_printed_without_training(run_ablation, tmp_path, capfd):
+    code, said = run_ablation("--ceilings", "data.sets.0.samples=8")
+    assert code == 0 and not said.strip() and not list(tmp_path.iterdir())

@@ -14,13 +14,15 @@ from safetensors.torch import save_file
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
+from reco_core.extension import RECO as RECO_METADATA
 from reco_core.family import SD1
+from reco_core.layout import Box, Layout, Region
 from train.config import load_config
 from train.fit.loop import fit
 from train.fit.options import FitConfig
 from train.memory.count import count_memory
 from train.model.options import ModelConfig
-from train.model.text_to_image import extends
+from train.model.text_to_image import REGIONS_IN_WORDS, extends, load_model, single_file
 
 RECO = CheckpointInfo(SD1, True, 64, 100, (EncoderInfo(64, 2, 256, 1),), 8)
 PLAIN = replace(RECO, is_reco=False, num_bins=0, max_length=77)
@@ -82,8 +84,56 @@ def test_a_plain_base_is_extended_unless_told_not_to():
     assert extends(ModelConfig(), PLAIN) and extends(ModelConfig(num_bins=64, rows="random"), PLAIN)
     assert not extends(ModelConfig(num_bins=0), PLAIN)
     assert not extends(ModelConfig(num_bins=0, max_length=77), PLAIN)
-    with pytest.raises(ValueError, match="max_length = 616 .*keeps its 77 places"):
-        extends(ModelConfig(num_bins=0, max_length=616), PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("asked", "length"),
+    [
+        ({"num_bins": 0, "positional_words": True}, 616),
+        ({"num_bins": 0, "positional_words": True, "max_length": 77}, 77),
+        ({"num_bins": 0, "positional_words": True, "max_length": 78}, 78),
+        ({"num_bins": 0, "positional_words": True, "max_length": 154}, 154),
+        ({"num_bins": 0, "max_length": 616}, 616),
+        ({"num_bins": 0}, 77),
+        ({"num_bins": 2, "max_length": 77}, 77),
+        ({"num_bins": 64}, 616),
+    ],
+)
+def test_the_sequence_grows_with_or_without_position_tokens(asked, length, base):
+    config = ModelConfig(**asked)
+    assert extends(config, PLAIN) == (length > 77 or config.num_bins > 0)
+    tensors, metadata = read_checkpoint(base)
+    model = load_model(tensors, metadata, config)
+    assert (model.max_length, model.num_bins) == (length, config.num_bins)
+    words = model.words(2)
+    if not (config.num_bins or config.positional_words):
+        return
+    layout = Layout("two dogs", (Region("a dog", Box(0.0, 0.0, 0.5, 0.5)),) * 2)
+    ids = words.encode(layout)["ids"]
+    states = model.text_states(ids[None])
+    assert len(ids) == length and states.shape[1] == length and bool(states.isfinite().all())
+    again = load_model(single_file(model), metadata | written(config))
+    assert (again.max_length, again.num_bins) == (length, config.num_bins)
+    assert torch.equal(again.text_states(ids[None]), states)
+
+
+def written(config):
+    """Metadata that training adds to a file."""
+    return RECO_METADATA if config.num_bins else {REGIONS_IN_WORDS: "true"}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"num_bins": 0, "max_length": 48},
+        {"num_bins": 0, "max_length": 76, "positional_words": True},
+        {"num_bins": 64, "max_length": 76},
+        {"max_length": 3},
+    ],
+)
+def test_a_sequence_shorter_than_the_bases_is_refused(asked):
+    with pytest.raises(ValueError, match=f"max_length = {asked['max_length']} is less than the 77"):
+        extends(ModelConfig(**asked), PLAIN)
 
 
 @pytest.mark.parametrize(

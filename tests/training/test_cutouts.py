@@ -114,10 +114,20 @@ def test_a_sample_depends_on_seed_split_and_number_only(folder, told):
     one, again = (opened(folder, told) for _ in range(2))
     assert one[7].captions == again[7].captions and one[7].regions == again[7].regions
     assert one[7].open().tobytes() == again[7].open().tobytes() and one.version == again.version
-    others = [opened(folder, told, **o) for o in ({"seed": 1}, {"split": "test"})]
-    assert len({str(each[7].regions) for each in (one, *others)}) == 3
-    assert len({each.version for each in (one, *others)}) == 3
+    splits = [{"split": split} for split in ("validation", "test", "held_out")]
+    others = [opened(folder, told, **o) for o in ({"seed": 1}, *splits)]
+    assert len({str(each[7].regions) for each in (one, *others)}) == 5
+    assert len({each.version for each in (one, *others)}) == 5
     assert opened(folder, told, samples=5).version == one.version
+
+
+def test_splits_share_no_layout_over_many_seeds(folder, told):
+    drawn = [
+        str(opened(folder, told, samples=1, seed=seed, split=split)[0].regions)
+        for split in ("train", "validation", "test")
+        for seed in (*range(40), 2**32 - 1)
+    ]
+    assert len(set(drawn)) == len(drawn)
 
 
 def test_samples_go_to_reading_processes(folder, told):
@@ -304,7 +314,7 @@ def test_a_list_that_cannot_be_followed_is_refused(line, reason, folder, tmp_pat
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        ({"split": "val"}, "split = 'val': choose from train, test, held_out"),
+        ({"split": "val"}, "split = 'val': choose from train, validation, test, held_out"),
         ({"samples": 0}, "samples = 0: say how many"),
         ({"counts": (0,)}, "counts.0 = 0: give a whole number of at least 1 and at most 8"),
         ({"grounds": ()}, "name some, or give backgrounds"),
@@ -340,7 +350,7 @@ def test_a_training_can_name_the_kind(folder, told):
     (config,) = build(DataConfig, {"sets": [table]}).sets
     assert open_set(config, 96)[0].open().size == (96, 96)
     unseen = open_set(config.unseen(9), 96)
-    assert len(unseen) == 9 and unseen[0].key == "test/0"
+    assert len(unseen) == 9 and unseen[0].key == "validation/0"
 
 
 @pytest.mark.parametrize("form", ["json_lines", "bbox", "coco"])

@@ -9,7 +9,6 @@ from diffusers.models.attention_processor import Attention
 from reco_core.family import SD1
 from train.fit.losses import contrastive_loss, draw_noise, loss_weights, region_error
 from train.fit.options import LossConfig
-from train.fit.validation import foreign_boxes
 from train.model.autoencoder import build_autoencoder
 from train.model.grounding import (
     RecordingAttention,
@@ -200,15 +199,3 @@ def test_recording_attention_computes_what_the_stock_processor_does():
         torch.testing.assert_close(model.unet(*inputs).sample, stock, rtol=1e-4, atol=1e-5)
     shapes = {tuple(r.probabilities.shape) for r in recorders}
     assert shapes == {(2, 64, 7), (2, 16, 7)}
-
-
-def test_foreign_boxes_change_position_tokens_and_nothing_else():
-    ids = torch.tensor(
-        [[49406, 7, 49407, 49408, 49409, 49410, 49411, 49406, 8, 49407],
-         [49406, 7, 49407, 50000, 50001, 50002, 50003, 49406, 9, 49407]]
-    )  # fmt: skip
-    foreign = foreign_boxes(ids)
-    assert foreign[0, 3:7].tolist() == [50000, 50001, 50002, 50003]
-    assert foreign[1, 3:7].tolist() == [49408, 49409, 49410, 49411]
-    words = ids < 49408
-    assert torch.equal(foreign[words], ids[words])

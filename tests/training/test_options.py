@@ -291,11 +291,11 @@ def test_the_options_in_kept_checkpoints_are_read(path):
 def test_what_kinds_can_do_is_asked_of_them():
     shapes = CONFIGS["shapeskills"](samples=3, seed=4)
     unseen = shapes.unseen(2)
-    assert (unseen.split, unseen.samples, unseen.seed) == ("test", 2, 4)
+    assert (unseen.split, unseen.samples, unseen.seed) == ("validation", 2, 4)
     assert isinstance(KINDS["shapeskills"][1](unseen, 64), KnowsScenes)
     assert {"red", "circle"} <= set(shapes.words())
     cutouts = CONFIGS["cutouts"](samples=3, seed=4).unseen(2)
-    assert (cutouts.split, cutouts.samples, cutouts.seed) == ("test", 2, 4)
+    assert (cutouts.split, cutouts.samples, cutouts.seed) == ("validation", 2, 4)
     rest = [one() for name, one in CONFIGS.items() if name not in ("shapeskills", "cutouts")]
     assert not any(one.unseen(2) or one.words() for one in rest)
     assert [name for name, one in CONFIGS.items() if one.is_stream] == ["shards"]

@@ -21,7 +21,7 @@ from train.data.shapeskills import (
     sample,
     swap_attributes,
 )
-from train.data.shapeskills_set import ShapeSkillsConfig
+from train.data.shapeskills_set import ShapeSkillsConfig, open_shapeskills
 from train.evaluate.shape_finder import region_accuracy, score_scene
 
 SAMPLES = [sample(i, seed=3) for i in range(300)]
@@ -30,7 +30,47 @@ UNSEEN = [sample(i, seed=3, split=Split.TEST) for i in range(60)]
 
 def test_a_sample_depends_on_index_seed_and_split_only():
     assert sample(5, seed=3) == SAMPLES[5]
-    assert len({sample(5, seed, split).scene for seed in (3, 4) for split in Split}) == 6
+    assert len({sample(5, seed, split).scene for seed in (3, 4) for split in Split}) == 8
+
+
+SEEDS = (*range(2000), 2**31, 2**32 - 2, 2**32 - 1)
+
+
+def test_splits_share_no_scene_over_thousands_of_seeds():
+    one = {"size": 1024, "counts": (1,), "sides": (0.01, 0.99)}  # drawn in no time
+    drawn = [{sample(0, seed, split, **one).scene for seed in SEEDS} for split in Split]
+    assert len(set.union(*drawn)) == len(Split) * len(SEEDS)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"seed": 7},
+        {"seed": 7, "counts": (1,), "size": 64},
+        {"counts": (1, 2), "sides": (0.3, 0.6), "size": 64},
+        {"counts": (5,), "sides": (0.1, 0.3), "size": 96},
+        {"seed": 2**32 - 1, "counts": (2, 2, 4)},
+    ],
+    ids=str,
+)
+def test_a_training_looks_at_no_layout_that_its_suite_scores(options):
+    """Of the same size, seed and options, as `fit` and `evaluate` make them by default."""
+    from train.evaluate.shapeskills import ShapeSkillsOptions, ShapeSkillsSuite
+
+    size = options.get("size", 128)
+    own = {name: value for name, value in options.items() if name != "size"}
+    trained = ShapeSkillsConfig(samples=20, **own)
+    suite = ShapeSkillsSuite(
+        ShapeSkillsOptions(layouts=20, parts=("mixed",), **{**options, "size": size})
+    )
+    scenes = [
+        {opened.scene(index) for index in range(len(opened))}
+        for opened in (open_shapeskills(one, size) for one in (trained, trained.unseen(20)))
+    ]
+    scenes.append({case.scene for case in suite.cases})
+    assert all(map(len, scenes))
+    assert len(set.union(*scenes)) == sum(map(len, scenes))
 
 
 def test_everything_occurs_and_held_out_pairs_never_do():

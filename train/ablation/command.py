@@ -1,9 +1,11 @@
 """The paper's comparison at a small scale: variants of telling regions, fine-tuned from one base.
 
     python -m train ablation
+    python -m train ablation --ceilings
 
 Trains the base and every variant of train/configs/ablation, scores each on the same unseen
-layouts, and writes results.md, results.json and pictures. What is finished is not done again.
+layouts, and writes results.md, results.json and pictures. What is finished is not done again. With
+--ceilings it trains nothing and prints how many boxes words let anyone meet on these layouts.
 """
 
 from __future__ import annotations
@@ -14,9 +16,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reco_core.atomic import write_text_atomically
 from train.ablation.variants import VARIANTS, Run, cpu_minutes, plan
+
+if TYPE_CHECKING:
+    from train.evaluate.suite import Table
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "ablation"
 
@@ -24,10 +30,12 @@ CONFIGS = Path(__file__).parents[1] / "configs" / "ablation"
 BASE = ("base", "base-detail")
 
 
+LAYOUTS, COUNTS, SIDES = 200, (1, 2), (0.3, 0.6)
+"""Of the part that boxes are scored on."""
 EVALUATION = (
-    "--suite", "shapeskills", "--counts", "1", "2", "--sides", "0.3", "0.6",
+    "--suite", "shapeskills", "--counts", *map(str, COUNTS), "--sides", *map(str, SIDES),
     "--parts", "mixed", "object", "count", "colour", "spatial", "binding",
-    "--layouts", "200", "--skill-layouts", "30",
+    "--layouts", str(LAYOUTS), "--skill-layouts", "30",
     "--sampler", "euler", "--steps", "20", "--guidance", "3", "--batch-size", "50",
 )  # fmt: skip
 """Layouts like those trained on, none of them seen."""
@@ -45,6 +53,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="VARIANT", help="this one; can be repeated"
     )
+    parser.add_argument(
+        "--ceilings", action="store_true", help="only print what positional words could meet"
+    )
     parser.add_overrides("compute.threads=1")
     parser.set_defaults(run=run)
 
@@ -52,7 +63,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train and score what is missing, then write the results."""
     from train.ablation.report import write_results
+    from train.evaluate.markdown import to_markdown
 
+    if arguments.ceilings:
+        print(to_markdown(ceilings(arguments.overrides)), end="")
+        return 0
     names = [variant.config for variant in VARIANTS]
     if unknown := set(arguments.only) - set(names):
         raise ValueError(f"--only {' '.join(sorted(unknown))}: choose from {', '.join(names)}")
@@ -61,9 +76,29 @@ def run(arguments: argparse.Namespace) -> int:
     for one in runs:
         train_and_score(one, base, arguments.overrides)
     finished = [one for one in plan(arguments.output, names) if one.scores.exists()]
-    for path in write_results(finished, arguments.output):
+    for path in write_results(finished, ceilings(arguments.overrides), arguments.output):
         print(f"wrote {path}")
     return 0
+
+
+def ceilings(overrides: list[str]) -> Table:
+    """What positional words could meet of the layouts that are scored, by those trained on."""
+    from train.ablation.ceilings import SCENES, boxes_of, ceilings_table, words_ceilings
+    from train.config import load_config
+    from train.data.shapeskills_set import ShapeSkillsConfig
+    from train.evaluate.shapeskills import ShapeSkillsOptions, ShapeSkillsSuite
+
+    config = load_config(CONFIGS / "positional-words.toml", overrides)
+    (trained,) = config.data.sets
+    assert isinstance(trained, ShapeSkillsConfig)
+    suite = ShapeSkillsSuite(
+        ShapeSkillsOptions(
+            layouts=LAYOUTS, parts=("mixed",), counts=COUNTS, sides=SIDES, size=config.image_size
+        )
+    )
+    asked = [region.box for case in suite.cases for region in case.layout.regions]
+    found = words_ceilings(asked, boxes_of(trained, config.image_size, SCENES))
+    return ceilings_table(found, len(asked))
 
 
 def train_base(output: Path, overrides: list[str]) -> Path:

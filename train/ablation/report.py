@@ -26,14 +26,17 @@ GRID_LAYOUTS = 6
 RESAMPLES = 2000
 
 
-def write_results(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Write results.json, results.md, scores.png, curves.png and grid.png; returns their paths."""
+def write_results(runs: Sequence[Run], ceilings: Table, folder: Path) -> list[Path]:
+    """Write results.json, results.md, scores.png, curves.png and grid.png; returns their paths.
+
+    ceilings: what could be met at all, told beside what was.
+    """
     results = [describe_run(one) for one in runs]
     text = json.dumps(results, indent=1)
     writers: dict[str, Callable[[Path], object]] = {
         "results.json": lambda path: path.write_text(text, encoding="utf-8"),
         "results.md": lambda path: path.write_text(
-            to_markdown(results_table(results)), encoding="utf-8"
+            "\n".join(map(to_markdown, (results_table(results), ceilings))), encoding="utf-8"
         ),
         "scores.png": partial(plot_scores, results),
         "curves.png": partial(plot_curves, runs),

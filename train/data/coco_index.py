@@ -46,6 +46,10 @@ class CocoIndex:
     def __len__(self) -> int:
         return len(self.order)
 
+    def key(self, index: int) -> str:
+        """Of entry `index`, whether or not its picture is there."""
+        return self.names[self.order[index]]
+
     def entry(self, index: int) -> Entry:
         place = self.order[index]
         width, height = self.sizes[place]

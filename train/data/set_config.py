@@ -35,8 +35,8 @@ class SetConfig:
         return f"{self.kind} {name_of_place(self.place)}"
 
     def unseen(self, samples: int) -> SetConfig | None:
-        """As many samples like these that no training sees; None where they cannot be made. What is
-        told of these (region_captions) is not told of them."""
+        """As many samples like these that no training sees and no suite scores; None where they
+        cannot be made. What is told of these (region_captions) is not told of them."""
         return None
 
     def words(self) -> Collection[str] | None:

@@ -59,14 +59,16 @@ SUPERSAMPLING = 4
 
 
 class Split(IntEnum):
-    """Streams of samples that never share a random state."""
+    """Streams of samples that never share a random state, whatever their seeds: a split's number is
+    part of what each sample is drawn from."""
 
     TRAIN = 0
     TEST = 1
     HELD_OUT = 2
+    VALIDATION = 3
 
 
-SplitName = Literal["train", "test", "held_out"]
+SplitName = Literal["train", "validation", "test", "held_out"]
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ class ShapeSkillsConfig(SetConfig):
     samples: Count = 0
     """How many to draw."""
     split: SplitName = "train"
-    """test: never trained on; held_out: with colours and shapes that training never shows together.
-    """
+    """validation: looked at while training; test: neither trained on nor looked at, what `evaluate`
+    draws; held_out: with colours and shapes that training never shows together."""
     seed: Seed = 0
     """Of the pictures."""
     counts: Some[Things] = COUNTS
@@ -43,7 +43,7 @@ class ShapeSkillsConfig(SetConfig):
         return "ShapeSkills"
 
     def unseen(self, samples: int) -> ShapeSkillsConfig:
-        return replace(self, split="test", samples=samples, region_captions="")
+        return replace(self, split="validation", samples=samples, region_captions="")
 
     def words(self) -> Collection[str]:
         return shapeskills.known_words(self.counts, self.skills)

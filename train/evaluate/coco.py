@@ -1,9 +1,9 @@
-"""The COCO suite: real layouts, and the paper's measures of what is drawn from them.
+"""The COCO suite: real layouts, and measures of what is drawn from them.
 
-FID and SceneFID against the real pictures, the share of crops that CLIP takes for their category,
-CLIP score of crops and texts, and a detector's average precision (Yang et al. 2023, section 4;
-there: 30,000 pictures of COCO 2014 val, centre crop, PLMS 50 steps, guidance 4.0). Each is
-measured when its model is named.
+The paper's (Yang et al. 2023, section 4; there: 30,000 pictures of COCO 2014 val, centre crop, PLMS
+50 steps, guidance 4.0): FID, SceneFID, a detector's average precision. Not the paper's: what CLIP
+says of crops, where the paper trains a classifier of them. Each is measured when its model is
+named.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from typing import Any, cast
 from PIL import Image
 from tqdm import tqdm
 
-from reco_core.layout import Box
+from reco_core.layout import Box, Layout
 from train.data.coco import CocoConfig, CocoIndex, open_coco
+from train.data.decode import UNREADABLE
 from train.data.files import FileSet, read_json_file
+from train.data.picture import read_picture
 from train.data.region_texts import RetoldSet, read_region_texts
-from train.data.sample import Sample
+from train.data.sample import Problem, Sample
 from train.data.transforms import View
 from train.evaluate.clip_scores import ClipFeatures
 from train.evaluate.coco_measures import (
@@ -34,17 +36,18 @@ from train.evaluate.coco_measures import (
     picture_score,
 )
 from train.evaluate.detection import Detector, open_detector
-from train.evaluate.layouts import case_names, choose, seen_layout, square_view
+from train.evaluate.layouts import case_names, choose, seen_layout, square_view, usable
 from train.evaluate.pretrained import batches, pick_device
 from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
 from train.options import Count, MaxRegions, Positive, Seed, Side, options
 
 COLUMNS = {
-    "region_accuracy": ("Region accuracy %", "--clip"),
+    "clip_region_accuracy": ("CLIP region accuracy %", "--clip"),
     "ap": ("AP %", "--detector"),
     "ap50": ("AP50 %", "--detector"),
     "ap75": ("AP75 %", "--detector"),
-    "scene_fid": ("SceneFID", "--inception"),
+    "scene_fid_stretched": ("SceneFID, stretched", "--inception"),
+    "scene_fid_squared": ("SceneFID, squared", "--inception"),
     "fid": ("FID", "--inception"),
     "clip_score": ("CLIP score", "--clip"),
     "clip_cosine": ("CLIP cosine", "--clip"),
@@ -125,6 +128,7 @@ class CocoSuite:
     """Layouts of COCO. truth: by name of the case. real: measure the real pictures too."""
 
     name = "coco"
+    left_out: Mapping[str, Sequence[Problem]] = {}
 
     def __init__(
         self,
@@ -171,42 +175,49 @@ class CocoSuite:
 
 
 def coco_suite(options: CocoOptions) -> CocoSuite:
-    """Open the set and the models that are named.
+    """Open the set, look at every layout and at the pictures that will be measured, then open the
+    models that are named.
 
     Raises:
-        ValueError: a file is missing or is not COCO's, or a model is not there.
+        ValueError: a file is missing or is not COCO's, nothing can be used, or a model is not
+            there.
     """
-    categories = category_names(options.annotations)
-    samples, classes = open_samples(options, categories)
-    cases, truth = [], {}
-    names = case_names([sample.key for sample in samples])
-    places = choose(len(samples), options.layouts)
-    for place in places:
-        sample = samples[place]
-        view = square_view(sample, options.size)
-        layout, seen = seen_layout(sample, view, classes[place], options.max_regions)
-        cases.append(Case(names[place], layout, options.seed + place))
-        truth[names[place]] = Truth(seen, sample, view)
-    measures = partial(open_models(options).measures, categories, options.batch_size)
-    measures()  # a detector that does not fit is to be told before anything is drawn
-    return CocoSuite(cases, truth, measures, options.batch_size, options.real)
-
-
-def open_models(options: CocoOptions) -> Models:
-    """The models that are named. Raises ValueError for one that is not there."""
     device = pick_device(options.device)
+    categories = category_names(options.annotations)
+    read, keys, left_out = open_layouts(options, categories)
+    names = case_names(keys)
+    found, problems = usable(keys, choose(len(keys), options.layouts), read)
+    cases = [Case(names[n], layout, options.seed + n) for n, (layout, _) in found.items()]
+    truth = {names[place]: own for place, (_, own) in found.items()}
+    measures = partial(open_models(options, device).measures, categories, options.batch_size)
+    measures()  # a detector that does not fit is to be told before anything is drawn
+    suite = CocoSuite(cases, truth, measures, options.batch_size, options.real)
+    suite.left_out = {"pictures": problems, "annotations": left_out}
+    return suite
+
+
+def open_models(options: CocoOptions, device: str) -> Models:
+    """The models that are named: files first, then folders, then what may have to be fetched.
+
+    Raises:
+        ValueError: one is not there.
+    """
     models = Models(device)
-    if options.clip:
-        clip = ClipFeatures(options.clip, device, options.batch_size)
-        models = replace(models, clip=clip)
-    if options.detector:
-        detector = open_detector(options.detector, device, options.batch_size)
-        models = replace(models, detector=detector)
     if options.inception:
         from train.evaluate.frechet import open_features
 
         features = open_features(options.inception, device)
         models = replace(models, inception=Path(options.inception).name, features=features)
+    pretrained: dict[str, tuple[str, Callable[..., Any]]] = {
+        "clip": (options.clip, ClipFeatures),
+        "detector": (options.detector, open_detector),
+    }
+    for name, (given, open_model) in sorted(
+        pretrained.items(), key=lambda item: not Path(item[1][0]).expanduser().is_dir()
+    ):
+        if given:
+            opened = open_model(given, device, options.batch_size)
+            models = replace(models, **{name: opened})
     return models
 
 
@@ -225,10 +236,14 @@ def category_names(annotations: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def open_samples(
+def open_layouts(
     options: CocoOptions, categories: Sequence[str]
-) -> tuple[list[Sample], list[list[str | None]]]:
-    """The set's samples, and of each one's regions the categories."""
+) -> tuple[Callable[[int], tuple[Layout, Truth]], list[str], list[Problem]]:
+    """What reads layout 0, 1 ... of the set, their keys, and what the annotations lack.
+
+    Reading raises what UNREADABLE lists where there is no picture, or, where pictures are measured
+    too, one that cannot be decoded.
+    """
     files = CocoConfig(
         path=options.images, annotations=options.annotations, captions=options.captions
     )
@@ -241,24 +256,28 @@ def open_samples(
         path = Path(options.region_captions).expanduser()
         told = RetoldSet(described, *read_region_texts(path))
     classes = _categories_by_box(_index(named))
-    samples = [_sample(told, place) for place in range(len(told))]
-    return samples, [
-        [_take(classes.get((sample.key, region.box))) for region in sample.regions]
-        for sample in samples
-    ]
+    is_measured = bool(options.inception or options.real)
 
+    def read(place: int) -> tuple[Layout, Truth]:
+        sample = told[place]
+        own = [_take(classes.get((sample.key, region.box))) for region in sample.regions]
+        view = square_view(sample, options.size)
+        layout, seen = seen_layout(sample, view, own, options.max_regions)
+        if is_measured:
+            read_picture(sample, view)
+        return layout, Truth(seen, sample, view)
 
-def _sample(opened: FileSet | RetoldSet, place: int) -> Sample:
-    try:
-        return opened[place]
-    except OSError as error:
-        raise ValueError(f"--images has not all pictures of --annotations: {error}") from error
+    keys = [_index(described).key(place) for place in range(len(described))]
+    return read, keys, list(described.problems)
 
 
 def _categories_by_box(index: CocoIndex) -> dict[tuple[str, Box], list[str]]:
     found: dict[tuple[str, Box], list[str]] = defaultdict(list)
     for place in range(len(index)):
-        entry = index.entry(place)
+        try:
+            entry = index.entry(place)
+        except UNREADABLE:  # whoever reads this layout is told why
+            continue
         for region in entry.regions:
             found[entry.key, region.box].append(region.text)
     return found
@@ -297,7 +316,8 @@ def _result(
     headings = ["of", *counts, *(heading for heading, _ in COLUMNS.values())]
     note = " ".join(note for measure in measures for note in measure.notes())
     tables = [Table("COCO", headings, rows, note), _category_table(categories)]
-    return Result(result, tables, scores)
+    warnings = [warning for measure in measures for warning in measure.warnings()]
+    return Result(result, tables, scores, warnings)
 
 
 def _figures(measures: Sequence[Measure]) -> dict[str, float]:
@@ -323,9 +343,9 @@ def _category_table(categories: Mapping[str, dict[str, float]]) -> Table:
         [
             name,
             categories[name].get("regions", 0),
-            categories[name].get("region_accuracy"),
+            categories[name].get("clip_region_accuracy"),
             categories[name].get("ap"),
         ]
         for name in ordered
     ]
-    return Table("By category", ["category", "regions", "region accuracy %", "AP %"], rows)
+    return Table("By category", ["category", "regions", "CLIP region accuracy %", "AP %"], rows)

@@ -61,51 +61,74 @@ class Measure(Protocol):
     def notes(self) -> list[str]:
         """What a reader should know of how it was measured."""
 
+    def warnings(self) -> list[str]:
+        """Of figures that say less than they seem to, and why."""
+
 
 class FrechetMeasure:
-    """`fid` of whole pictures, `scene_fid` of crops.
+    """`fid` of whole pictures, and of crops: `scene_fid_stretched` of the whole boxes, and
+    `scene_fid_squared` of their middles, as the released code (cleanfid_call.py) cuts them.
 
     name: of the network. features: as open_features gives it.
     """
 
-    names: Sequence[str] = ("fid", "scene_fid")
+    names: Sequence[str] = ("fid", "scene_fid_stretched", "scene_fid_squared")
 
     def __init__(self, name: str, features: Any, device: str, batch_size: int):
         from train.evaluate.frechet import FrechetDistance
 
         self.name = name
-        self.whole = FrechetDistance(features, device, batch_size)
-        self.scene = FrechetDistance(features, device, batch_size)
+        self.distances = {
+            measured: FrechetDistance(features, device, batch_size) for measured in self.names
+        }
 
     def add(self, batch: Sequence[Shown]) -> None:
         for real in (True, False):
             pictures = [shown.open_real() if real else shown.picture for shown in batch]
-            self.whole.add(pictures, real)
             crops = [
                 crop
                 for shown, picture in zip(batch, pictures, strict=True)
                 for crop in shown.crops(picture)
             ]
-            self.scene.add(crops, real)
+            shown = {"fid": pictures, "scene_fid_stretched": crops}
+            shown["scene_fid_squared"] = [middle_square(crop) for crop in crops]
+            for measured, distance in self.distances.items():
+                distance.add(shown[measured], real)
 
     def figures(self) -> dict[str, float]:
-        found = {"fid": self.whole.result(), "scene_fid": self.scene.result()}
+        found = {name: distance.result() for name, distance in self.distances.items()}
         return {name: figure for name, figure in found.items() if figure is not None}
 
     def by_category(self) -> dict[str, dict[str, float]]:
         return {}
 
     def notes(self) -> list[str]:
+        whole, crops = (self.distances[name].count for name in self.names[:2])
         return [
-            f"FID and SceneFID against the same layouts' real pictures and crops, by {self.name}."
+            f"FID of {whole} pictures and SceneFID of {crops} crops, drawn and real, of the same "
+            f"layouts, by {self.name}. Stretched: each box resized to a square; squared: only its "
+            "middle square, as the released code does."
         ]
+
+    def warnings(self) -> list[str]:
+        shown = {"fid": ("FID", "pictures")}
+        few = [
+            f"{title} of {distance.count} {what} in {distance.dimensions} features is no estimate: "
+            "with fewer than there are features their covariance is singular, and the figure says "
+            f"more of the number than of the {what}; take at least {distance.dimensions}, and "
+            "compare it only with figures of as many (the paper: 30,000 pictures)"
+            for name, distance in self.distances.items()
+            for title, what in [shown.get(name, (f"SceneFID {name.split('_')[-1]}", "crops"))]
+            if 1 < distance.count < distance.dimensions
+        ]
+        return few
 
 
 class ClipMeasure:
-    """`region_accuracy`: crops whose nearest category, by CLIP, is theirs, among all categories;
-    `clip_cosine`, `clip_score`: of crops with their region texts."""
+    """`clip_region_accuracy`: crops whose nearest category, by CLIP, is theirs, among all
+    categories; `clip_cosine`, `clip_score`: of crops with their region texts."""
 
-    names: Sequence[str] = ("region_accuracy", "clip_score", "clip_cosine")
+    names: Sequence[str] = ("clip_region_accuracy", "clip_score", "clip_cosine")
 
     def __init__(self, clip: ClipFeatures, categories: Sequence[str]):
         self.clip, self.categories = clip, list(categories)
@@ -145,21 +168,25 @@ class ClipMeasure:
     def figures(self) -> dict[str, float]:
         found = {}
         if right := [x for some in self._right.values() for x in some]:
-            found["region_accuracy"] = mean(right)
+            found["clip_region_accuracy"] = mean(right)
         if self._cosines:
             found["clip_cosine"] = mean(self._cosines)
             found["clip_score"] = mean([clip_score(x) for x in self._cosines])
         return found
 
     def by_category(self) -> dict[str, dict[str, float]]:
-        return {name: {"region_accuracy": mean(right)} for name, right in self._right.items()}
+        return {name: {"clip_region_accuracy": mean(right)} for name, right in self._right.items()}
 
     def notes(self) -> list[str]:
         return [
-            f"By CLIP {self.clip.name}. Region accuracy: the nearest of "
-            f'{len(self.categories)} prompts "{PROMPT}" to the '
-            "crop. CLIP score: 100 times the cosine of crop and region text, at least 0."
+            f"By CLIP {self.clip.name}. CLIP region accuracy: the nearest of "
+            f'{len(self.categories)} prompts "{PROMPT}" to the crop; the paper\'s region '
+            "classification accuracy is that of a trained classifier, another figure. CLIP score: "
+            "100 times the cosine of crop and region text, at least 0."
         ]
+
+    def warnings(self) -> list[str]:
+        return []
 
 
 class DetectorMeasure:
@@ -218,6 +245,16 @@ class DetectorMeasure:
         if self.lacking:
             notes.append(f"The detector lacks and AP leaves out: {', '.join(self.lacking)}.")
         return notes
+
+    def warnings(self) -> list[str]:
+        return []
+
+
+def middle_square(picture: Image.Image) -> Image.Image:
+    """As much of the middle as fits into a square of the shorter side."""
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return picture.crop((left, top, left + side, top + side))
 
 
 def best_iou(

@@ -64,21 +64,25 @@ def run(arguments: argparse.Namespace) -> int:
     """Draw, score and write; prints the report."""
     from train.evaluate.draw import Studio, open_checkpoint
 
+    # From what is looked at in no time to what is fetched: nothing waits for a mistake.
     drawing = build(Drawing, given(arguments, Drawing), flag_of)
     checkpoint = open_checkpoint(arguments.checkpoint)
+    other = open_checkpoint(arguments.people) if arguments.people else None
     defaults = {
         "size": checkpoint.image_size,
         "batch_size": drawing.batch_size,
         "device": "" if drawing.device == "auto" else drawing.device,
     }
     own = given(arguments, _suite(arguments.suite)[0], FROM_DRAWING)
-    suite = open_suite(arguments.suite, own, defaults)
+    options = suite_options(arguments.suite, own, defaults)
     studio = Studio(checkpoint, drawing, arguments.output)
+    against = Studio(other, drawing, studio.folder / "other") if other else None
+    suite = _suite(arguments.suite)[1](options)
     if arguments.only:
         print(f"wrote {_draw_one(suite, arguments.only, studio)}")
         return 0
-    if arguments.people:
-        return _people(suite, studio, arguments.people, drawing)
+    if against:
+        return _people(suite, studio, against)
     evaluate(suite, studio)
     print((arguments.output / "report.md").read_text(encoding="utf-8"))
     print(f"wrote {arguments.output}")
@@ -86,31 +90,38 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def evaluate(suite: Suite, studio: Studio) -> Result:
-    """Draw what is missing, score everything, and write the report into the studio's folder."""
+    """Draw what is missing, score everything, and write the report into the studio's folder.
+
+    What the checkpoint has no room for is not told to it, and scored like the rest: that way all
+    checkpoints are measured on the same.
+    """
+    from train.evaluate.memory import memory_told
     from train.evaluate.report import write_report
 
+    left_out = {**suite.left_out, "texts": studio.untold(suite.cases)}
     studio.draw(suite.cases)
-    result = suite.score(studio.open)
+    with memory_told("scoring", studio.drawing.batch_size, "give --device cpu"):
+        result = suite.score(studio.open)
     about = {"suite": suite.name, "pictures": len(suite.cases), **studio.describe()}
-    write_report(result, studio.open, about, studio.folder)
+    write_report(result, studio.open, about, studio.folder, left_out)
     return result
 
 
-def open_suite(name: str, options: dict[str, Any], defaults: dict[str, Any]) -> Suite:
-    """A suite with its options.
+def suite_options(name: str, options: dict[str, Any], defaults: dict[str, Any]) -> Any:
+    """The options of a suite.
 
     defaults: of options that are not given, where the suite has them.
 
     Raises:
         ValueError: an option that is missing, or a value that cannot be.
     """
-    kind, make = _suite(name)
+    kind, _ = _suite(name)
     known = {field.name: field for field in fields(kind)}
     values = {k: v for k, v in defaults.items() if k in known} | options
     needed = [n for n, f in known.items() if f.default is MISSING and n not in values]
     if needed:
         raise ValueError(f"--suite {name} needs {' and '.join(map(flag_of, needed))}")
-    return make(build(kind, values, flag_of))
+    return build(kind, values, flag_of)
 
 
 def _suite(name: str) -> tuple[Any, Any]:
@@ -132,14 +143,14 @@ def _draw_one(suite: Suite, name: str, studio: Studio) -> Path:
     return studio.path(named[0])
 
 
-def _people(suite: Suite, studio: Studio, other: Path, drawing: Drawing) -> int:
-    from train.evaluate.draw import Studio, open_checkpoint
+def _people(suite: Suite, studio: Studio, against: Studio) -> int:
     from train.evaluate.people import write_people_page
 
-    against = Studio(open_checkpoint(other), drawing, studio.folder / "other")
     for one in (studio, against):
+        for lost in one.untold(suite.cases):
+            print(f"{one.checkpoint.path.name}, {lost.key}: {lost.reason}")
         one.draw(suite.cases)
-    names = str(studio.checkpoint.path), str(other)
+    names = str(studio.checkpoint.path), str(against.checkpoint.path)
     page = studio.folder / "people.html"
     write_people_page(page, suite.cases, studio.open, against.open, names=names)
     print(f"wrote {page} for the raters, and {page.parent / 'people_key.json'} for `tally`")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -15,34 +15,50 @@ from PIL import Image
 from tqdm import tqdm
 
 from reco_core.atomic import write_atomically, write_text_atomically
+from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
-from reco_core.family import family_named
+from train.data.sample import Problem
 from train.evaluate.drawing import Drawing
+from train.evaluate.memory import memory_told
+from train.evaluate.pretrained import pick_device
 from train.evaluate.suite import Case
 from train.model.sampling import sample_batch
-from train.model.text_to_image import TextToImage, load_model
+from train.model.text_to_image import REGIONS_IN_WORDS, TextToImage, load_model
+from train.model.words import Words
 from train.precision import dtype_of
+
+NOTE = "drawing.json"
+"""What a folder's pictures were drawn with."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A single-file checkpoint that is drawn with.
 
-    image_size: side in pixels of what it was trained on; the family's where the file does not say.
+    words: how it reads layouts. image_size: side in pixels of what it was trained on; the family's
+    where the file does not say.
     """
 
     path: Path
-    digest: str
-    metadata: dict[str, str]
+    words: Words
+    image_size: int
 
-    @property
-    def image_size(self) -> int:
-        family = family_named(self.metadata.get("family", ""))
-        return int(self.metadata.get("image_size", family.side))
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, which is read for it."""
+        digest = hashlib.sha256()
+        with self.path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
 
 
 class Studio:
-    """A checkpoint's pictures in a folder; the model is loaded when the first one is missing."""
+    """A checkpoint's pictures in a folder; the model is loaded when the first one is missing.
+
+    Raises:
+        ValueError: the folder holds pictures that were drawn otherwise.
+    """
 
     def __init__(self, checkpoint: Checkpoint, drawing: Drawing, folder: Path):
         self.checkpoint, self.drawing, self.folder = checkpoint, drawing, folder
@@ -50,7 +66,13 @@ class Studio:
         self._check_folder()
 
     def draw(self, cases: Sequence[Case]) -> None:
-        """Draw the cases whose pictures are missing. Shows a bar."""
+        """Draw the cases whose pictures are missing. Shows a bar.
+
+        Raises:
+            ValueError: memory ran out; says how many pictures at once to try.
+        """
+        note = json.dumps(self.describe(), indent=1)
+        write_text_atomically(self.folder / NOTE, note)
         missing = [case for case in cases if not self.path(case).exists()]
         with tqdm(total=len(missing), desc="drawing", disable=not missing) as bar:
             for batch in same_size_batches(missing, self.drawing.batch_size):
@@ -58,6 +80,11 @@ class Studio:
                     save = partial(image.save, format="PNG")
                     write_atomically(self.path(case), save)
                 bar.update(len(batch))
+
+    def untold(self, cases: Sequence[Case]) -> list[Problem]:
+        """What of the layouts the checkpoint has no room for, by case."""
+        told = ((case.name, self.checkpoint.words.told(case.layout)[1]) for case in cases)
+        return [Problem(name, lost) for name, lost in told if lost]
 
     def open(self, case: Case) -> Image.Image:
         """The picture that was drawn for a case, RGB."""
@@ -74,12 +101,19 @@ class Studio:
         return {"checkpoint": str(self.checkpoint.path), "sha256": self.checkpoint.digest} | options
 
     def _sample(self, batch: Sequence[Case]) -> list[Image.Image]:
-        if self._model is None:
-            self._model = _load(self.checkpoint, self.drawing)
         options = self.drawing
+        if self._model is None:
+            smaller = "give --device cpu, or free memory that other programs hold"
+            with memory_told(f"loading {self.checkpoint.path.name}", 1, smaller):
+                self._model = _load(self.checkpoint, options)
         mixed = options.precision != "fp32"
         dtype = dtype_of(options.precision) if mixed else None
-        with torch.autocast(self._model.unet.device.type, dtype, enabled=mixed):
+        width, height = batch[0].layout.width, batch[0].layout.height
+        smaller = "give --precision fp16, a smaller --size where the suite has one, or --device cpu"
+        with (
+            memory_told(f"drawing {len(batch)} x {width} x {height} pixels", len(batch), smaller),
+            torch.autocast(self._model.unet.device.type, dtype, enabled=mixed),
+        ):
             return sample_batch(
                 self._model,
                 [case.layout for case in batch],
@@ -91,12 +125,11 @@ class Studio:
             )
 
     def _check_folder(self) -> None:
-        """Note what the folder's pictures are drawn with, or see that it is the same."""
-        note, ours = self.folder / "drawing.json", self.describe()
-        if not note.exists():
-            text = json.dumps(ours, indent=1)
-            write_text_atomically(note, text)
+        """See that the folder's pictures, if there are some, were drawn as this does."""
+        note = self.folder / NOTE
+        if not note.exists() or not any((self.folder / "pictures").glob("*.png")):
             return
+        ours = self.describe()
         theirs = json.loads(note.read_text(encoding="utf-8"))
         different = [k for k in ours if k != "checkpoint" and ours[k] != theirs.get(k)]
         if different:
@@ -108,17 +141,20 @@ class Studio:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Read what is said of a checkpoint, not yet its weights.
+    """Read what a checkpoint is, from its names, shapes and metadata: not yet its weights.
 
     Raises:
-        ValueError, FileNotFoundError: not a safetensors checkpoint.
+        ValueError, FileNotFoundError: not a checkpoint that can be drawn with; says why.
     """
-    _, metadata = read_checkpoint(path)
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return Checkpoint(path, digest.hexdigest(), metadata)
+    tensors, metadata = read_checkpoint(path)
+    try:
+        info = describe_checkpoint(tensors, metadata)
+    except ValueError as error:
+        raise ValueError(f"--checkpoint {str(path)!r}: {error}") from None
+    in_words = REGIONS_IN_WORDS in metadata
+    padding = info.family.encoders[0].padding
+    words = Words(info.max_length, info.num_bins, 0, in_words, padding)
+    return Checkpoint(path, words, info.start_size()[0])
 
 
 def same_size_batches(cases: Sequence[Case], batch_size: int) -> Iterator[list[Case]]:
@@ -132,9 +168,7 @@ def same_size_batches(cases: Sequence[Case], batch_size: int) -> Iterator[list[C
 def _load(checkpoint: Checkpoint, drawing: Drawing) -> TextToImage:
     tensors, metadata = read_checkpoint(checkpoint.path)
     model = load_model(tensors, metadata)
-    device = drawing.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = pick_device(drawing.device)
     for module in (model.unet, model.text_encoder, model.codec.autoencoder):
         module.to(device).eval()
     return model

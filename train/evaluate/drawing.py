@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reco_core.family import SD1
+from train.evaluate.pretrained import pick_device
 from train.options import Guidance, Positive, SamplingSteps, options
 from train.precision import Precision
 
@@ -27,4 +28,5 @@ class Drawing:
     def __post_init__(self) -> None:
         from train.model.sampling import build_scheduler
 
+        pick_device(self.device)
         build_scheduler(self.sampler, SD1)  # only the name can be wrong

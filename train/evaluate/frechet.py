@@ -41,10 +41,20 @@ class FrechetDistance:
         for some in batches(pictures, self.batch_size):
             self.metric.update(to_bytes(some).to(self.device), real=real)
 
+    @property
+    def count(self) -> int:
+        """Pictures of the kind of which fewer were taken."""
+        metric = self.metric
+        return int(min(metric.real_features_num_samples, metric.fake_features_num_samples))
+
+    @property
+    def dimensions(self) -> int:
+        """D, the features of a picture."""
+        return self.metric.inception.num_features
+
     def result(self) -> float | None:
         """The distance, at least 0 but for rounding; None below two pictures of either kind."""
-        counts = self.metric.real_features_num_samples, self.metric.fake_features_num_samples
-        return float(self.metric.compute()) if min(counts) > 1 else None
+        return float(self.metric.compute()) if self.count > 1 else None
 
 
 class Sized(nn.Module):

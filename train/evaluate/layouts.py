@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 import numpy as np
+from tqdm import tqdm
 
 from reco_core.layout import Layout, Region
-from train.data.sample import Sample
+from train.data.decode import UNREADABLE
+from train.data.sample import Problem, Sample
 from train.data.transforms import View, draw_view
 
 T = TypeVar("T")
@@ -29,6 +31,27 @@ def choose(count: int, wanted: int) -> list[int]:
         raise ValueError(f"layouts = {wanted}: give the number of layouts to draw, 0 for all")
     mixed = np.random.default_rng(0).permutation(count)
     return sorted(mixed[: wanted or None].tolist())
+
+
+def usable(
+    keys: Sequence[str], places: Sequence[int], read: Callable[[int], T]
+) -> tuple[dict[int, T], list[Problem]]:
+    """What `read` makes of these places of a set, and which it makes nothing of, and why.
+
+    Raises:
+        ValueError: nothing of any.
+    """
+    found: dict[int, T] = {}
+    problems: list[Problem] = []
+    for place in tqdm(places, desc="looking at the layouts", unit="layouts", delay=2):
+        try:
+            found[place] = read(place)
+        except UNREADABLE as error:
+            problems.append(Problem(keys[place], str(error)))
+    if not found:
+        first = f", first {problems[0].key}: {problems[0].reason}" if problems else ""
+        raise ValueError(f"none of the {len(places)} layouts can be used{first}")
+    return found, problems
 
 
 def square_view(sample: Sample, side: int) -> View:

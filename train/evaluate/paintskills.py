@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tqdm import tqdm
 
+from train.data.coco_index import CocoIndex
 from train.data.paintskills import (
     PaintSkillsConfig,
     Split,
@@ -21,10 +22,10 @@ from train.data.paintskills import (
     open_scenes,
     shape_words,
 )
-from train.data.sample import Sample
+from train.data.sample import Problem, Sample
 from train.evaluate.coco_measures import CONFIDENT, best_iou, mean
 from train.evaluate.detection import Detections, Detector, open_detector
-from train.evaluate.layouts import case_names, choose, seen_layout, square_view
+from train.evaluate.layouts import case_names, choose, seen_layout, square_view, usable
 from train.evaluate.paintskills_rules import SKILLS, Asked, judge, plain_detections, read_scene
 from train.evaluate.pretrained import batches, pick_device
 from train.evaluate.suite import Case, Pictures, PictureScore, Result, Table
@@ -78,6 +79,7 @@ class PaintSkillsSuite:
     """Scenes of PaintSkills. truth: by name of the case."""
 
     name = "paintskills"
+    left_out: Mapping[str, Sequence[Problem]] = {}
 
     def __init__(
         self,
@@ -119,11 +121,11 @@ class PaintSkillsSuite:
 
 
 def paintskills_suite(options: PaintSkillsOptions) -> PaintSkillsSuite:
-    """Open the skills' scenes and the detector.
+    """Open the skills' scenes, look at each, then open the detector.
 
     Raises:
-        ValueError: a file is missing or is not PaintSkills', a scene cannot be judged, or the
-            detector is not there.
+        ValueError: a file is missing or is not PaintSkills', no scene of a skill can be judged, or
+            the detector is not there.
     """
     if not options.detector:
         raise ValueError(
@@ -131,28 +133,43 @@ def paintskills_suite(options: PaintSkillsOptions) -> PaintSkillsSuite:
             "facebook/detr-resnet-50"
         )
     device = pick_device(options.device)
-    detector = open_detector(options.detector, device, options.batch_size)
     cases, truth = [], {}
+    left_out: dict[str, list[Problem]] = {"pictures": [], "annotations": []}
     for skill in map(PARTS.__getitem__, options.parts):
-        for case, own in _open_skill(options, skill):
+        for case, own in _open_skill(options, skill, left_out):
             cases.append(case)
             truth[case.name] = own
-    return PaintSkillsSuite(cases, truth, detector, options.batch_size)
+    detector = open_detector(options.detector, device, options.batch_size)
+    suite = PaintSkillsSuite(cases, truth, detector, options.batch_size)
+    suite.left_out = left_out
+    return suite
 
 
-def _open_skill(options: PaintSkillsOptions, skill: str) -> list[tuple[Case, Truth]]:
+def _open_skill(
+    options: PaintSkillsOptions, skill: str, left_out: Mapping[str, list[Problem]]
+) -> list[tuple[Case, Truth]]:
+    """The cases of a skill; notes what of it cannot be used."""
     path = str(Path(options.path).expanduser() / skill)
     scenes = open_scenes(path, options.split)
     opened = open_paintskills(PaintSkillsConfig(path=path, split=options.split))
-    names = case_names([opened.index.entry(place).key for place in range(len(opened))])
-    found = []
-    for place in choose(len(opened), options.layouts):
+    index = cast(CocoIndex, opened.index)
+    keys = [index.key(place) for place in range(len(opened))]
+    names = case_names(keys)
+
+    def read(place: int) -> tuple[Case, Truth]:
         sample = opened[place]
         asked = read_scene(scenes[sample.key], skill)
         view = square_view(sample, options.size)
         layout, labels = seen_layout(sample, view, _labels(sample, asked), options.max_regions)
-        found.append((Case(names[place], layout, options.seed + place), Truth(asked, labels)))
-    return found
+        return Case(names[place], layout, options.seed + place), Truth(asked, labels)
+
+    try:
+        found, problems = usable(keys, choose(len(opened), options.layouts), read)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    left_out["pictures"].extend(problems)
+    left_out["annotations"].extend(opened.problems)
+    return list(found.values())
 
 
 def _labels(sample: Sample, asked: Asked) -> Sequence[frozenset[str]]:

@@ -31,10 +31,24 @@ def load_pretrained(option: str, what: str, name: str, load: Callable[[bool], T]
 
 
 def pick_device(name: str = "") -> str:
-    """The device that is named, else ("" or "auto") CUDA where there is some, else the CPU."""
+    """The device that is named, else ("" or "auto") CUDA where there is some, else the CPU.
+
+    Raises:
+        ValueError: this machine has no such device.
+    """
     import torch
 
-    return name if name not in ("", "auto") else "cuda" if torch.cuda.is_available() else "cpu"
+    if name in ("", "auto"):
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"device = {name!r}: this machine has no such device ({reason}); give cpu, cuda, "
+            "cuda:1 ..., or auto"
+        ) from None
+    return name
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

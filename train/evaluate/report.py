@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 from reco_core.atomic import write_atomically
 from reco_core.draw import draw_layout
 from reco_core.layout import Layout
+from train.data.sample import Problem
 from train.evaluate.markdown import to_markdown
 from train.evaluate.suite import Pictures, PictureScore, Result, Table
 
@@ -20,28 +22,39 @@ RIGHT, WRONG = (40, 170, 60), (220, 40, 40)
 MARGIN = 4
 SHEET_PICTURES = 24
 """Pictures on a sheet."""
+NAMED = 20
+"""Of what was left out, as many are named in the report; all are in scores.json."""
+
+LeftOut = Mapping[str, Sequence[Problem]]
 
 
 def write_report(
-    result: Result, pictures: Pictures, about: Mapping[str, Any], folder: Path
+    result: Result,
+    pictures: Pictures,
+    about: Mapping[str, Any],
+    folder: Path,
+    left_out: LeftOut | None = None,
 ) -> list[Path]:
     """Write scores.json, report.md, scores.png and sheets of pictures; returns their paths.
 
     Sheets: best.png and worst.png by score, and first.png of the first ones, chosen by nobody.
 
-    about: what was drawn and how, told at the top.
+    about: what was drawn and how, told at the top. left_out: kind -> what of it was, and why.
     """
+    lost = {kind: problems for kind, problems in (left_out or {}).items() if problems}
     ranked = sorted(result.pictures, key=lambda one: -one.score)
     sheets = {"best.png": ranked, "worst.png": ranked[::-1], "first.png": result.pictures}
     everything = {
         **about,
+        "warnings": list(result.warnings),
+        "left_out": {kind: [asdict(one) for one in lost[kind]] for kind in lost},
         "figures": result.figures,
         "pictures": [picture_entry(one) for one in result.pictures],
     }
     text = json.dumps(everything, indent=1)
     writers: dict[str, Callable[[Path], object]] = {
         "scores.json": lambda path: path.write_text(text, encoding="utf-8"),
-        "report.md": lambda path: path.write_text(markdown(result.tables, about), encoding="utf-8"),
+        "report.md": lambda path: path.write_text(markdown(result, about, lost), encoding="utf-8"),
         "scores.png": partial(plot_tables, result.tables[:2]),
     }
     for name, scored in sheets.items():
@@ -64,10 +77,20 @@ def picture_entry(one: PictureScore) -> dict[str, Any]:
     }
 
 
-def markdown(tables: Sequence[Table], about: Mapping[str, Any]) -> str:
-    """The tables, under what they are about."""
-    told = "\n".join(f"- {name}: {value}" for name, value in about.items())
-    return "\n\n".join([told, *map(to_markdown, tables)]) + "\n"
+def markdown(result: Result, about: Mapping[str, Any], left_out: LeftOut) -> str:
+    """The tables, under what they are about, what they warn of and what was left out."""
+    parts = ["\n".join(f"- {name}: {value}" for name, value in about.items())]
+    parts += [f"**Warning:** {warning}." for warning in result.warnings]
+    parts += [_lost(kind, problems) for kind, problems in left_out.items()]
+    return "\n\n".join([*parts, *map(to_markdown, result.tables)]) + "\n"
+
+
+def _lost(kind: str, problems: Sequence[Problem]) -> str:
+    """How many were left out, and the first of them by name."""
+    named = [f"- {problem.key}: {problem.reason}" for problem in problems[:NAMED]]
+    more = len(problems) - len(named)
+    rest = [f"- and {more} more, which scores.json names"] if more else []
+    return "\n".join([f"**Left out, {kind}: {len(problems)}.**", "", *named, *rest])
 
 
 def plot_tables(tables: Sequence[Table], path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from train.data.sample import Problem
 from train.data.shape_boxes import SIDES
 from train.data.shapeskills import (
     COUNTS,
@@ -83,6 +84,7 @@ class ShapeSkillsSuite:
     """See train/evaluate/suite.py."""
 
     name = "shapeskills"
+    left_out: Mapping[str, Sequence[Problem]] = {}
 
     def __init__(self, options: ShapeSkillsOptions):
         self.options = options

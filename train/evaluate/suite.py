@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PIL import Image
 
 from reco_core.layout import Layout
+from train.data.sample import Problem
 
 if TYPE_CHECKING:
     from train.model.sampling import SecondPass
@@ -67,11 +68,13 @@ class Result:
 
     figures: names to numbers, nested at will: what scores.json holds of the whole.
     tables: the report's, best first; the rows of the first are also plotted.
+    warnings: of figures that say less than they seem to, and why.
     """
 
     figures: Mapping[str, Any]
     tables: Sequence[Table]
     pictures: Sequence[PictureScore]
+    warnings: Sequence[str] = ()
 
 
 Pictures = Callable[[Case], Image.Image]
@@ -80,10 +83,15 @@ made of it."""
 
 
 class Suite(Protocol):
-    """A named set of layouts with truth to score against."""
+    """A named set of layouts with truth to score against. Its files and options were looked at when
+    it was made; what cannot be used is no case."""
 
     name: str
     cases: Sequence[Case]
+
+    @property
+    def left_out(self) -> Mapping[str, Sequence[Problem]]:
+        """What of the set cannot be used: "pictures" or "annotations" -> which, and why."""
 
     def score(self, pictures: Pictures) -> Result:
         """Score all cases; shows its progress. Pictures are opened one at a time."""

@@ -90,7 +90,8 @@ class ThingsSuite:
     def __init__(self, options: ThingsOptions):
         self.options = options
         self.judge = read_judge(Path(options.judge).expanduser())
-        self.things, _ = read_things(options.path, options.things)
+        self.things, problems = read_things(options.path, options.things)
+        self.left_out = {"pictures": problems}
         check_judge(self.judge, self.things, Path(options.judge))
 
     @cached_property

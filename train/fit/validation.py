@@ -1,13 +1,15 @@
 """Loss on samples that are not trained on, the same every time: fixed noise, fixed timesteps.
 
-And the figure that moves long before any picture does: how much worse the model gets when it is
-given another sample's boxes.
+And the figure that moves long before any picture does: how much worse the model gets when a sample
+is told with the boxes of another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -15,13 +17,14 @@ from torch import Tensor
 
 from reco_core.autoencoder import LATENT_CHANNELS
 from reco_core.family import NOISE_STEPS
-from reco_core.layout import Layout
-from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
-from train.data.batch import Batch, Row, stack
+from reco_core.layout import Box, Layout
+from train.data.batch import Batch, stack
 from train.data.loader import read_row
 from train.data.mixture import Mixture
-from train.data.transforms import draw_view, largest_regions, view_sample
+from train.data.sample import Sample
+from train.data.transforms import View, draw_view, largest_regions, view_sample
 from train.fit.losses import to_latents
+from train.model.embeddings import neighbour_cosine, position_token_rows
 from train.model.text_to_image import TextToImage
 from train.model.words import Words
 
@@ -32,8 +35,8 @@ HIGH_NOISE = (900, NOISE_STEPS)
 class Validation:
     """Held-out samples with latents and noise drawn once.
 
-    micro_batch: samples that go through the model together. Those that cannot be read count
-    nothing and are named in `problems`.
+    micro_batch: samples that go through the model together; figures do not depend on it by more
+    than rounding. Samples that cannot be read count nothing and are named in `problems`.
 
     Raises:
         ValueError: none can be read.
@@ -50,8 +53,9 @@ class Validation:
         use_regions: bool = True,
     ):
         self.model, self.timesteps = model, timesteps
-        self.batches: list[Batch] = []
-        rows = [fixed_row(mixture, n, words, use_regions) for n in range(len(mixture))]
+        seen = [fixed_view(mixture, n, words.max_regions, use_regions) for n in range(len(mixture))]
+        layouts = [layout for _, _, layout in seen]
+        rows = [read_row(one, view, words.encode(layout)) for one, view, layout in seen]
         self.problems = tuple(row.problem for row in rows if row.problem)
         if len(self.problems) == len(rows):
             example = f", first {self.problems[0].key} ({self.problems[0].reason})" if rows else ""
@@ -59,9 +63,12 @@ class Validation:
                 f"none of the {len(rows)} samples to validate on can be read{example}: bring them "
                 "back, choose others with validation.set, or set validation.every = 0"
             )
-        for same_size in _by_size(rows, [mixture.targets[n] for n in range(len(mixture))]):
-            for start in range(0, len(same_size), micro_batch):
-                self.batches.append(stack(same_size[start : start + micro_batch]))
+        batches = _by_size([view.size for _, view, _ in seen], micro_batch)
+        self.batches: list[Batch] = [stack([rows[n] for n in batch]) for batch in batches]
+        boxes = foreign_boxes(layouts)
+        self.foreign = [
+            _foreign(words, [(layouts[n], boxes[n]) for n in batch]) for batch in batches
+        ]
         generator = torch.Generator().manual_seed(seed)
         self.latents = [_encode(model, batch, generator) for batch in self.batches]
         self.noise = [torch.randn(x.shape, generator=generator) for x in self.latents]
@@ -69,23 +76,23 @@ class Validation:
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
-        """Mean squared errors of what is predicted, by timestep and altogether (`loss`); and at
-        high noise those of the clean latents: `right`, with `foreign` boxes, and their `gap`."""
-        errors = {f"t{t}": self._mean(partial(self._error, t)) for t in self.timesteps}
+        """Mean squared errors of what is predicted, by timestep and altogether (`loss`); of samples
+        with boxes at high noise, those of the clean latents: `right`, with `foreign` boxes, and
+        their `gap`; and `neighbour_cosine` of the position tokens' rows."""
+        every = [batch.present for batch in self.batches]
+        errors = {f"t{t}": _mean(partial(self._error, t), every) for t in self.timesteps}
         figures = {"loss": sum(errors.values()) / len(errors), **errors}
-        if any((batch.ids >= CLIP_VOCABULARY_SIZE).any() for batch in self.batches):
-            right = self._mean(lambda i: self._clean_error(i, self.batches[i].ids))
-            foreign = self._mean(lambda i: self._clean_error(i, foreign_boxes(self.batches[i].ids)))
+        boxed = [
+            present * has_boxes for present, (_, has_boxes) in zip(every, self.foreign, strict=True)
+        ]
+        if any(weight.any() for weight in boxed):
+            right = _mean(lambda i: self._clean_error(i, self.batches[i].ids), boxed)
+            foreign = _mean(lambda i: self._clean_error(i, self.foreign[i][0]), boxed)
             figures |= {"right": right, "foreign": foreign, "gap": foreign - right}
+        if self.model.num_bins > 1:
+            rows = position_token_rows(self.model.text_encoder)
+            figures["neighbour_cosine"] = neighbour_cosine(rows)
         return figures
-
-    def _mean(self, error: Callable[[int], Tensor]) -> float:
-        """The mean over samples that are there of the errors (B,) of batch 0, 1 ..."""
-        total = count = 0.0
-        for i, batch in enumerate(self.batches):
-            total += float((error(i) * batch.present).sum())
-            count += float(batch.present.sum())
-        return total / max(count, 1.0)
 
     def _error(self, timestep: int, i: int) -> Tensor:
         timesteps = torch.full((len(self.noise[i]),), timestep)
@@ -106,23 +113,60 @@ class Validation:
         return self.model.predict(noisy.to(device), timesteps.to(device), told).cpu()
 
 
-def fixed_row(mixture: Mixture, number: int, words: Words, use_regions: bool = True) -> Row:
+def fixed_view(
+    mixture: Mixture, number: int, max_regions: int, use_regions: bool = True
+) -> tuple[Sample, View, Layout]:
     """A sample without chance: first caption, upright and centred, its largest regions in order."""
     sample = mixture.sample(number)
     view = draw_view(
         np.random.default_rng(0), sample.width, sample.height, mixture.targets[number], "centre", 0
     )
-    regions = largest_regions(sample.regions, words.max_regions) if use_regions else ()
+    regions = largest_regions(sample.regions, max_regions) if use_regions else ()
     caption, regions = view_sample(sample.captions[0], regions, view)
-    return read_row(sample, view, words.encode(Layout(caption, regions, *view.size)))
+    return sample, view, Layout(caption, regions, *view.size)
 
 
-def foreign_boxes(ids: Tensor) -> Tensor:
-    """ids (B, L) with every four position tokens replaced by those of the next region."""
-    is_position = ids >= CLIP_VOCABULARY_SIZE
-    foreign = ids.clone()
-    foreign[is_position] = ids[is_position].roll(4)
-    return foreign
+def foreign_boxes(layouts: Sequence[Layout]) -> list[tuple[Box, ...]]:
+    """For each layout of a set as many boxes as it has, all of one other layout: of the next one,
+    in a ring, that has enough and not the same; where none has enough, those of the one with most
+    come again. Empty where no other has any.
+    """
+    boxes = [tuple(region.box for region in layout.regions) for layout in layouts]
+    return [_foreign_boxes(boxes, place) for place in range(len(boxes))]
+
+
+def _foreign_boxes(boxes: Sequence[tuple[Box, ...]], place: int) -> tuple[Box, ...]:
+    own, most = boxes[place], tuple[Box, ...]()
+    for step in range(1, len(boxes) if own else 0):
+        other = boxes[(place + step) % len(boxes)]
+        found = other[: len(own)]
+        if found == own[: len(found)]:
+            continue
+        if len(found) == len(own):
+            return found
+        most = max(most, found, key=len)
+    return tuple(box for box, _ in zip(cycle(most), own, strict=False))
+
+
+def _foreign(
+    words: Words, samples: Sequence[tuple[Layout, tuple[Box, ...]]]
+) -> tuple[Tensor, Tensor]:
+    """ids (B, L) of layouts with foreign boxes, and (B,) 1 where there are some, else 0."""
+    ids = []
+    for layout, boxes in samples:
+        moved = zip(layout.regions, boxes, strict=False)
+        regions = tuple(replace(region, box=box) for region, box in moved)
+        ids.append(words.encode(replace(layout, regions=regions))["ids"].long())
+    return torch.stack(ids), torch.tensor([float(bool(boxes)) for _, boxes in samples])
+
+
+def _mean(error: Callable[[int], Tensor], weights: Sequence[Tensor]) -> float:
+    """The mean of the errors (B,) of batch 0, 1 ... over samples that count.
+
+    weights: (B,) of each batch, 1 or 0.
+    """
+    total = sum(float((error(i) * weight).sum()) for i, weight in enumerate(weights))
+    return total / max(sum(float(weight.sum()) for weight in weights), 1.0)
 
 
 @torch.no_grad()
@@ -132,7 +176,10 @@ def _encode(model: TextToImage, batch: Batch, generator: torch.Generator) -> Ten
     return to_latents(model, batch.to(device), posterior.to(device)).cpu()
 
 
-def _by_size(rows: list[Row], sizes: list[tuple[int, int]]) -> list[list[Row]]:
-    return [
-        [r for r, s in zip(rows, sizes, strict=True) if s == size] for size in sorted(set(sizes))
-    ]
+def _by_size(sizes: Sequence[tuple[int, int]], micro_batch: int) -> list[list[int]]:
+    """The numbers of samples, in batches of one size."""
+    batches = []
+    for size in sorted(set(sizes)):
+        same = [n for n, other in enumerate(sizes) if other == size]
+        batches += [same[start : start + micro_batch] for start in range(0, len(same), micro_batch)]
+    return batches

@@ -57,3 +57,18 @@ def split_tables(encoder: CLIPTextModel) -> None:
         table = getattr(embeddings, name).weight
         if len(table) > rows:
             setattr(embeddings, name, ExtendedEmbedding(table, rows))
+
+
+def position_token_rows(encoder: CLIPTextModel) -> Tensor:
+    """The rows (bins, width) of an encoder's position tokens, which may be none."""
+    table = encoder.get_input_embeddings()
+    if isinstance(table, ExtendedEmbedding):
+        return table.new.detach()
+    return table.weight.detach()[CLIP_VOCABULARY_SIZE:]
+
+
+def neighbour_cosine(rows: Tensor) -> float:
+    """The mean cosine of each row (bins, width) and the next: near 1 where neighbouring bins mean
+    nearly the same, near 0 for rows without order. Noise alone wears an ordered start down."""
+    rows = rows.float()
+    return float(F.cosine_similarity(rows[:-1], rows[1:], dim=1).mean())

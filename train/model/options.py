@@ -52,8 +52,9 @@ class ModelConfig:
     num_bins: Bins | None = None
     """Position tokens; 0 makes a caption-only model. Left out: the base's own, else 1000."""
     max_length: Length | None = None
-    """L, the length of the token sequence. Left out: the base's own where it has position tokens or
-    none are added, else 616."""
+    """L, the length of the token sequence; a plain base's grows to it, with or without position
+    tokens. Left out: the base's own where it has position tokens or learns captions alone, else
+    616, for positional words too."""
     positional_words: bool = False
     """Tell where regions are in words instead of position tokens, as the paper's baseline does;
     needs num_bins = 0."""

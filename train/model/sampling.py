@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -211,17 +211,9 @@ def build_scheduler(name: str, family: Family) -> Any:
 
 
 def token_ids(model: TextToImage, layouts: Sequence[Layout]) -> Tensor:
-    """(B, L) ids of layouts; raises ValueError for one that does not fit into L."""
+    """(B, L) ids of what can be told of layouts: `Words.told` says what is lost."""
     words = model.words()
-    if not (words.num_bins or words.positional_words):  # a caption-only model
-        layouts = [replace(layout, regions=()) for layout in layouts]
-    sequences = [words.sequence(layout) for layout in layouts]
-    for layout, sequence in zip(layouts, sequences, strict=True):
-        if sequence.overflow or not sequence.caption_fits:
-            raise ValueError(
-                f"the layout {layout.caption!r} needs {sequence.needed} tokens, more than the "
-                f"checkpoint's {model.max_length}: shorten its texts or remove regions"
-            )
+    sequences = [words.sequence(words.told(layout)[0]) for layout in layouts]
     return torch.tensor([s.ids for s in sequences], device=model.unet.device)
 
 

@@ -146,7 +146,7 @@ def load_model(
     config: ModelConfig | None = None,
     seed: int = 0,
 ) -> TextToImage:
-    """The modules of a single-file checkpoint; a plain one is extended, unless num_bins is 0.
+    """The modules of a single-file checkpoint; a plain one is extended where `extends` says so.
 
     config: None takes the checkpoint as it is; seed: of the rows of new position tokens.
 
@@ -159,7 +159,7 @@ def load_model(
         tables = new_tables(config)
         rows = starting_rows(tables.rows)
         state = extend_checkpoint(state, tables.num_bins, tables.max_length, rows, seed)
-        info = describe_checkpoint(state, metadata | RECO)
+        info = describe_checkpoint(state, metadata | (RECO if tables.num_bins else {}))
     in_words = (config is not None and config.positional_words) or REGIONS_IN_WORDS in metadata
     if in_words and info.num_bins:
         raise ValueError(
@@ -171,21 +171,25 @@ def load_model(
 
 
 def extends(config: ModelConfig, base: CheckpointInfo) -> bool:
-    """Whether position tokens are added to a base.
+    """Whether a base gets position tokens, or a longer sequence, or both: to the sizes of
+    `new_tables`. Regions in words have as many places as regions in tokens.
 
     Raises:
-        ValueError: the base has some, and the options ask for others; or a length is asked for that
-            nothing would give the base.
+        ValueError: the base has position tokens, and the options ask for others; or a sequence
+            shorter than the base's is asked for.
     """
     if base.is_reco:
         check_same(base, config.num_bins, config.max_length, config.rows or None)
         return False
-    if config.num_bins == 0 and config.max_length not in (None, base.max_length):
+    tables = new_tables(config)
+    if config.max_length is None and not (tables.num_bins or config.positional_words):
+        return False  # captions alone keep the base's length
+    if tables.max_length < base.max_length:
         raise ValueError(
-            f"model.max_length = {config.max_length} with model.num_bins = 0: without position "
-            f"tokens the base keeps its {base.max_length} places; leave max_length out"
+            f"model.max_length = {tables.max_length} is less than the {base.max_length} places of "
+            "the base's sequence: give as many, or more"
         )
-    return config.num_bins != 0
+    return tables.num_bins > 0 or tables.max_length > base.max_length
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +44,27 @@ class Words:
             )
         vocabulary = PositionVocabulary(self.num_bins) if self.num_bins else None
         return self._built(layout, vocabulary)
+
+    def told(self, layout: Layout) -> tuple[Layout, str]:
+        """What of a layout can be told, and what cannot and why; empty where nothing is lost.
+
+        As training cuts at L: the regions from the first on that does not fit whole are left out,
+        and a caption that does not fit alone loses its end, in `sequence`. A model that reads no
+        regions is told the caption; that is no loss of this kind.
+        """
+        if not (self.num_bins or self.positional_words):
+            layout = replace(layout, regions=())
+        sequence = self.sequence(layout)
+        lost = ["the end of its caption"] if not sequence.caption_fits else []
+        if left := len(sequence.overflow):  # what overflows is a tail
+            layout = replace(layout, regions=layout.regions[:-left])
+            lost.append(f"{left} region{'s' * (left > 1)} of {len(sequence.region_spans)}")
+        if not lost:
+            return layout, ""
+        return layout, (
+            f"{' and '.join(lost)} cannot be told: the layout needs {sequence.needed} tokens, more "
+            f"than the checkpoint's {self.max_length}"
+        )
 
     def _built(self, layout: Layout, vocabulary: PositionVocabulary | None) -> TokenSequence:
         return build_sequence(layout, tokenize, self.max_length, vocabulary, self.padding)

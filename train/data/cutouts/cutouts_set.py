@@ -52,8 +52,8 @@ class CutoutsConfig(SetConfig):
     grounds: tuple[GroundKind, ...] = ("plain", "land")
     """plain: one colour; land: grass, sand, snow or sea under a sky."""
     split: SplitName = "train"
-    """test: never trained on; held_out: with things in tints, or on grounds, that training never
-    shows."""
+    """validation: looked at while training; test: neither trained on nor looked at, what `evaluate`
+    draws; held_out: with things in tints, or on grounds, that training never shows."""
     samples: Count = 0
     """How many to draw."""
     seed: Seed = 0
@@ -84,7 +84,7 @@ class CutoutsConfig(SetConfig):
             raise ValueError("grounds = []: name some, or give backgrounds")
 
     def unseen(self, samples: int) -> CutoutsConfig:
-        return replace(self, split="test", samples=samples, region_captions="")
+        return replace(self, split="validation", samples=samples, region_captions="")
 
     def words(self) -> tuple[str, ...]:
         """Every word of captions and regions, in lower case. Raises as open_cutouts does."""

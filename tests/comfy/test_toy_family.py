@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from inside import ROOT, Inside
+from on_base import on_base
 from safetensors.torch import load_file, save_file
 
 PREFIX = "text_encoders.toy."
@@ -209,7 +210,7 @@ def words_of(base: Path, folder: Path, name: str) -> list[str]:
         str(ROOT / "train/configs/shapes-captions.toml"),
         f'folder="{(folder / name).as_posix()}"',
         f'output="{(folder / f"{name}.safetensors").as_posix()}"',
-        f'model.base="{base.as_posix()}"',
+        *on_base(base),
         f"model.num_bins={BINS}",
         f"model.max_length={LENGTH}",
         f"image_size={SIDE}",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from on_base import on_base
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
@@ -148,7 +149,7 @@ def test_a_base_that_does_not_fit_is_refused_before_data_is_read(
     base, word, message, words, bases, config_file
 ):
     path = (bases / f"{base}.safetensors").as_posix()
-    more = [f'model.base="{path}"', word, 'data.sets=[{kind="coco", path="/nowhere"}]']
+    more = [*on_base(path), word, 'data.sets=[{kind="coco", path="/nowhere"}]']
     with pytest.raises(ValueError, match=message):
         fit(load_config(config_file, [*words, *more]))
 
@@ -164,7 +165,7 @@ def test_a_run_on_a_reco_base_says_its_sizes_and_goes_on_from_an_older_state(
 ):
     """Older states say the defaults of then, which a base with tables of its own ignored."""
     base = (bases / "reco.safetensors").as_posix()
-    config = load_config(config_file, [*words, f'model.base="{base}"', "data.max_regions=2"])
+    config = load_config(config_file, [*words, *on_base(base), "data.max_regions=2"])
     unsaid = replace(config.model, num_bins=None, max_length=None)
     config = replace(config, model=unsaid)
     tensors, metadata = read_checkpoint(fit(config))

@@ -73,6 +73,14 @@ def brief(config: FitConfig, base, coco, folder) -> FitConfig:
         micro_batch=int(accumulates),
         warmup_steps=min(1, options.warmup_steps),
     )
+    learns = config.autoencoder.base or not config.model.base
+    brief_autoencoder = put(
+        config.autoencoder,
+        base=EMBEDDED if config.autoencoder.base else "",
+        steps=2,
+        encoder_steps=1,
+        batch_size=2,
+    )
     is_absent = config.model.base and not config.model.base.startswith("models/")
     return put(
         config,
@@ -81,13 +89,7 @@ def brief(config: FitConfig, base, coco, folder) -> FitConfig:
         image_size=64,
         save_every=1,
         data=put(config.data, workers=0, sets=tuple(small(s, coco) for s in config.data.sets)),
-        autoencoder=put(
-            config.autoencoder,
-            base=EMBEDDED if config.autoencoder.base else "",
-            steps=2,
-            encoder_steps=1,
-            batch_size=2,
-        ),
+        autoencoder=brief_autoencoder if learns else config.autoencoder,
         model=put(config.model, base=str(base)) if is_absent else config.model,
         optimizer=optimizer,
         sample=put(config.sample, every=2, layouts=1, steps=2),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from on_base import on_base
 from PIL import Image
 
 from reco_core.autoencoder import TAESD_ENCODER
@@ -53,7 +54,7 @@ def test_training_writes_a_checkpoint_that_says_what_it_is(config_file, override
 def test_a_checkpoint_is_trained_further(config_file, overrides, tiny_config, tmp_path):
     base = fit(tiny_config)
     words = [w.replace("/run", "/more") for w in overrides]
-    more = load_config(config_file, [*words, f'model.base="{base.as_posix()}"'])
+    more = load_config(config_file, [*words, *on_base(base)])
     tensors, metadata = read_checkpoint(fit(more))
     assert metadata["steps"] == "8"
     before = read_checkpoint(base)[0]
@@ -68,7 +69,7 @@ def test_a_base_takes_a_grown_autoencoder(config_file, overrides, tiny_config, t
     base = fit(tiny_config)
     words = [w.replace("/run", "/more") for w in overrides]
     width = 2 * tiny_config.autoencoder.width
-    words += [f'model.base="{base.as_posix()}"', f'autoencoder.base="{base.as_posix()}"']
+    words += [*on_base(base, keep_autoencoder=True), f'autoencoder.base="{base.as_posix()}"']
     tensors = read_checkpoint(fit(load_config(config_file, [*words, f"autoencoder.width={width}"])))
     key = f"{TAESD_ENCODER}0.weight"
     used = [int(x[key].flatten(1).any(dim=1).sum()) for x in (read_checkpoint(base)[0], tensors[0])]

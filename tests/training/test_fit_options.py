@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from on_base import on_base
 from safetensors.torch import load_file
 
 from reco_core.adapter import read_adapter
@@ -25,7 +26,7 @@ def run(config_file, overrides, base, tmp_path):
     def start(*words, name="run"):
         forget_accelerator()
         mine = [w.replace("/run", f"/{name}") for w in overrides]
-        mine += [f'model.base="{base.as_posix()}"', "image_size=64", "optimizer.steps=2"]
+        mine += [*on_base(base), "image_size=64", "optimizer.steps=2"]
         mine += ["optimizer.batch_size=4", "data.cache_latents=false", "output_precision=fp32"]
         mine += ["sample.every=0", "validation.every=2"]
         path = fit(load_config(config_file, [*mine, *words]))
@@ -142,7 +143,7 @@ def test_averages_lag_behind_the_weights(run):
 def test_a_diffusers_folder_comes_out_on_request(run, tmp_path, config_file, overrides, base):
     from diffusers import StableDiffusionPipeline
 
-    words = [*overrides, f'model.base="{base.as_posix()}"', "image_size=64", "optimizer.steps=1"]
+    words = [*overrides, *on_base(base), "image_size=64", "optimizer.steps=1"]
     folder = fit(load_config(config_file, [*words, f'output="{(tmp_path / "folder").as_posix()}"']))
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert written and not [p for p in written if tmp_path.name.encode() in p.read_bytes()]

@@ -19,9 +19,16 @@ from train.data.shards import ShardsConfig
 from train.fit.going_on import changed_options, without_folders
 from train.fit.loop import fit
 from train.fit.options import FitConfig, to_dict
+from train.model.options import FROM_SCRATCH, ModelConfig
 from train.options import IS_PLACE, Free, Range, bare, build, hints_of
 
+PLAIN = FitConfig()
 ALL_KINDS = tuple(kind(samples=4) for kind in CONFIGS.values() if kind is not ShardsConfig)
+
+
+def is_free_now(mark):
+    """In PLAIN, a run from nothing."""
+    return mark.but("one", PLAIN) == mark.but("another", PLAIN)
 
 
 def leaves(kind=FitConfig, name="", free=False):
@@ -29,7 +36,7 @@ def leaves(kind=FitConfig, name="", free=False):
     for option, hint in hints_of(kind).items():
         plain, marks = bare(hint)
         dotted = f"{name}.{option}".strip(".")
-        is_free = free or any(isinstance(mark, Free) for mark in marks)
+        is_free = free or any(is_free_now(mark) for mark in marks if isinstance(mark, Free))
         if dataclasses.is_dataclass(plain) and dotted != "validation.set":
             yield from leaves(plain, dotted, is_free)
         elif dotted not in ("data.sets", "validation.set"):
@@ -65,7 +72,6 @@ def before(config, **options):
     return values
 
 
-PLAIN = FitConfig()
 OPTIONS = {name: (hint, free) for name, hint, free in leaves()}
 
 
@@ -104,6 +110,16 @@ def test_every_text_among_the_options_is_a_place_or_free_or_a_set_s_kind(kind):
     for name, hint, free in texts:
         plain, marks = bare(hint)
         assert plain is not str or IS_PLACE in marks or free or name in ("kind", "split"), name
+
+
+@pytest.mark.parametrize("dotted", [f"model.{name}" for name in FROM_SCRATCH])
+def test_what_only_new_models_use_is_free_beside_a_base(dotted):
+    """Runs that began with such options, which meant nothing, go on without them."""
+    values = before(FitConfig(model=ModelConfig(base="some.safetensors")))
+    values["autoencoder"]["width"] = 8
+    hint, _ = OPTIONS[dotted]
+    put(values, dotted, changed(value_of(PLAIN, dotted), hint)[0])
+    assert changed_options(values, FitConfig(model=ModelConfig(base="some.safetensors"))) == []
 
 
 SAME = [

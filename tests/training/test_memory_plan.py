@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers.training_utils import EMAModel
+from on_base import on_base
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -51,7 +52,7 @@ def base(tmp_path_factory):
 @pytest.fixture
 def configured(base, config_file):
     def configure(*words):
-        return load_config(config_file, [*SMALL, f'model.base="{base.as_posix()}"', *words])
+        return load_config(config_file, [*SMALL, *on_base(base), *words])
 
     return configure
 
@@ -191,7 +192,7 @@ def test_live_bytes_counts_memory_once_and_until_it_is_freed():
 
 
 def test_the_command_says_what_it_counted(base, config_file):
-    words = [*SMALL, f'model.base="{base.as_posix()}"']
+    words = [*SMALL, *on_base(base)]
     done = memory("--config", config_file, *words, "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)

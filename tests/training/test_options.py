@@ -198,6 +198,30 @@ def test_a_mistake_is_told_in_one_line(words, said):
         ),
         (("data.cache_folder=here",), "data: cache_folder = 'here' has no effect without cache_la"),
         (
+            ("model.base=a.safetensors", "model.text_layers=4"),
+            "model.text_layers = 4 has no effect beside model.base",
+        ),
+        (
+            ("model.base=a.safetensors", "model.unet_channels=[32]"),
+            "model.unet_channels = (32,) has no effect beside model.base",
+        ),
+        (
+            ("model.base=a.safetensors", "autoencoder.width=16"),
+            "autoencoder.width = 16 has no effect beside model.base or model.autoencoder",
+        ),
+        (
+            ("model.autoencoder=a.safetensors", "autoencoder.steps=5"),
+            "autoencoder.steps = 5 has no effect beside model.base or model.autoencoder",
+        ),
+        (
+            ("optimizer.kind=adafactor", "optimizer.beta2=0.99"),
+            "optimizer: beta2 = 0.99 has no effect with adafactor",
+        ),
+        (
+            ("optimizer.final_learning_rate=0.1",),
+            "optimizer: final_learning_rate = 0.1 has no effect with a constant schedule",
+        ),
+        (
             ("data.use_regions=false", "data.region_dropout=0.1"),
             "data: region_dropout = 0.1 has no effect with use_regions = false",
         ),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from on_base import on_base
 from safetensors.torch import load_file
 
 from train.config import load_config
@@ -80,9 +81,9 @@ for name in ("full", "adapter", "apart"):
 def runs(config_file, base, words_in, tmp_path_factory):
     """What two processes and one said of the same trainings: {name: ([process 0, 1], folders)}."""
     here = tmp_path_factory.mktemp("processes")
-    on_base = (*ADAPTER, f'model.base="{base.as_posix()}"')
-    options = {"full": ("data.flip=0.5", "data.text_dropout=0.2"), "adapter": on_base}
-    options["apart"] = (*on_base, "save_every=2")
+    adapter = (*ADAPTER, *on_base(base))
+    options = {"full": ("data.flip=0.5", "data.text_dropout=0.2"), "adapter": adapter}
+    options["apart"] = (*adapter, "save_every=2")
     for name, more in options.items():
         two = [*words_in(here / "two", name), *BRIEF, *more]
         (here / f"{name}.json").write_text(json.dumps(two))

@@ -24,10 +24,15 @@ from reco_core.coco import layout_from_coco
 from reco_core.layout import Box, Layout, Region
 from reco_core.position_tokens import PositionVocabulary
 from reco_core.sequence import build_sequence
+from train.data.check import check_set
 from train.data.coco import CocoConfig
 from train.data.json_lines import JsonLinesConfig
+from train.data.limits import Limits
+from train.data.mixture import open_mixture
+from train.data.options import DataConfig
 from train.data.paintskills import PaintSkillsConfig
 from train.data.problems import Problem
+from train.data.region_texts import RetoldStream, read_region_texts
 from train.data.sets import KINDS, open_set
 from train.data.shapeskills_set import ShapeSkillsConfig
 from train.data.shards import ShardsConfig
@@ -185,6 +190,33 @@ def test_region_captions_of_another_set_are_refused(tmp_path):
     opened = open_set(CocoConfig(**write_coco(tmp_path), region_captions=str(told)))
     with pytest.raises(ValueError, match=r"b\.png: region_captions has a text for region 2 of 1"):
         opened[1]
+
+
+@pytest.mark.parametrize("key", ["d.png", "A.png", "pictures/a.png", "a.jpg", "0"])
+def test_region_captions_that_are_for_no_sample_are_refused(key, tmp_path):
+    """Once every sample was looked at: for a training, a check and a stream."""
+    told = write_lines(tmp_path / "told.jsonl", {"key": key, "index": 0, "text": "a cat"})
+    config = CocoConfig(**write_coco(tmp_path), region_captions=str(told))
+    said = f"texts for 1 samples, such as .{key}.*none for those of this set, such as .[abc].png"
+    with pytest.raises(ValueError, match=said):
+        open_mixture([config], DataConfig(), 64)
+    with pytest.raises(ValueError, match=said):
+        check_set(open_set(config), Limits(616, 10), decode=False)
+    members = {"one.png": encoded("PNG"), "one.txt": b"a horse"}
+    shard = ShardsConfig(path=str(write_shard(tmp_path / "set.tar", members)))
+    texts, problems = read_region_texts(told)
+    with pytest.raises(ValueError, match="none for those of this set"):
+        list(RetoldStream(open_set(shard), texts, problems).epoch(0, 0))
+
+
+def test_region_captions_for_some_samples_will_do(tmp_path):
+    told = write_lines(
+        tmp_path / "told.jsonl",
+        {"key": "gone.png", "index": 0, "text": "a cat"},
+        {"key": "b.png", "index": 0, "text": "a foal"},
+    )
+    config = CocoConfig(**write_coco(tmp_path), region_captions=str(told))
+    assert len(open_mixture([config], DataConfig(), 64)) == 3
 
 
 # PaintSkills

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from on_base import on_base
 from safetensors.torch import load_file, save_file
 from set_files import write_picture
 
@@ -51,7 +52,7 @@ def words(overrides, base, pictures, tmp_path):
     path = (tmp_path / "set.jsonl").as_posix()
     return [
         *overrides, f'data.sets=[{{kind="json_lines", path="{path}"}}]', "image_size=64",
-        "data.cache_latents=false", f'model.base="{base.as_posix()}"', "sample.every=0",
+        "data.cache_latents=false", *on_base(base), "sample.every=0",
         "validation.every=0", "save_every=1", "export_every=1", "optimizer.steps=6",
         "optimizer.warmup_steps=0",
     ]  # fmt: skip

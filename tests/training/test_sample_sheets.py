@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from on_base import on_base
 from PIL import Image
 from set_files import write_picture
 
@@ -157,7 +158,7 @@ def test_step_0_shows_the_base_and_skipped_samples_are_counted_over_resumes(
     config_file, overrides, base, pictures, tmp_path, monkeypatch
 ):
     words = [
-        *overrides, f'model.base="{base.as_posix()}"', "image_size=64", "data.cache_latents=false",
+        *overrides, *on_base(base), "image_size=64", "data.cache_latents=false",
         f'data.sets=[{{kind="bbox", path="{pictures.as_posix()}"}}]', "validation.every=0",
         "sample.every=2", "sample.layouts=1", "save_every=1", "optimizer.batch_size=4",
     ]  # fmt: skip

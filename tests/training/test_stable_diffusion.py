@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from on_base import on_base
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
@@ -52,7 +53,7 @@ def test_the_kl_autoencoder_gives_the_scaled_posterior(plain):
 def test_a_plain_file_learns_position_tokens(plain, config_file, overrides, tmp_path):
     base = tmp_path / "sd15.safetensors"
     save_file({key: tensor.half() for key, tensor in plain.items()}, base, HEADS)
-    words = [*overrides, f'model.base="{base.as_posix()}"', "image_size=64", "optimizer.steps=1"]
+    words = [*overrides, *on_base(base), "image_size=64", "optimizer.steps=1"]
     config = load_config(config_file, words)
     tensors, metadata = read_checkpoint(fit(config))
     info = describe_checkpoint(tensors, metadata)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from on_base import on_base
 from safetensors.torch import load_file
 from set_files import encoded, write_lines, write_picture, write_shard
 
@@ -117,7 +118,7 @@ def train(config_file, base, tmp_path):
     def run(name, found, *words):
         folder = (tmp_path / name).as_posix()
         options = [
-            f'model.base="{base.as_posix()}"', f'folder="{folder}"',
+            *on_base(base), f'folder="{folder}"',
             f'output="{folder}.safetensors"', f'data.sets.0.path="{found.path}"',
             f"data.sets.0.kind={found.kind}", "data.sets.0.samples=0", "image_size=64",
             "model.num_bins=1000", "model.max_length=96", "data.use_regions=true",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from on_base import on_base
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -227,7 +228,7 @@ def test_the_sum_of_bits_tells_tensors_apart_on_any_precision():
 @pytest.fixture
 def adapter_words(overrides, base):
     return [
-        *overrides, f'model.base="{base.as_posix()}"', "image_size=64", "data.cache_latents=false",
+        *overrides, *on_base(base), "image_size=64", "data.cache_latents=false",
         "sample.every=0", "validation.every=0", "lora.rank=2", "lora.text_rank=2", "save_every=1",
         "optimizer.ema_decay=0.9", "output_precision=fp32",
     ]  # fmt: skip

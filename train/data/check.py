@@ -21,6 +21,7 @@ from reco_core.sequence import build_sequence
 from train.data.decode import UNREADABLE
 from train.data.limits import Limits
 from train.data.problems import Problem
+from train.data.region_texts import check_met
 from train.data.report import Cut, Report, Summary
 from train.data.sample import Sample, SampleSet, SampleStream, each_sample, is_stream, picture_of
 from train.data.set_config import SetConfig
@@ -68,6 +69,8 @@ def check_set(
         place = len(picked) if len(picked) < pick else int(rng.integers(tally.samples))
         if place < pick:  # every sample so far has the same chance to be here
             picked[place : place + 1] = [sample]
+    if tally.samples:
+        check_met(opened, sample.key)
     clipped, crowds = (getattr(opened, name, 0) for name in ("clipped", "crowds"))
     return tally.report([*opened.problems, *problems], clipped, crowds, decode), picked
 

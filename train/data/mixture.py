@@ -12,6 +12,7 @@ from train.data.buckets import buckets, nearest_bucket, nearest_size
 from train.data.decode import UNREADABLE
 from train.data.options import DataConfig
 from train.data.problems import Problem, check_losses
+from train.data.region_texts import check_met
 from train.data.sample import Sample, SampleSet
 from train.data.set_config import SetConfig
 from train.data.sets import open_set
@@ -82,7 +83,7 @@ def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int)
     sizes: list[Size] = []
     bar = tqdm(total=sum(map(len, opened)), desc="reading the sets", unit="samples", delay=2)
     for chosen, one in enumerate(opened):
-        lost, samples, regions = list(one.problems), 0, 0
+        lost, samples, regions, key = list(one.problems), 0, 0, ""
         for index in range(len(one)):
             bar.update()
             try:
@@ -92,9 +93,11 @@ def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int)
                 continue
             entries += [(chosen, index)] * sets[chosen].repeats
             sizes += [targets.of(sample)] * sets[chosen].repeats
-            samples += 1
+            samples, key = samples + 1, sample.key
             regions += len(sample.regions)
         problems += lost
+        if key:
+            check_met(one, key)
         needed = regions if config.use_regions else samples
         name = f"{sets[chosen].kind} {sets[chosen].place!r}"
         check_losses(name, samples, needed, lost, getattr(one, "crowds", 0))

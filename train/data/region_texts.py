@@ -25,12 +25,15 @@ class RetoldSet:
         self.told, self.texts = told, texts
         self.problems = [*told.problems, *problems]
         self.clipped, self.crowds = (getattr(told, name, 0) for name in ("clipped", "crowds"))
+        self.is_met = False
 
     def __len__(self) -> int:
         return len(self.told)
 
     def __getitem__(self, index: int) -> Sample:
-        return retell(self.told[index], self.texts)
+        sample = self.told[index]
+        self.is_met = self.is_met or sample.key in self.texts
+        return retell(sample, self.texts)
 
 
 class RetoldStream:
@@ -40,17 +43,37 @@ class RetoldStream:
         self.told, self.texts = told, texts
         self.problems = told.problems  # the same list, which grows as the stream is read
         self.problems += problems
+        self.is_met = False
 
     @property
     def clipped(self) -> int:
         return getattr(self.told, "clipped", 0)
 
     def epoch(self, number: int, seed: int, worker: int = 0, workers: int = 1) -> Iterator[Sample]:
+        self.is_met = False
+        key = ""
         for sample in self.told.epoch(number, seed, worker, workers):
+            key = sample.key
+            self.is_met = self.is_met or key in self.texts
             try:
                 yield retell(sample, self.texts)
             except ValueError as error:
-                self.problems.append(Problem.of(sample.key, error))
+                self.problems.append(Problem.of(key, error))
+        if key:
+            check_met(self, key)
+
+
+def check_met(opened: object, key: str) -> None:
+    """Raise ValueError when a set has region texts, and none is for a sample read so far.
+
+    key: of one of these, to be compared.
+    """
+    if isinstance(opened, RetoldSet | RetoldStream) and opened.texts and not opened.is_met:
+        raise ValueError(
+            f"region_captions has texts for {len(opened.texts)} samples, such as "
+            f"{quote(next(iter(opened.texts)))}, and none for those of this set, such as "
+            f"{quote(key)}: make them anew for this set (python -m train data caption)"
+        )
 
 
 def retell(sample: Sample, texts: RegionTexts) -> Sample:

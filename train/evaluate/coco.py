@@ -23,7 +23,7 @@ from train.data.coco import CocoConfig, CocoIndex, open_coco
 from train.data.decode import UNREADABLE
 from train.data.files import FileSet, read_json_file
 from train.data.picture import read_picture
-from train.data.region_texts import RetoldSet, read_region_texts
+from train.data.region_texts import RetoldSet, check_met, read_region_texts
 from train.data.sample import Problem, Sample
 from train.data.transforms import View
 from train.evaluate.clip_scores import ClipFeatures
@@ -268,6 +268,9 @@ def open_layouts(
         return layout, Truth(seen, sample, view)
 
     keys = [_index(described).key(place) for place in range(len(described))]
+    if isinstance(told, RetoldSet) and keys:
+        told.is_met = not told.texts.keys().isdisjoint(keys)
+        check_met(told, keys[0])
     return read, keys, list(described.problems)
 
 

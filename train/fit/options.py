@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from train.data.options import DataConfig
 from train.data.sets import CONFIGS, AnySet
 from train.model.options import (
+    FROM_SCRATCH,
     AutoencoderConfig,
     ComputeConfig,
     LoraConfig,
@@ -34,6 +35,7 @@ from train.options import (
     Weight,
     hints_of,
     options,
+    own_options,
     owners,
     refuse_unused,
 )
@@ -92,6 +94,10 @@ class OptimizerConfig:
             raise ValueError(
                 "train_unet and train_text_encoder are both false: there is nothing to learn"
             )
+        if self.kind == "adafactor":
+            refuse_unused(self, ["beta1", "beta2"], "with adafactor")
+        if self.schedule == "constant":
+            refuse_unused(self, ["final_learning_rate"], "with a constant schedule")
         if not self.train_text_encoder:
             rates = ["text_learning_rate", "rows_learning_rate"]
             refuse_unused(self, rates, "with train_text_encoder = false")
@@ -170,6 +176,10 @@ class LogConfig:
     """Project name at wandb; empty: none."""
 
 
+def _if_it_learns(value: Any, run: Any) -> Any:
+    return value if run.trains_autoencoder else None
+
+
 @options
 class FitConfig:
     """Everything `python -m train fit` needs."""
@@ -194,7 +204,9 @@ class FitConfig:
     licence: Annotated[str, Free()] = ""
     """Written into the checkpoint's metadata."""
     data: DataConfig = field(default_factory=DataConfig)
-    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    autoencoder: Annotated[AutoencoderConfig, Free(but=_if_it_learns)] = field(
+        default_factory=AutoencoderConfig
+    )
     model: ModelConfig = field(default_factory=ModelConfig)
     lora: LoraConfig = field(default_factory=LoraConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -205,15 +217,27 @@ class FitConfig:
     log: Annotated[LogConfig, Free()] = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
-        learns = self.autoencoder.base or not (self.model.base or self.model.autoencoder)
         if self.lora.rank or self.lora.text_rank:
             own = ["train_unet", "train_text_encoder"]
             refuse_unused(self.optimizer, own, "on an adapter (lora)", "optimizer.")
-        if learns and self.autoencoder.crop > self.image_size:
+        if self.model.base:
+            refuse_unused(
+                self.model, FROM_SCRATCH, "beside model.base, which has its own", "model."
+            )
+        if not self.trains_autoencoder:
+            names, given = own_options(AutoencoderConfig), "model.base or model.autoencoder"
+            why = f"beside {given}, unless autoencoder.base is given"
+            refuse_unused(self.autoencoder, names, why, "autoencoder.")
+        if self.trains_autoencoder and self.autoencoder.crop > self.image_size:
             raise ValueError(
                 f"autoencoder.crop = {self.autoencoder.crop} is larger than image_size = "
                 f"{self.image_size}: crops are cut out of the pictures; give at most that"
             )
+
+    @property
+    def trains_autoencoder(self) -> bool:
+        """Whether the small autoencoder is trained, first."""
+        return bool(self.autoencoder.base or not (self.model.base or self.model.autoencoder))
 
 
 def to_dict(config: FitConfig) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from reco_core.position_tokens import PositionVocabulary
 from train.options import (
@@ -17,6 +17,8 @@ from train.options import (
     Side,
     Some,
     Weight,
+    bare,
+    hints_of,
     options,
     refuse_unused,
 )
@@ -36,6 +38,14 @@ Spread = Annotated[float, Range(0, 100)]
 PositiveSpread = Annotated[float, Range(0, 100, above=True)]
 UpTo1 = Annotated[int, Range(0, 1)]
 UpTo3 = Annotated[int, Range(0, 3)]
+
+
+def _of_a_new_model(value: Any, run: Any) -> Any:
+    return None if run.model.base else value
+
+
+OF_NEW = Free(but=_of_a_new_model)
+"""Marks an option of new models, which a base has no use for."""
 
 
 @options
@@ -61,19 +71,19 @@ class ModelConfig:
     rows: Place = ""
     """Start of the position tokens' rows where the base has none: ordered (if left out), random, or
     a .safetensors file with a tensor `rows` of shape (num_bins, width)."""
-    unet_channels: Some[Channels] = (64, 128, 128)
+    unet_channels: Annotated[Some[Channels], OF_NEW] = (64, 128, 128)
     """From scratch: channels per level, multiples of 32 and of the heads."""
-    unet_layers: Layers = 1
+    unet_layers: Annotated[Layers, OF_NEW] = 1
     """From scratch: residual blocks per level."""
-    unet_heads: Heads = 2
+    unet_heads: Annotated[Heads, OF_NEW] = 2
     """From scratch: attention heads at every level."""
-    text_width: Width = 128
+    text_width: Annotated[Width, OF_NEW] = 128
     """From scratch: of the text encoder's states, a multiple of its heads."""
-    text_layers: Layers = 3
+    text_layers: Annotated[Layers, OF_NEW] = 3
     """From scratch: of the text encoder."""
-    text_heads: Heads = 4
+    text_heads: Annotated[Heads, OF_NEW] = 4
     """From scratch: of the text encoder's attention."""
-    embedding_std: PositiveSpread = 0.5
+    embedding_std: Annotated[PositiveSpread, OF_NEW] = 0.5
     """From scratch: spread of token and position rows. CLIP's 0.02 drowns in what layers add."""
 
     def __post_init__(self) -> None:
@@ -81,6 +91,12 @@ class ModelConfig:
             PositionVocabulary(self.num_bins)
         _check_heads("unet_heads", self.unet_heads, "unet_channels", self.unet_channels)
         _check_heads("text_heads", self.text_heads, "text_width", (self.text_width,))
+
+
+FROM_SCRATCH = tuple(
+    name for name, hint in hints_of(ModelConfig).items() if OF_NEW in bare(hint)[1]
+)
+"""Options of new models alone."""
 
 
 @options

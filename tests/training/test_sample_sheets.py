@@ -18,7 +18,7 @@ from train.data.plan import Share
 from train.data.shards import ShardsConfig
 from train.fit import gallery as gallery_module
 from train.fit import run as run_module
-from train.fit.gallery import fitted, open_gallery
+from train.fit.gallery import open_gallery
 from train.fit.loop import fit
 from train.fit.options import FitConfig
 from train.fit.sample_sheet import Card, sample_sheet
@@ -46,10 +46,10 @@ def pictures(tmp_path):
     return folder
 
 
-def opened(values):
+def opened(values, length=96):
     config = build(FitConfig, {"image_size": 64, "sample": {"layouts": 3}, **values})
-    data = open_training_data(config, MODEL, ONE, ALONE)
-    return open_gallery(config, MODEL, data)
+    model = SimpleNamespace(words=lambda regions: Words(length, 1000, regions), codec=None)
+    return open_gallery(config, model, open_training_data(config, model, ONE, ALONE))
 
 
 def bbox(folder, **more):
@@ -113,11 +113,15 @@ def layout(texts, caption="a"):
 )
 def test_regions_that_do_not_fit_are_left_out_not_an_end_of_the_run(length, texts, kept):
     whole = layout(["dog"] * texts)
-    assert fitted(whole, Words(length, 1000, 9)).regions == whole.regions[:kept]
+    told, lost = Words(length, 1000, 9).told(whole)
+    assert told.regions == whole.regions[:kept] and bool(lost) == (kept < texts)
 
 
-def test_a_caption_that_does_not_fit_is_passed_over():
-    assert fitted(layout([], "dog " * 50), Words(20, 1000, 9)) is None
+def test_what_does_not_fit_is_told_on_the_sheet(pictures):
+    (pictures / "0.txt").write_text("dog " * 50)
+    cut, whole, _ = opened({"data": bbox(pictures), "validation": OFF}, length=40).shown
+    assert "the end of its caption and 1 region of 1 cannot be told" in cut.note
+    assert (cut.layout.regions, whole.note) == ((), "") and len(whole.layout.regions) == 1
 
 
 def test_a_stream_shows_its_first_samples(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
@@ -25,9 +25,6 @@ from train.fit.training_data import TrainingData
 from train.model.sampling import sample_layouts, to_image
 from train.model.text_to_image import TextToImage
 from train.model.words import Words
-
-LOOKED_AT = 8
-"""So many times the samples wanted are looked at for some that fit."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def _samples(
     config: FitConfig, data: TrainingData
 ) -> tuple[Iterable[tuple[Sample, Scene | None]], str]:
     """Samples with the scenes that are known, and where they are from."""
-    count = LOOKED_AT * config.sample.layouts
+    count = config.sample.layouts
     if unseen := config.data.sets[0].unseen(count):
         opened = cast(SampleSet, open_set(unseen, config.image_size))
         scenes = opened if isinstance(opened, KnowsScenes) and config.data.use_regions else None
@@ -108,33 +105,18 @@ def _samples(
 def _shown(
     config: FitConfig, words: Words, samples: Iterable[tuple[Sample, Scene | None]]
 ) -> Iterator[Shown]:
-    """Those that fit into the model's sequence, without the regions that do not."""
+    """The samples, with what of them fits into the model's sequence."""
     sizes = PictureSizes(config.data, config.image_size)
     for sample, scene in samples:
         size = (sample.width, sample.height) if scene else sizes.of(sample)
         view = draw_view(np.random.default_rng(0), sample.width, sample.height, size, "centre", 0)
-        wanted = config.data.use_regions and (words.num_bins or words.positional_words)
-        regions = largest_regions(sample.regions, config.data.max_regions) if wanted else ()
+        most = config.data.max_regions if config.data.use_regions else 0
+        regions = largest_regions(sample.regions, most)
         whole = Layout(*view_sample(sample.captions[0], regions, view), *size)
-        layout = fitted(whole, words)
-        if layout is None:
-            continue
-        left_out = len(whole.regions) - len(layout.regions)
-        note = f"{left_out} regions more do not fit" if left_out else ""
+        layout, note = words.told(whole)
+        is_whole = not note
         try:
             real = to_image(read_picture(sample, view))
         except UNREADABLE as error:
             real, note = None, f"{note} {sample.key} cannot be read: {error}".strip()
-        yield Shown(layout, real, None if left_out else scene, note)
-
-
-def fitted(layout: Layout, words: Words) -> Layout | None:
-    """A layout without the last regions that do not fit into the sequence; None where not even its
-    caption does."""
-    while True:
-        sequence = words.sequence(layout)
-        if sequence.caption_fits and not sequence.overflow:
-            return layout
-        if not layout.regions:
-            return None
-        layout = replace(layout, regions=layout.regions[:-1])
+        yield Shown(layout, real, scene if is_whole else None, note)

@@ -170,6 +170,13 @@ def test_checkpointing_and_smaller_batches_take_less(configured):
     assert checkpointed.unet == whole.unet and half.gradients == whole.gradients
 
 
+def test_files_on_the_way_are_counted_on_disk(configured):
+    none, some = (
+        count_memory(configured("optimizer.steps=7", f"export_every={n}")) for n in (0, 2)
+    )
+    assert some.disk - none.disk == 3 * none.output > 0
+
+
 def test_eight_bit_moments_take_about_two_bytes_a_weight(configured):
     config = configured("optimizer.kind=adamw8bit")
     numbers = count_memory(config).gradients / 4

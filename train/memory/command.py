@@ -56,7 +56,7 @@ def table(plan: MemoryPlan) -> str:
         ("update of averages", plan.averaging),
         ("sample grid, beyond a step", plan.drawing),
         ("total on a device", plan.total),
-        ("states and output on disk", plan.disk),
+        ("states and files on disk", plan.disk),
     ]
     lines = [f"  {name:<30}{size / GIB:8.2f} GiB" for name, size in rows]
     return "\n".join(

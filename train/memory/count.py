@@ -86,6 +86,7 @@ def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
         flops=step.flops,
         states=config.keep + 1,
         output=_output_size(config, model, vae),
+        files=1 + (config.optimizer.steps // every if (every := config.export_every) else 0),
     )
 
 

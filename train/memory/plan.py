@@ -33,6 +33,8 @@ class MemoryPlan:
     """Resumable states on disk at once: those that are kept, and one being written."""
     output: int
     """The file that training ends with."""
+    files: int
+    """Such files at the end, with those that are written on the way."""
 
     @property
     def activations(self) -> int:
@@ -59,9 +61,9 @@ class MemoryPlan:
 
     @property
     def disk(self) -> int:
-        """For states and output."""
+        """For states, output and the files on the way."""
         state = self.gradients + self.optimizer + self.average  # of what learns alone
-        return self.states * state + self.output
+        return self.states * state + self.files * self.output
 
 
 @dataclass(frozen=True)

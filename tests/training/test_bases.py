@@ -178,6 +178,10 @@ def test_a_run_on_a_reco_base_says_its_sizes_and_goes_on_from_an_older_state(
     state = torch.load(newest, weights_only=True)
     options = json.loads(state["options"])
     options["model"] |= {"num_bins": 1000, "max_length": 616, "rows": "ordered"}
+    text = state["text_encoder"]  # which they hold whole
+    for old in [name for name in text if name.endswith("_embedding.old")]:
+        table = old.removesuffix(".old")
+        text[f"{table}.weight"] = torch.cat([text.pop(old), text.pop(f"{table}.new")])
     torch.save(state | {"options": json.dumps(options)}, newest)
     steps = []
     fit(replace(config, optimizer=replace(config.optimizer, steps=2)), steps.append)

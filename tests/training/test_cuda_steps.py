@@ -61,8 +61,13 @@ def base(tmp_path_factory):
 
 def small(config: FitConfig, base: Path) -> FitConfig:
     """The same but for sizes, on which neither kernels nor precisions depend."""
-    sizes = {"unet_channels": (32,), "text_layers": 1, "text_width": 32, "text_heads": 1}
-    model = replace(config.model, base=str(base) if config.model.base else "", **sizes)
+    model = config.model
+    if model.base:
+        length = model.max_length and max(model.max_length, BASE.max_length)
+        model = replace(model, base=str(base), max_length=length)
+    else:
+        sizes = {"unet_channels": (32,), "text_layers": 1, "text_width": 32, "text_heads": 1}
+        model = replace(model, **sizes)
     return replace(config, model=model, image_size=64)
 
 

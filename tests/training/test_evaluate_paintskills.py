@@ -364,7 +364,7 @@ def test_ranks_go_by_what_is_right_then_by_where_it_is(folder, detector):
     ("options", "reason"),
     [
         ({"parts": ("object", "taste")}, "'taste'.*choose from object, count, colour, spatial"),
-        ({"split": "test"}, r"object_test\.json"),
+        ({"split": "test"}, "split = 'test': choose from train, val"),
         ({"layouts": -1}, "layouts = -1"),
     ],
 )

@@ -211,7 +211,8 @@ def test_a_validation_set_without_a_picture_is_refused(lose, words, config_file,
     shutil.copy(tmp_path / "set.jsonl", path)
     lose(folder)
     chosen = f'validation.set={{kind="json_lines", path="{path.as_posix()}"}}'
-    with pytest.raises(ValueError, match="none of the .* to validate on can be read"):
+    said = r"no sample of json_lines '.*others/set\.jsonl' can be used"
+    with pytest.raises(ValueError, match=said):
         fit(load_config(config_file, [*words, "validation.every=1", chosen]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -163,6 +164,31 @@ def test_captions_are_read_where_no_words_are_given(pictures, dino_folder, tmp_p
     assert "b.png: has no caption beside it: write b.txt" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("count", [255, 2000])
+def test_a_caption_that_is_longer_than_the_model_reads_is_named(
+    count, pictures, dino_folder, tmp_path, capsys
+):
+    """With a token before and two behind it; the other pictures are looked at."""
+    (pictures / "b.txt").write_text("dog " * count)
+    run(pictures, tmp_path / "boxes.jsonl", "--model", dino_folder, "--threshold", "0")
+    assert len(lines(tmp_path / "boxes.jsonl")) == 2
+    assert f"takes {count + 3} tokens, and" in capsys.readouterr().out
+
+
+def test_a_caption_as_long_as_the_model_reads_is_read(pictures, dino_folder, tmp_path):
+    (pictures / "b.txt").write_text("dog " * 253)
+    run(pictures, tmp_path / "boxes.jsonl", "--model", dino_folder, "--threshold", "0")
+    assert len(lines(tmp_path / "boxes.jsonl")) == 3
+
+
+def test_words_that_are_longer_than_the_model_reads_are_refused_at_once(
+    pictures, owl_folder, tmp_path
+):
+    words = ["dog", "a red car " * 9]
+    with pytest.raises(ValueError, match="tokens, and .* reads 16: shorten"):
+        write_boxes(pictures, tmp_path / "a", open_detector(str(owl_folder), 0.0), words)
+
+
 def run(pictures, output, *words):
     import argparse
 
@@ -192,7 +218,7 @@ def test_a_stopped_run_goes_on_to_the_file_of_one_that_was_not(pictures, owl_fol
     detector, words = open_detector(str(owl_folder), 0.0), ["dog"]
     whole, output = tmp_path / "whole.jsonl", tmp_path / "boxes.jsonl"
     assert write_boxes(pictures, whole, detector, words, batch_size=1).before == 0
-    stopping = OpenDetector(Stopping(detector, 2).find, False)
+    stopping = replace(detector, find=Stopping(detector, 2).find)
     with pytest.raises(KeyboardInterrupt):
         write_boxes(pictures, output, stopping, words, batch_size=1)
     assert not output.exists()

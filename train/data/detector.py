@@ -69,6 +69,8 @@ def write_boxes(
         raise ValueError(f"{str(output)!r} is there already: name another --output, or delete it")
     if not (words or detector.reads_sentences):
         raise ValueError("this detector reads no sentences: say what to look for with --words")
+    if words:
+        detector.check(words)
     part, problems = output.with_name(f"{output.name}.part"), list[Problem]()
     files = picture_files(folder)
     settings = {"folder": str(folder.resolve()), "words": list(words), **(settings or {})}
@@ -76,7 +78,7 @@ def write_boxes(
     before = len(done)
     missing = [file for file in files if _name(file, output) not in done]
     bar = tqdm(missing, "looking", unit="pictures")
-    pictures = _open_pictures(bar, output, words, problems)
+    pictures = _open_pictures(bar, output, words, detector, problems)
     with part.open("ab") as file:
         while batch := list(islice(pictures, batch_size)):
             found = detector.find([one.image for one in batch], [one.asked for one in batch])
@@ -105,9 +107,13 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def _open_pictures(
-    files: Iterator[Path] | tqdm, output: Path, words: Sequence[str], problems: list[Problem]
+    files: Iterator[Path] | tqdm,
+    output: Path,
+    words: Sequence[str],
+    detector: OpenDetector,
+    problems: list[Problem],
 ) -> Iterator[Picture]:
-    """Those that can be read and have words; others are named."""
+    """Those that can be read and have words that the detector reads; others are named."""
     for file in files:
         name = _name(file, output)
         try:
@@ -117,6 +123,8 @@ def _open_pictures(
                     f"has no caption beside it: write {file.stem}.txt, or give --words"
                 )
             asked = words or ". ".join(captions)
+            if not words:
+                detector.check(asked)
             yield Picture(name, captions, asked, picture_file(file)())
         except UNREADABLE as error:
             problems.append(Problem.of(name, error))

@@ -10,12 +10,17 @@ from typing import Any
 from PIL import Image
 
 from reco_core.boxes import box_inside
+from reco_core.checks import quote
 from reco_core.layout import Box
 from train.data.hub_model import load_model
 
 DEFAULT_MODEL = "IDEA-Research/grounding-dino-tiny"
 READS_SENTENCES, READS_WORDS = ("grounding-dino", "mm-grounding-dino"), ("owlv2", "owlvit")
 """Architectures, by transformers' names: the first find the phrases of a text themselves."""
+
+
+Asked = str | Sequence[str]
+"""A sentence, or words."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,11 @@ class Found:
 @dataclass(frozen=True)
 class OpenDetector:
     """find: pictures, and for each a sentence or words -> what is in each, best first, every
-    thing once. reads_sentences: whether it takes a sentence."""
+    thing once. check: raises ValueError for a sentence or words that are longer than the model
+    reads. reads_sentences: whether it takes a sentence."""
 
-    find: Callable[[Sequence[Image.Image], Sequence[str | Sequence[str]]], list[list[Found]]]
+    find: Callable[[Sequence[Image.Image], Sequence[Asked]], list[list[Found]]]
+    check: Callable[[Asked], None]
     reads_sentences: bool
 
 
@@ -57,10 +64,20 @@ def open_detector(name: str, threshold: float | None = None, overlap: float = 0.
     chosen = {} if threshold is None else {"threshold": threshold}
     special = frozenset(processor.tokenizer.all_special_tokens)
 
+    config = model.config
+    room = config.max_text_len if sentences else config.text_config.max_position_embeddings
+
+    def check(asked: Asked) -> None:
+        for text in [_sentence(asked)] if sentences else asked:
+            count = len(processor.tokenizer(text)["input_ids"])
+            if count > room:
+                raise ValueError(
+                    f"{quote(text, 80)} takes {count} tokens, and {name!r} reads {room}: shorten "
+                    "the caption or the words that are looked for"
+                )
+
     @torch.inference_mode()
-    def find(
-        pictures: Sequence[Image.Image], asked: Sequence[str | Sequence[str]]
-    ) -> list[list[Found]]:
+    def find(pictures: Sequence[Image.Image], asked: Sequence[Asked]) -> list[list[Found]]:
         texts = [_sentence(one) if sentences else list(one) for one in asked]
         pads = {"padding": True} if sentences else {}  # OWLv2 pads by itself
         inputs = processor(images=list(pictures), text=texts, return_tensors="pt", **pads)
@@ -73,7 +90,7 @@ def open_detector(name: str, threshold: float | None = None, overlap: float = 0.
         found = zip(results, pictures, asked, strict=True)
         return [_things(r, picture.size, one, overlap, special) for r, picture, one in found]
 
-    return OpenDetector(find, sentences)
+    return OpenDetector(find, check, sentences)
 
 
 def _load(name: str, is_local: bool) -> tuple[Any, Any]:
@@ -86,7 +103,7 @@ def _load(name: str, is_local: bool) -> tuple[Any, Any]:
     )
 
 
-def _sentence(asked: str | Sequence[str]) -> str:
+def _sentence(asked: Asked) -> str:
     """As GroundingDINO was trained: in small letters, phrases with a stop after each."""
     text = asked if isinstance(asked, str) else ". ".join(asked)
     return f"{text.strip().lower().rstrip('.')}."
@@ -95,7 +112,7 @@ def _sentence(asked: str | Sequence[str]) -> str:
 def _things(
     result: dict[str, Any],
     size: tuple[int, int],
-    asked: str | Sequence[str],
+    asked: Asked,
     overlap: float,
     special: Collection[str],
 ) -> list[Found]:

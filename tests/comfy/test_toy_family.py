@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 import torch
 from inside import ROOT, Inside
-from on_base import on_base
 from safetensors.torch import load_file, save_file
 
 PREFIX = "text_encoders.toy."
@@ -204,6 +203,8 @@ def base(folder) -> Path:
 
 
 def words_of(base: Path, folder: Path, name: str) -> list[str]:
+    from on_base import on_base  # which this file has no way to as a program of its own
+
     return [
         "fit",
         "--config",

@@ -98,7 +98,9 @@ def test_an_autoencoder_to_take_and_one_to_train_are_too_many(config_file, overr
 def test_a_mistake_is_one_line_that_quotes_it(
     word, message, config_file, overrides, monkeypatch, capsys
 ):
-    command = ["train", "fit", "--config", str(config_file), *overrides, word]
+    place = word.removeprefix("model.base=")
+    words = [word] if place == word else on_base(place)
+    command = ["train", "fit", "--config", str(config_file), *overrides, *words]
     monkeypatch.setattr(sys, "argv", command)
     assert main() == 2
     said = capsys.readouterr().err

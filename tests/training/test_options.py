@@ -214,14 +214,6 @@ def test_a_mistake_is_told_in_one_line(words, said):
             "autoencoder.steps = 5 has no effect beside model.base or model.autoencoder",
         ),
         (
-            ("optimizer.kind=adafactor", "optimizer.beta2=0.99"),
-            "optimizer: beta2 = 0.99 has no effect with adafactor",
-        ),
-        (
-            ("optimizer.final_learning_rate=0.1",),
-            "optimizer: final_learning_rate = 0.1 has no effect with a constant schedule",
-        ),
-        (
             ("data.use_regions=false", "data.region_dropout=0.1"),
             "data: region_dropout = 0.1 has no effect with use_regions = false",
         ),

@@ -88,7 +88,7 @@ def ceilings(overrides: list[str]) -> Table:
     from train.data.shapeskills_set import ShapeSkillsConfig
     from train.evaluate.shapeskills import ShapeSkillsOptions, ShapeSkillsSuite
 
-    config = load_config(CONFIGS / "positional-words.toml", overrides)
+    config = load_config(CONFIGS / "positional-words.toml", beside_a_base(overrides))
     (trained,) = config.data.sets
     assert isinstance(trained, ShapeSkillsConfig)
     suite = ShapeSkillsSuite(
@@ -107,9 +107,17 @@ def train_base(output: Path, overrides: list[str]) -> Path:
     if not path.exists():
         if not first.exists():
             _fit(CONFIGS / f"{BASE[0]}.toml", first.parent, first, overrides)
-        own = [f'model.base="{first.as_posix()}"', *overrides]
+        own = [f'model.base="{first.as_posix()}"', *beside_a_base(overrides)]
         _fit(CONFIGS / f"{BASE[1]}.toml", path.parent, path, own)
     return path
+
+
+def beside_a_base(overrides: list[str]) -> list[str]:
+    """Without the sizes of the first model and its autoencoder, which the others begin with."""
+    from train.model.options import FROM_SCRATCH
+
+    first = tuple(f"model.{name}=" for name in FROM_SCRATCH)
+    return [word for word in overrides if not word.startswith((*first, "autoencoder."))]
 
 
 def train_and_score(one: Run, base: Path, overrides: list[str]) -> None:
@@ -117,7 +125,7 @@ def train_and_score(one: Run, base: Path, overrides: list[str]) -> None:
     if not one.checkpoint.exists():
         own = [f"seed={one.seed}", f'model.base="{base.as_posix()}"']
         config = CONFIGS / f"{one.variant.config}.toml"
-        _fit(config, one.folder, one.checkpoint, [*own, *overrides])
+        _fit(config, one.folder, one.checkpoint, [*own, *beside_a_base(overrides)])
     if not one.scores.exists():
         words = ("--checkpoint", str(one.checkpoint), "--output", str(one.folder / "evaluate"))
         _train("evaluate", *words, *EVALUATION)

@@ -94,10 +94,6 @@ class OptimizerConfig:
             raise ValueError(
                 "train_unet and train_text_encoder are both false: there is nothing to learn"
             )
-        if self.kind == "adafactor":
-            refuse_unused(self, ["beta1", "beta2"], "with adafactor")
-        if self.schedule == "constant":
-            refuse_unused(self, ["final_learning_rate"], "with a constant schedule")
         if not self.train_text_encoder:
             rates = ["text_learning_rate", "rows_learning_rate"]
             refuse_unused(self, rates, "with train_text_encoder = false")

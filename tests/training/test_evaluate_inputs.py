@@ -206,37 +206,33 @@ def test_nothing_is_opened_for_long_before_a_mistake_is_told(
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
-@pytest.mark.parametrize(
-    ("batch_size", "advice"), [(8, "--batch-size 2"), (2, "--batch-size 1"), (1, "fp16")]
-)
-def test_memory_that_runs_out_in_drawing_is_told_as_that(
-    error, batch_size, advice, checkpoint, tmp_path, monkeypatch
+@pytest.mark.parametrize("batch_size", [5, 2, 1])
+def test_memory_that_is_too_little_for_one_picture_is_told_as_that(
+    error, batch_size, checkpoint, tmp_path, monkeypatch
 ):
-    def full(*arguments):
+    """After smaller batches were tried; what helps is an option of this command."""
+    tried = []
+
+    def full(model, layouts, *rest):
+        tried.append(len(layouts))
         raise error
 
     suite = ShapeSkillsSuite(ShapeSkillsOptions(layouts=5, parts=("mixed",), size=64))
     studio = Studio(open_checkpoint_once(checkpoint), Drawing(batch_size=batch_size), tmp_path)
-    monkeypatch.setattr("train.evaluate.draw.load_model", lambda *_: Loaded())
-    monkeypatch.setattr("train.evaluate.draw.sample_batch", full)
-    with pytest.raises(ValueError, match=f"memory ran out while drawing .* x 64 x 64.*{advice}"):
+    monkeypatch.setattr("train.model.sampling.denoise", full)
+    said = (
+        "while a single picture of 64 x 64 pixels was drawn.*: give --precision fp16.*--device cpu"
+    )
+    with pytest.raises(ValueError, match=said) as caught:
         studio.draw(suite.cases)
+    assert tried == [size for size in (5, 2, 1) if size <= batch_size]
+    assert "compute.precision" not in str(caught.value)
 
 
 def open_checkpoint_once(path):
     from pathlib import Path
 
     return open_checkpoint(Path(path))
-
-
-class Loaded:
-    """Stands for a model of which only its device matters."""
-
-    unet = text_encoder = torch.nn.Linear(1, 1)
-    unet.device = torch.device("cpu")
-
-    class codec:
-        autoencoder = torch.nn.Linear(1, 1)
 
 
 def test_memory_that_runs_out_in_loading_or_scoring_is_told_as_that(
@@ -250,12 +246,12 @@ def test_memory_that_runs_out_in_loading_or_scoring_is_told_as_that(
     suite = ShapeSkillsSuite(ShapeSkillsOptions(layouts=1, parts=("mixed",), size=64))
     studio = Studio(open_checkpoint_once(checkpoint), Drawing(batch_size=6), tmp_path)
     monkeypatch.setattr("train.evaluate.draw.load_model", full)
-    with pytest.raises(ValueError, match=r"memory ran out while loading x\.safetensors"):
+    with pytest.raises(ValueError, match=r"while x\.safetensors was loaded.*--device cpu"):
         studio.draw(suite.cases)
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (64, 64)).save(studio.path(suite.cases[0]))
     monkeypatch.setattr(suite, "score", full)
-    with pytest.raises(ValueError, match="while scoring .*: give --batch-size 3"):
+    with pytest.raises(ValueError, match="while pictures were scored .*: give --batch-size 3"):
         evaluate(suite, studio)
     monkeypatch.setattr(suite, "score", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -18,11 +18,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from reco_core.checkpoint_file import read_checkpoint
 from train.config import load_config
+from train.fit.learner import Learner
 from train.fit.optimizer import build_optimizer, choose_trained, trained_parameters
 from train.fit.options import FitConfig
 from train.memory.count import count_memory, empty_model, give_fake_weights
 from train.memory.live import LiveBytes, Operations, StepMemory, grid_memory, step_memory
-from train.memory.probe import measure_speed
+from train.memory.probe import STEPS, WARM_UP, measure_speed
 from train.memory.speed import A100_SAMPLES, UNET_FLOPS, estimates
 from train.model.compute import prepare_model
 from train.model.text_to_image import load_model
@@ -139,8 +140,20 @@ def test_hours_are_scaled_from_a_measured_training(configured):
     assert slow < fast
 
 
-def test_a_probe_does_real_steps_on_the_device_that_is_here(configured, tmp_path):
+def test_a_probe_does_real_steps_on_the_device_that_is_here(configured, tmp_path, monkeypatch):
+    """Each has a finite gradient, and changes the weights."""
+    moved = []
+
+    def learn(learner, norm):
+        before = [weight.clone() for weight in learner.parameters]
+        real(learner, norm)
+        now = zip(before, learner.parameters, strict=True)
+        moved.append(norm.isfinite().item() and any(not torch.equal(a, b) for a, b in now))
+
+    real = Learner.learn
+    monkeypatch.setattr(Learner, "learn", learn)
     speed = measure_speed(configured(f'folder="{tmp_path.as_posix()}"', "compute.threads=1"))
+    assert moved == [True] * (WARM_UP + STEPS)
     assert speed.samples > 0 and speed.device.startswith(("cpu", "NVIDIA"))
     assert not list(tmp_path.iterdir())
 

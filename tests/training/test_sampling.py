@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from random_checkpoint import HEADS, Size, random_state_dict
+from torch.nn.functional import interpolate
 
 from reco_core.layout import Box, Layout, Region
-from train.model.sampling import SecondPass, Start, denoise, sample_batch
+from train.model.sampling import SecondPass, Start, denoise, sample_batch, to_image
 from train.model.text_to_image import load_model
 
 LAYOUT = Layout("a cat", (Region("a hat", Box(0.1, 0.2, 0.6, 0.7)),), 64, 40)
@@ -40,6 +42,21 @@ def test_less_of_the_way_keeps_more(model, sampler):
     ]
     assert moved[0] < moved[1] < moved[2], moved
     assert moved[0] < begun.abs().mean() / 2
+
+
+def test_a_weak_second_pass_shows_the_first_one_enlarged(model):
+    """Nearer to it than to what another first pass, or a strong second one, makes."""
+
+    def drawn_twice(seed, strength):
+        (image,) = sample_batch(model, [LAYOUT], [seed], 2, 3.0, "euler", SecondPass(2.0, strength))
+        return np.asarray(image, float)
+
+    noise = torch.randn(1, 4, 5, 8, generator=torch.Generator().manual_seed(7))
+    large = interpolate(drawn(model, noise, steps=2), scale_factor=2.0, mode="nearest-exact")
+    first = np.asarray(to_image(model.codec.decode(large)[0]), float)
+    near = np.abs(drawn_twice(7, 0.02) - first).mean()
+    assert near < np.abs(drawn_twice(8, 0.02) - first).mean() / 2
+    assert near < np.abs(drawn_twice(7, 1.0) - first).mean() / 2
 
 
 @pytest.mark.parametrize("scale, size", [(1.5, (96, 56)), (2.0, (128, 80)), (1.0, (64, 40))])

@@ -95,12 +95,15 @@ def evaluate(suite: Suite, studio: Studio) -> Result:
     What the checkpoint has no room for is not told to it, and scored like the rest: that way all
     checkpoints are measured on the same.
     """
-    from train.evaluate.memory import memory_told
+    from train.evaluate.draw import ON_CPU
     from train.evaluate.report import write_report
+    from train.model.compute import memory_errors_told
 
     left_out = {**suite.left_out, "texts": studio.untold(suite.cases)}
     studio.draw(suite.cases)
-    with memory_told("scoring", studio.drawing.batch_size, "give --device cpu"):
+    half = studio.drawing.batch_size // 2
+    less = f"give --batch-size {half}, or {ON_CPU}" if half else f"give {ON_CPU}"
+    with memory_errors_told("while pictures were scored", less):
         result = suite.score(studio.open)
     about = {"suite": suite.name, "pictures": len(suite.cases), **studio.describe()}
     write_report(result, studio.open, about, studio.folder, left_out)

@@ -19,14 +19,16 @@ from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
 from train.data.sample import Problem
 from train.evaluate.drawing import Drawing
-from train.evaluate.memory import memory_told
 from train.evaluate.pretrained import pick_device
 from train.evaluate.suite import Case
+from train.model.compute import memory_errors_told
 from train.model.sampling import sample_batch
 from train.model.text_to_image import REGIONS_IN_WORDS, TextToImage, load_model
 from train.model.words import Words
 from train.precision import dtype_of
 
+ON_CPU = "--device cpu; what is drawn stays, and the same command goes on"
+"""The last resort where memory is short, as words of an advice."""
 NOTE = "drawing.json"
 """What a folder's pictures were drawn with."""
 
@@ -103,15 +105,16 @@ class Studio:
     def _sample(self, batch: Sequence[Case]) -> list[Image.Image]:
         options = self.drawing
         if self._model is None:
-            smaller = "give --device cpu, or free memory that other programs hold"
-            with memory_told(f"loading {self.checkpoint.path.name}", 1, smaller):
+            when = f"while {self.checkpoint.path.name} was loaded"
+            with memory_errors_told(when, f"end what else uses the device, or give {ON_CPU}"):
                 self._model = _load(self.checkpoint, options)
         mixed = options.precision != "fp32"
         dtype = dtype_of(options.precision) if mixed else None
         width, height = batch[0].layout.width, batch[0].layout.height
-        smaller = "give --precision fp16, a smaller --size where the suite has one, or --device cpu"
+        when = f"while a single picture of {width} x {height} pixels was drawn"
+        less = f"give --precision fp16, a smaller --size where the suite has one, or {ON_CPU}"
         with (
-            memory_told(f"drawing {len(batch)} x {width} x {height} pixels", len(batch), smaller),
+            memory_errors_told(when, less),
             torch.autocast(self._model.unet.device.type, dtype, enabled=mixed),
         ):
             return sample_batch(

@@ -20,7 +20,7 @@ from train.fit.health import check_finite
 from train.fit.optimizer import optimizer_bytes
 from train.fit.options import FitConfig, from_json, to_dict
 from train.fit.state_parts import FROZEN, check_frozen
-from train.model.compute import first_line, is_out_of_memory, out_of_memory
+from train.model.compute import OutOfMemory, first_line, is_out_of_memory
 
 REMOVE = "remove it to continue from the one before, or to start anew"
 _NAME = re.compile(r"step-([0-9]{7,18})\.pt")
@@ -150,7 +150,7 @@ def _check_cause(error: Exception, path: Path) -> None:
     """Raise OutOfMemory where an error is no damage of the state's."""
     if is_out_of_memory(error):
         when = f"while the state {str(path)!r} was read, which is as it was"
-        raise out_of_memory(first_line(error), when) from error
+        raise OutOfMemory(first_line(error), when) from error
 
 
 def _set_aside(path: Path, why: str, used: Path, may_rename: bool) -> str:

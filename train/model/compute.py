@@ -78,16 +78,18 @@ def _check_precisions(model: TextToImage, config: ComputeConfig) -> None:
         )
 
 
+IN_TRAINING = (
+    "end what else uses the device, or let less be held at once (a smaller image_size, "
+    "compute.precision = 'bf16', LoRA)"
+)
+
+
 class OutOfMemory(ValueError):
-    """Memory ran out; says when and what to do."""
+    """Memory ran out; says when and what to do. cause: what the error said; when: "while ..."."""
 
-
-def out_of_memory(cause: str, when: str) -> OutOfMemory:
-    """What to tell of a memory error; cause: what it said; when: "while ..."."""
-    return OutOfMemory(
-        f"memory ran out {when} ({cause}): end what else uses the device, or let less be held at "
-        "once (a smaller image_size, compute.precision = 'bf16', LoRA)"
-    )
+    def __init__(self, cause: str, when: str, advice: str = IN_TRAINING):
+        super().__init__(f"memory ran out {when} ({cause}): {advice}")
+        self.cause = cause
 
 
 def first_line(error: Exception) -> str:
@@ -96,14 +98,21 @@ def first_line(error: Exception) -> str:
 
 
 @contextmanager
-def memory_errors_told(when: str) -> Iterator[None]:
-    """Within, a memory error becomes one of one line; when: as of out_of_memory."""
+def memory_errors_told(when: str, advice: str = "") -> Iterator[None]:
+    """Within, a memory error becomes one of one line; when: as of OutOfMemory.
+
+    advice: what to do, where it is not what helps in training.
+    """
     try:
         yield
+    except OutOfMemory as error:
+        if not advice:
+            raise
+        raise OutOfMemory(error.cause, when, advice) from error
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise out_of_memory(first_line(error), when) from error
+        raise OutOfMemory(first_line(error), when, advice or IN_TRAINING) from error
 
 
 def free_memory() -> None:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
 from reco_core.family import Family
 from reco_core.layout import Layout
-from train.model.compute import first_line, free_memory, is_out_of_memory, out_of_memory
+from train.model.compute import OutOfMemory, first_line, free_memory, is_out_of_memory
 from train.model.noise import scheduler_options
 from train.model.text_to_image import TextToImage
 
@@ -115,7 +115,7 @@ def sample_batch(
             size = len(layouts[part]) // 2
             free_memory()
             if not size:
-                raise out_of_memory(failure, "while a single picture was drawn")
+                raise OutOfMemory(failure, "while a single picture was drawn")
     return images
 
 

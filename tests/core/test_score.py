@@ -27,7 +27,8 @@ from reco_core.score import (
     scores_to_json,
     show_scores,
 )
-from train.data.shapeskills import COLOURS, GROUNDS, Scene, Split, Thing, render, sample
+from train.data.shape_looks import PLAIN
+from train.data.shapeskills import Scene, Split, Thing, render, sample
 
 LEFT, RIGHT = Box(0, 0, 0.5, 1), Box(0.5, 0, 1, 1)
 PETS = Layout("two pets", (Region("a brown dog", LEFT), Region("a cat", RIGHT)))
@@ -122,7 +123,7 @@ def test_colours_are_found_as_words(text, colors):
 
 
 def test_every_basic_colour_is_told_from_the_others():
-    named = {**COLOURS, **GROUNDS, "orange": (255, 140, 0), "pink": (255, 170, 190)}
+    named = {**dict(PLAIN.palette()), "orange": (255, 140, 0), "pink": (255, 170, 190)}
     named["brown"] = (101, 67, 33)
     pixels = np.array([list(named.values())], dtype=np.uint8)
     seen = [list(BASIC_COLORS)[place] for place in basic_colors(pixels)[0]]

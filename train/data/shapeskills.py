@@ -19,21 +19,11 @@ from PIL import Image, ImageDraw
 
 from reco_core.layout import Box, Layout, Region
 from train.data.shape_boxes import RELATIONS, SIDES, PixelBox, draw_boxes, relation
+from train.data.shape_looks import LOOKS, PLAIN, LookName
 from train.options import Range
 
-COLOURS: dict[str, tuple[int, int, int]] = {
-    "red": (220, 40, 40),
-    "green": (40, 170, 60),
-    "blue": (40, 80, 220),
-    "yellow": (240, 210, 40),
-    "purple": (160, 50, 190),
-    "cyan": (40, 200, 210),
-}
-GROUNDS: dict[str, tuple[int, int, int]] = {
-    "white": (245, 245, 245),
-    "gray": (128, 128, 128),
-    "black": (20, 20, 20),
-}
+COLOURS = tuple(PLAIN.colours)
+GROUNDS = tuple(PLAIN.grounds)
 SHAPES = ("circle", "square", "triangle", "cross")
 HELD_OUT = frozenset({("yellow", "triangle"), ("blue", "cross")})
 """Colour-shape pairs that never occur in training."""
@@ -82,11 +72,12 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A ground with things on it, `size` pixels square."""
+    """A ground with things on it, `size` pixels square, in the colours of a look."""
 
     ground: str
     things: tuple[Thing, ...]
     size: int
+    look: LookName = "plain"
 
 
 @runtime_checkable
@@ -135,12 +126,14 @@ def sample(
     counts: tuple[int, ...] = COUNTS,
     skills: tuple[str, ...] = ("mixed",),
     sides: tuple[float, float] = SIDES,
+    look: LookName = "plain",
 ) -> DescribedScene:
     """Make sample `index` of a split. Remembered, since boxes that do not touch take several draws.
 
     counts: numbers of things, drawn evenly, of mixed and count scenes.
     skills: kinds of scenes, in turn.
     sides: shortest and longest side of a box, as fractions of the picture.
+    look: what colours the words stand for; scenes are the same in all.
 
     In Split.HELD_OUT the first thing is one of the pairs that training never shows.
     """
@@ -150,7 +143,7 @@ def sample(
     boxes = draw_boxes(rng, skill, counts, size, sides)
     pairs = _pairs(rng, skill, len(boxes), split)
     things = tuple(Thing(*pair, box) for pair, box in zip(pairs, boxes, strict=True))
-    scene = Scene(str(rng.choice(list(GROUNDS))), things, size)
+    scene = Scene(str(rng.choice(GROUNDS)), things, size, look)
     return DescribedScene(scene, _describe(rng, scene, skill))
 
 
@@ -172,12 +165,13 @@ def swap_attributes(drawn: DescribedScene) -> DescribedScene:
 
 def render(scene: Scene) -> Image.Image:
     """Draw a scene with smooth edges, RGB, `scene.size` pixels square."""
+    look = LOOKS[scene.look]
     large = scene.size * SUPERSAMPLING
-    image = Image.new("RGB", (large, large), GROUNDS[scene.ground])
+    image = Image.new("RGB", (large, large), look.grounds[scene.ground])
     for thing in scene.things:
         silhouette = silhouette_mask(thing.shape, *_extent(thing.pixels, SUPERSAMPLING))
         corner = (thing.pixels[0] * SUPERSAMPLING, thing.pixels[1] * SUPERSAMPLING)
-        image.paste(COLOURS[thing.colour], corner, silhouette)
+        image.paste(look.colours[thing.colour], corner, silhouette)
     return image.resize((scene.size, scene.size), Image.Resampling.BOX)
 
 
@@ -256,7 +250,7 @@ def _pairs(rng: np.random.Generator, skill: str, count: int, split: Split) -> li
 def _pair(rng: np.random.Generator, held_out: bool) -> tuple[str, str]:
     if held_out:
         return sorted(HELD_OUT)[rng.integers(len(HELD_OUT))]
-    while (pair := (str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES)))) in HELD_OUT:
+    while (pair := (str(rng.choice(COLOURS)), str(rng.choice(SHAPES)))) in HELD_OUT:
         pass
     return pair
 

@@ -12,6 +12,7 @@ from train.data.problems import Problem
 from train.data.sample import Sample
 from train.data.set_config import SetConfig
 from train.data.shape_boxes import SIDES
+from train.data.shape_looks import LookName
 from train.data.shapeskills import COUNTS, BoxSide, Scene, Skill, Split, SplitName, Things
 from train.options import Count, Seed, Some, options
 
@@ -34,13 +35,15 @@ class ShapeSkillsConfig(SetConfig):
     """Kinds of scenes, in turn."""
     sides: tuple[BoxSide, BoxSide] = SIDES
     """Shortest and longest side of a box, as fractions of the picture."""
+    look: LookName = "plain"
+    """What colours the words stand for."""
 
     def __post_init__(self) -> None:
         shapeskills.check_scenes(self.counts, self.sides)
 
     @property
     def title(self) -> str:
-        return "ShapeSkills"
+        return "ShapeSkills" if self.look == "plain" else f"ShapeSkills ({self.look})"
 
     def unseen(self, samples: int) -> ShapeSkillsConfig:
         return replace(self, split="validation", samples=samples, region_captions="")
@@ -64,7 +67,7 @@ class ShapeSkillsSet:
 
     def __init__(self, config: ShapeSkillsConfig, size: int):
         self.samples, self.split, self.size = config.samples, Split[config.split.upper()], size
-        scenes = config.counts, config.skills, config.sides
+        scenes = config.counts, config.skills, config.sides, config.look
         self.options = (config.seed, self.split, size, *scenes)
         self.problems: list[Problem] = []
 

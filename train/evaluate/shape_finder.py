@@ -17,6 +17,7 @@ from scipy import ndimage
 from reco_core.layout import Box
 from reco_core.score import box_iou
 from train.data.shape_boxes import PixelBox
+from train.data.shape_looks import LOOKS, LookName
 from train.data.shapeskills import COLOURS, GROUNDS, SHAPES, Scene, Thing, silhouette_mask
 
 MIN_IOU = 0.5
@@ -28,7 +29,8 @@ MIN_FILL = 0.35
 """Shapes that fill less of their box are the seams between a thing and the ground, whose mixed
 colours can be nearest to a third. The emptiest shape, a triangle, fills half."""
 
-PALETTE = {**COLOURS, **GROUNDS}
+WORDS = (*COLOURS, *GROUNDS)
+"""Of all colours, in the order of every look's palette."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,14 @@ class ShapeScore:
         return {**asdict(self), "right": self.right}
 
 
-def score_scene(image: Image.Image, scene: Scene) -> list[ShapeScore]:
-    """Score every thing of a scene in a picture of the scene's size."""
-    nearest = nearest_colours(image)
+def score_scene(
+    image: Image.Image, scene: Scene, looks: Sequence[LookName] = ()
+) -> list[ShapeScore]:
+    """Score every thing of a scene in a picture of the scene's size.
+
+    looks: in which it may be painted; empty is the scene's own.
+    """
+    nearest = nearest_colours(image, looks or (scene.look,))
     found = find_patches(nearest)
     return [_score(found, thing, _leakage(nearest, thing, scene)) for thing in scene.things]
 
@@ -79,9 +86,9 @@ def region_accuracy(scenes: Sequence[Sequence[ShapeScore]]) -> float:
     return sum(right) / len(right)
 
 
-def find_things(image: Image.Image) -> list[FoundThing]:
+def find_things(image: Image.Image, looks: Sequence[LookName] = ("plain",)) -> list[FoundThing]:
     """The things in a picture, largest first; seams between colours are left out."""
-    found = find_patches(nearest_colours(image))
+    found = find_patches(nearest_colours(image, looks))
     things = [x for x in found if x.area >= MIN_FILL * box_area(x.box)]
     return sorted(things, key=lambda thing: -thing.area)
 
@@ -89,7 +96,7 @@ def find_things(image: Image.Image) -> list[FoundThing]:
 def find_patches(nearest: np.ndarray) -> list[FoundThing]:
     """Every connected patch of a colour that is no ground; nearest: as of nearest_colours."""
     patches = []
-    for index, colour in enumerate(PALETTE):
+    for index, colour in enumerate(WORDS):
         if colour in GROUNDS:
             continue
         components, _ = ndimage.label(nearest == index)
@@ -103,11 +110,22 @@ def find_patches(nearest: np.ndarray) -> list[FoundThing]:
     return patches
 
 
-def nearest_colours(image: Image.Image) -> np.ndarray:
-    """(H, W) index of the palette's nearest colour (Euclidean, RGB) for every pixel."""
+def nearest_colours(image: Image.Image, looks: Sequence[LookName] = ("plain",)) -> np.ndarray:
+    """(H, W) place in WORDS of the nearest colour (Euclidean, RGB) of any look, for every pixel."""
+    distances = np.stack([_distances(image, look) for look in looks])
+    return distances.min(axis=0).argmin(axis=-1)
+
+
+def distance_to_look(image: Image.Image, look: LookName) -> float:
+    """Mean distance of pixels to the nearest colour of a look (Euclidean, RGB of 0 to 255)."""
+    return float(np.sqrt(_distances(image, look).min(axis=-1)).mean())
+
+
+def _distances(image: Image.Image, look: LookName) -> np.ndarray:
+    """(H, W, words) squared, of every pixel to every colour."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.int32)
-    palette = np.array(list(PALETTE.values()), dtype=np.int32)
-    return np.square(pixels[:, :, None] - palette).sum(axis=-1).argmin(axis=-1)
+    palette = np.array([color for _, color in LOOKS[look].palette()], dtype=np.int32)
+    return np.square(pixels[:, :, None] - palette).sum(axis=-1)
 
 
 def pixel_iou(a: PixelBox, b: PixelBox) -> float:
@@ -147,7 +165,7 @@ def _score(found: Sequence[FoundThing], thing: Thing, leakage: float) -> ShapeSc
 
 
 def _leakage(nearest: np.ndarray, thing: Thing, scene: Scene) -> float:
-    outside = nearest == list(PALETTE).index(thing.colour)
+    outside = nearest == WORDS.index(thing.colour)
     for other in scene.things:
         if other.colour == thing.colour:
             x0, y0, x1, y1 = other.pixels

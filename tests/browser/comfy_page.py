@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import ConsoleMessage, Error, Locator, Page
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page, TimeoutError
 
 from comfy_server import PACK, ROOT, ComfyServer
 
@@ -249,14 +249,20 @@ class ComfyPage:
     # The inside
 
     def _travel(self, keys: str, queue: str) -> None:
+        # The front end takes note of what keys did a frame after them.
+        self.page.evaluate("() => harness.frames()")
         before = self.page.evaluate("() => harness.history()")
         assert before[queue], f"there is nothing to {queue}"
         self.press(keys)
-        self.page.wait_for_function(
-            "([queue, length]) => { const now = harness.history();"
-            " return now[queue] === length && !now.busy; }",
-            arg=[queue, before[queue] - 1],
-        )
+        try:
+            self.page.wait_for_function(
+                "([queue, length]) => { const now = harness.history();"
+                " return now[queue] === length && !now.busy; }",
+                arg=[queue, before[queue] - 1],
+            )
+        except TimeoutError as error:
+            now = self.page.evaluate("() => harness.history()")
+            raise AssertionError(f"{keys} went from {before} to {now}") from error
         self._settle()
 
     def _wait_until_ready(self) -> None:

@@ -55,7 +55,10 @@ def page(chromium, study):
 
 
 def begin(page, rater="Ann"):
+    name = page.locator("#rater")
+    expect(name).to_be_focused()
     page.keyboard.type(rater)
+    expect(name).to_have_value(rater)
     page.keyboard.press("Enter")
     expect(page.locator("#place")).to_have_text("Pair 1 of 3")
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from PIL import Image
 from tqdm import tqdm
 
 from train.data.sample import Problem
 from train.data.shape_boxes import SIDES
+from train.data.shape_looks import LookName
 from train.data.shapeskills import (
     COUNTS,
     HELD_OUT,
@@ -29,6 +31,7 @@ from train.data.shapeskills import (
 from train.evaluate.shape_finder import (
     MIN_IOU,
     ShapeScore,
+    distance_to_look,
     find_things,
     region_accuracy,
     score_scene,
@@ -64,6 +67,8 @@ class ShapeSkillsOptions:
     """Numbers of things in a picture of the mixed part, drawn evenly."""
     sides: tuple[BoxSide, BoxSide] = SIDES
     """Shortest and longest side of a box, as fractions of the picture."""
+    looks: Some[LookName] = ("plain",)
+    """A region is right in the colours of any; of several, the distance to each is told."""
 
     def __post_init__(self) -> None:
         check_scenes(self.counts, self.sides)
@@ -96,7 +101,7 @@ class ShapeSkillsSuite:
 
     def score(self, pictures: Pictures) -> Result:
         scored = [
-            ScoredCase.of(case, pictures(case))
+            ScoredCase.of(case, pictures(case), self.options.looks)
             for case in tqdm(self.cases, desc="scoring", delay=2)
         ]
         by_part: dict[str, list[ScoredCase]] = defaultdict(list)
@@ -122,7 +127,7 @@ class ShapeSkillsSuite:
         own = [case for case in self.cases if case.part == self.options.parts[0]]
         truth = [score_scene(render(case.scene), case.scene) for case in own]
         shuffled = [
-            score_scene(pictures(case), other.scene)
+            score_scene(pictures(case), other.scene, self.options.looks)
             for case, other in zip(own, [*own[1:], own[0]], strict=True)
         ]
         return {
@@ -133,18 +138,23 @@ class ShapeSkillsSuite:
 
 @dataclass(frozen=True)
 class ScoredCase:
-    """A case with what was found in its picture; skill: whether it was done, where one is asked."""
+    """A case with what was found in its picture.
+
+    skill: whether it was done, where one is asked. distances: as of distance_to_look.
+    """
 
     case: SceneCase
     regions: Sequence[ShapeScore]
     skill: bool | None
+    distances: Mapping[LookName, float]
 
     @classmethod
-    def of(cls, case: SceneCase, image: Any) -> ScoredCase:
-        """Score a picture (PIL RGB) of the case."""
+    def of(cls, case: SceneCase, image: Image.Image, looks: Sequence[LookName]) -> ScoredCase:
+        """Score a picture (RGB) of the case."""
         rule = SKILL_RULES.get(case.part)
-        skill = rule(find_things(image), case.scene) if rule else None
-        return cls(case, score_scene(image, case.scene), skill)
+        skill = rule(find_things(image, looks), case.scene) if rule else None
+        distances = {look: distance_to_look(image, look) for look in looks}
+        return cls(case, score_scene(image, case.scene, looks), skill, distances)
 
     @property
     def right(self) -> bool:
@@ -173,6 +183,10 @@ def part_figures(part: str, scored: Sequence[ScoredCase]) -> dict[str, Any]:
         "picture_accuracy": _share(one.right for one in scored),
         "mean_iou": statistics.fmean(region.iou for region in regions),
         "leakage": statistics.fmean(region.leakage for region in regions),
+        "distances": {
+            look: statistics.fmean(one.distances[look] for one in scored)
+            for look in scored[0].distances
+        },
     }
     if part in SKILL_RULES:
         figures["skill"] = _share(one.skill for one in scored)
@@ -246,6 +260,14 @@ def _tables(figures: Mapping[str, Any]) -> list[Table]:
             "two boxes swap their texts."
         )
         tables.append(Table("Skills", ("skill", "done %", "layouts"), scores, note))
+    looks = list(figures[parts[0]]["distances"])
+    if len(looks) > 1:
+        distances = [
+            (part, *(round(figures[part]["distances"][look], 1) for look in looks))
+            for part in parts
+        ]
+        note = "Mean distance of all pixels to the nearest colour of a look, in RGB of 0 to 255."
+        tables.append(Table("Distance to looks", ("part", *looks), distances, note))
     if by_things := figures.get("mixed", {}).get("by_things"):
         rows = [(count, accuracy) for count, accuracy in by_things.items()]
         tables.append(Table("By number of things", ("things", "regions right %"), rows))

@@ -149,7 +149,9 @@ class ScoredCase:
     distances: Mapping[LookName, float]
 
     @classmethod
-    def of(cls, case: SceneCase, image: Image.Image, looks: Sequence[LookName]) -> ScoredCase:
+    def of(
+        cls, case: SceneCase, image: Image.Image, looks: Sequence[LookName] = ("plain",)
+    ) -> ScoredCase:
         """Score a picture (RGB) of the case."""
         rule = SKILL_RULES.get(case.part)
         skill = rule(find_things(image, looks), case.scene) if rule else None

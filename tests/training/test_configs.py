@@ -26,8 +26,10 @@ PLAIN = Size(
     channel_mult=(1, 2, 4, 4), res_blocks=2, attention_levels=3, max_length=77, num_bins=0, vae="kl"
 )
 PICTURES = 20
-FILES = sorted((Path(__file__).parents[2] / "train" / "configs").glob("*.toml"))
-every_config = pytest.mark.parametrize("config_path", FILES, ids=lambda path: path.stem)
+FOLDER = Path(__file__).parents[2] / "train" / "configs"
+FILES = sorted(FOLDER.glob("*.toml"))
+LOOKS = sorted((FOLDER / "looks").glob("*.toml"))
+every_recipe = pytest.mark.parametrize("config_path", FILES, ids=lambda path: path.stem)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,6 @@ def brief(config: FitConfig, base, coco, folder) -> FitConfig:
         micro_batch=int(accumulates),
         warmup_steps=min(1, options.warmup_steps),
     )
-    learns = config.autoencoder.base or not config.model.base
     brief_autoencoder = put(
         config.autoencoder,
         base=EMBEDDED if config.autoencoder.base else "",
@@ -81,16 +82,22 @@ def brief(config: FitConfig, base, coco, folder) -> FitConfig:
         encoder_steps=1,
         batch_size=2,
     )
-    is_absent = config.model.base and not config.model.base.startswith("models/")
+    model = config.model
+    if model.base and not model.base.startswith("models/"):
+        model = put(model, base=str(base))
+    if model.autoencoder:
+        model = put(model, autoencoder=EMBEDDED)
+    cache = {"cache_folder": str(folder / "cache")} if config.data.cache_folder else {}
+    sets = tuple(small(one, coco) for one in config.data.sets)
     return put(
         config,
         output=str(folder / "out.safetensors"),
         folder=str(folder / "run"),
         image_size=64,
         save_every=1,
-        data=put(config.data, workers=0, sets=tuple(small(s, coco) for s in config.data.sets)),
-        autoencoder=brief_autoencoder if learns else config.autoencoder,
-        model=put(config.model, base=str(base)) if is_absent else config.model,
+        data=put(config.data, workers=0, sets=sets, **cache),
+        autoencoder=brief_autoencoder if config.trains_autoencoder else config.autoencoder,
+        model=model,
         optimizer=optimizer,
         sample=put(config.sample, every=2, layouts=1, steps=2),
         validation=put(config.validation, every=2, samples=2),
@@ -124,7 +131,7 @@ def parts_of_the_embedded_checkpoint() -> list[Path]:
     return parts
 
 
-@every_config
+@pytest.mark.parametrize("config_path", FILES + LOOKS, ids=lambda path: path.stem)
 def test_every_option_of_a_config_runs(config_path, base, coco, tmp_path):
     config = brief(load_config(config_path), base, coco, tmp_path)
     AcceleratorState._reset_state(reset_partial_state=True)  # another precision in one process
@@ -149,18 +156,18 @@ def test_every_option_of_a_config_runs(config_path, base, coco, tmp_path):
     "name", ["lora-8gb", "full-24gb", "grounded-24gb", "tiny-cpu", "own-things"]
 )
 def test_recipes_allow_guidance_and_average_all_that_learns(name):
-    config = load_config(FILES[0].parent / f"{name}.toml")
+    config = load_config(FOLDER / f"{name}.toml")
     assert config.data.text_dropout == 0.1 and config.optimizer.ema_text
     assert config.optimizer.schedule != "constant"  # rates of new rows fall with the rest
 
 
 def test_the_papers_recipe_stays_the_papers():
-    config = load_config(FILES[0].parent / "paper.toml")
+    config = load_config(FOLDER / "paper.toml")
     assert (config.data.text_dropout, config.optimizer.ema_text) == (0.0, False)
     assert config.loss == type(config.loss)() and config.optimizer.schedule == "constant"
 
 
-@every_config
+@every_recipe
 def test_a_config_says_what_it_is_for_and_what_it_needs(config_path):
     text = config_path.read_text(encoding="utf-8")
     comment = text[: text.index("\noutput")].replace("\n# ", " ")

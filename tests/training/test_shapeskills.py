@@ -9,6 +9,7 @@ import pytest
 
 from reco_core.prompt import normalize_text
 from train.data.shape_boxes import SIDES, relation
+from train.data.shape_looks import LOOKS
 from train.data.shapeskills import (
     COLOURS,
     GROUNDS,
@@ -22,7 +23,7 @@ from train.data.shapeskills import (
     swap_attributes,
 )
 from train.data.shapeskills_set import ShapeSkillsConfig, open_shapeskills
-from train.evaluate.shape_finder import region_accuracy, score_scene
+from train.evaluate.shape_finder import distance_to_look, region_accuracy, score_scene
 
 SAMPLES = [sample(i, seed=3) for i in range(300)]
 UNSEEN = [sample(i, seed=3, split=Split.TEST) for i in range(60)]
@@ -128,8 +129,28 @@ def test_the_scorer_gives_shuffled_layouts_next_to_nothing():
     assert region_accuracy(scores_of(images, UNSEEN[1:] + UNSEEN[:1])) < 0.05
 
 
-def scores_of(images, samples):
-    return [score_scene(image, s.scene) for image, s in zip(images, samples, strict=True)]
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_look_shows_the_same_scenes_in_its_own_colours(look):
+    painted = [sample(i, seed=3, split=Split.TEST, look=look) for i in range(20)]
+    images = [render(s.scene) for s in painted]
+    assert [s.layout for s in painted] == [s.layout for s in UNSEEN[:20]]
+    assert region_accuracy(scores_of(images, painted)) == 1.0
+    for image in images:
+        distances = {other: distance_to_look(image, other) for other in LOOKS}
+        assert distances.pop(look) < 3 and min(distances.values()) > 30
+
+
+def test_a_thing_is_right_in_any_of_the_looks_asked_for_and_in_no_other():
+    painted = [sample(i, seed=3, split=Split.TEST, look="chalk") for i in range(20)]
+    images = [render(s.scene) for s in painted]
+    assert region_accuracy(scores_of(images, painted, ["plain", "chalk"])) == 1.0
+    assert region_accuracy(scores_of(images, painted, ["plain"])) < 0.7
+    plain = [render(s.scene) for s in UNSEEN[:20]]
+    assert region_accuracy(scores_of(plain, UNSEEN[:20], ["plain", "chalk"])) == 1.0
+
+
+def scores_of(images, samples, looks=()):
+    return [score_scene(image, s.scene, looks) for image, s in zip(images, samples, strict=True)]
 
 
 def with_first_thing(scene, **changes):

@@ -266,6 +266,7 @@ class ComfyPage:
         self._settle()
 
     def _wait_until_ready(self) -> None:
+        self.page.bring_to_front()  # keys pressed on a page that is not active can be lost
         self.page.wait_for_function("() => harness.ready()")
         self.page.evaluate("() => harness.listen()")
         self._settle()

@@ -48,6 +48,7 @@ def page(chromium, study):
     page.on("console", lambda message: errors.append(message.text))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(study[0].as_uri())
+    page.bring_to_front()
     yield page
     context.close()
     assert not errors

@@ -34,6 +34,7 @@ from .lora import (
     lora_matrices,
 )
 from .metadata import read_buckets, read_image_size, read_number, read_text, read_words
+from .named_base import BASE_KEYS, NamedBase
 from .position_tokens import CLIP_LENGTH, CLIP_VOCABULARY_SIZE
 from .weights import find_family, select_weights
 
@@ -248,10 +249,16 @@ def merge_adapter(
 
 
 def merged_metadata(base: Mapping[str, str], adapter: AdapterInfo) -> dict[str, str]:
-    """Metadata of the ReCo checkpoint that a base and an adapter make."""
+    """Metadata of the ReCo checkpoint that a base and an adapter make.
+
+    A ReCo base goes on naming its plain one. The checksum of the adapter's base is left out, since
+    the plain one in use may be another.
+    """
     learned = ("words", "buckets")  # by the adapter, where it says so
     theirs = {key: text for key, text in base.items() if key not in learned}
-    own = {key: text for key, text in adapter.metadata.items() if key not in _ADAPTER_ONLY}
+    _, *checks = BASE_KEYS
+    not_own = (*_ADAPTER_ONLY, *(BASE_KEYS if theirs.keys() & checks else checks))
+    own = {key: text for key, text in adapter.metadata.items() if key not in not_own}
     sizes = {"num_bins": str(adapter.num_bins), "max_length": str(adapter.max_length)}
     return {**theirs, **own, **sizes, "format": "reco"}
 
@@ -262,13 +269,10 @@ def base_warning(info: AdapterInfo, name: str, sha256: str) -> str:
 
     Not an error: fine-tunes and merges of a base often take its adapters well.
     """
-    if not info.base_sha256 or sha256 in ("", info.base_sha256):
+    if not info.base_sha256:
         return ""
-    return (
-        f"{quote(name, 200)} is not the file that this adapter was trained on, which is "
-        f"{quote(info.base)} (SHA-256 {info.base_sha256[:10]}..., this one has {sha256[:10]}...). "
-        "Pictures may follow the boxes less well."
-    )
+    told = NamedBase(info.base, info.base_sha256).warning("this adapter", name, sha256)
+    return told and f"{told} Pictures may follow the boxes less well."
 
 
 def file_sha256(path: Path, on_read: Callable[[int], object] = lambda count: None) -> str:

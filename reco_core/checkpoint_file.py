@@ -123,10 +123,11 @@ def write_checkpoint(
     metadata: Mapping[str, str],
     dtype: torch.dtype | None = None,
     on_written: Callable[[int], object] | None = None,
+    make: Callable[[str], torch.Tensor] | None = None,
 ) -> None:
     """Write a .safetensors file that appears whole or not at all, one tensor after the other.
 
-    dtype, on_written: as of tensor_file.write_tensors.
+    dtype, on_written, make: as of tensor_file.write_tensors.
 
     Raises:
         ValueError: another suffix, metadata that are not strings, values that are not tensors,
@@ -145,7 +146,7 @@ def write_checkpoint(
             raise ValueError(f"{quote(key, 200)} is not a tensor but {type(tensor).__name__}")
     require_space(path, tensor_file_size(state_dict, metadata, dtype))
     write_atomically(
-        path, lambda file: write_tensors(file, state_dict, metadata, dtype, on_written)
+        path, lambda file: write_tensors(file, state_dict, metadata, dtype, on_written, make)
     )
 
 
@@ -257,3 +258,5 @@ _READERS = {
     ".pth": _read_pickle,
     ".bin": _read_pickle,
 }
+SUFFIXES = tuple(_READERS)
+"""Of files that may be checkpoints."""

@@ -49,6 +49,7 @@ def write_tensors(
     metadata: Mapping[str, str],
     dtype: torch.dtype | None = None,
     on_written: Callable[[int], object] | None = None,
+    make: Callable[[str], torch.Tensor] | None = None,
 ) -> None:
     """Write a .safetensors file; at most one tensor is copied at a time.
 
@@ -57,6 +58,8 @@ def write_tensors(
 
     dtype: what floating-point tensors become; None keeps theirs. Single numbers keep theirs.
     on_written: is called with the number of bytes that each tensor took.
+    make: gives the tensor of a key when its turn comes; `tensors` then tell shapes and types alone,
+        and may lie on the meta device.
 
     Raises:
         ValueError: a tensor of a type that the format does not know.
@@ -67,8 +70,8 @@ def write_tensors(
         file.write(_header(tensors, metadata, dtype))
         for key in _order(tensors, dtype):
             # First to the CPU, where ComfyUI's patched weights come into being, one by one.
-            tensor = tensors[key].to("cpu").detach()
-            flat = tensor.to(stored_dtype(tensor, dtype)).contiguous().reshape(-1)
+            tensor = (make(key) if make else tensors[key]).to("cpu").detach()
+            flat = tensor.to(stored_dtype(tensors[key], dtype)).contiguous().reshape(-1)
             written = file.write(flat.view(torch.uint8).numpy())
             if on_written:
                 on_written(written)

@@ -1,6 +1,7 @@
 """Command line of training and evaluation.
 
-python -m train fit | evaluate | judge | tally | ablation | convert | data | memory | bench
+python -m train fit | evaluate | judge | tally | ablation | convert | transplant | data | memory
+    | bench
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from train.ablation.command import add_command as add_ablation
 from train.bench.command import add_command as add_bench
 from train.checkpoints.convert import add_command as add_convert
+from train.checkpoints.transplant import add_command as add_transplant
 from train.command_line import OptionsParser
 from train.data.commands import add_commands as add_data
 from train.evaluate.command import add_command as add_evaluate
@@ -56,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add_judge(commands)
     add_ablation(commands)
     add_convert(commands)
+    add_transplant(commands)
     add_data(commands, _trained_sets)
     add_tally(commands)
     add_memory(commands)

@@ -27,6 +27,7 @@ from reco_core.family import SD1, Family
 from reco_core.tensor_file import stored_dtype
 from reco_core.trainable import check_trainable
 from reco_core.weights import find_family
+from train.checkpoints.merge import named_after
 from train.checkpoints.read import read_any
 from train.command_line import in_range
 from train.model.options import Bins, Length
@@ -115,7 +116,9 @@ def convert(source: Path, target: Path, options: ConvertOptions | None = None) -
     check_trainable(read, metadata, family)
     check_form(target, family)
     state = extended(read, metadata, options)
-    info = describe_checkpoint(state, metadata if state is read else metadata | RECO)
+    if state is not read:
+        metadata = named_after(source, metadata) | RECO
+    info = describe_checkpoint(state, metadata)
     metadata = metadata | reco_metadata(info) | options.metadata
     dtype = None if options.dtype == "keep" else dtype_of(options.dtype)
     with _bar(state, dtype, target) as bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from reco_core.adapter import (
 )
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import write_checkpoint
+from reco_core.named_base import NamedBase, without_base
+from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.checkpoints.read import read_any
 
 
@@ -37,7 +40,11 @@ def merge_adapter_file(adapter: Path, base: Path, output: Path, strength: float 
         merged = merge_adapter(state_dict, read, strength)
     except ValueError as error:
         raise ValueError(f"{adapter.name} with base {base.name}: {error}") from error
-    write_checkpoint(output, merged, merged_metadata(metadata, read.info))
+    made = merged_metadata(metadata, read.info)
+    (encoder,) = read.info.family.encoders
+    if len(state_dict[encoder.token_embedding]) == CLIP_VOCABULARY_SIZE:  # else it is a ReCo one
+        made = named_after(base, made)
+    write_checkpoint(output, merged, made)
     return base_warning(read.info, base.name, base_sha256(base))
 
 
@@ -49,6 +56,22 @@ def base_metadata(path: Path) -> dict[str, str]:
         "base_sha256": base_sha256(path),
         "base_num_bins": str(info.num_bins),
     }
+
+
+def plain_base(path: Path) -> NamedBase | None:
+    """A plain checkpoint as what is trained from it names it; None for a folder."""
+    if path.is_dir():
+        return None
+    return NamedBase(path.name, base_sha256(path), path.stat().st_size)
+
+
+def named_after(base: Path, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata of a ReCo checkpoint that is made of a plain one, which they name.
+
+    metadata: of the plain one, which may name one of its own that counts no longer.
+    """
+    plain = plain_base(base)
+    return without_base(metadata) | (plain.metadata() if plain else {})
 
 
 def base_sha256(path: Path) -> str:

@@ -13,6 +13,7 @@ from reco_core.checkpoint import family_metadata
 from reco_core.checkpoint_file import write_checkpoint
 from reco_core.keys import VAE_PREFIX
 from reco_core.lora import ALPHA
+from reco_core.named_base import without_base
 from train.checkpoints.convert import output_form
 from train.checkpoints.merge import base_metadata
 from train.data.mixture import PictureSizes
@@ -76,8 +77,8 @@ def check_output(config: FitConfig) -> None:
 def output_metadata(
     config: FitConfig, model: TextToImage, base: dict[str, str], steps: int
 ) -> dict[str, str]:
-    """What the file says of itself; see reco_core/checkpoint.py."""
-    metadata = base | {
+    """What the file says of itself; see reco_core/checkpoint.py and named_base.py."""
+    metadata = (base if model.num_bins else without_base(base)) | {
         "steps": str(int(base.get("steps", 0)) + steps),
         "data": ", ".join(dict.fromkeys(one.title for one in config.data.sets)),
         **family_metadata(model.info),

@@ -12,6 +12,7 @@ from reco_core.family import SD1, Family
 from reco_core.trainable import check_trainable
 from reco_core.weights import find_family
 from train.checkpoints.convert import check_form
+from train.checkpoints.merge import named_after
 from train.checkpoints.read import read_any
 from train.fit.agreement import together
 from train.fit.autoencoder import fit_autoencoder, load_autoencoder
@@ -30,7 +31,8 @@ from train.model.text_to_image import (
 
 
 def start_model(config: FitConfig, accelerator: Accelerator) -> tuple[TextToImage, dict[str, str]]:
-    """The model to train, from a checkpoint or new with its autoencoder; the base's metadata.
+    """The model to train, from a checkpoint or new with its autoencoder; the base's metadata, with
+    the plain checkpoint that all began with.
 
     Raises:
         ValueError: a base that cannot be read, that training does not fit, of other sizes than the
@@ -44,13 +46,16 @@ def start_model(config: FitConfig, accelerator: Accelerator) -> tuple[TextToImag
         family = find_family(tensors)
         check_trainable(tensors, metadata, family)
         check_form(Path(config.output), family)
-        extends(config.model, describe_checkpoint(tensors, metadata))
+        info = describe_checkpoint(tensors, metadata)
+        extends(config.model, info)
     except ValueError as error:
         raise ValueError(f"model.base = {path!r}: {error}") from error
     if config.model.autoencoder or config.autoencoder.base:
         codec = start_codec(config, accelerator, family)
         tensors = with_autoencoder(tensors, codec.single_file())
     check_finite(tensors, f"model.base = {path!r}", "it is damaged: take another file")
+    if not info.is_reco:  # a ReCo checkpoint goes on naming the plain one that it came from
+        metadata = named_after(Path(path), metadata)
     return load_model(tensors, metadata, config.model, config.seed), metadata
 
 

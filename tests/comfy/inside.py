@@ -1,5 +1,5 @@
 """A ComfyUI without its server, in a process of its own, that runs functions of inside_checks.py or
-another module of this folder.
+another module of this folder, which "module.function" names.
 
 ComfyUI and this pack both have a module called `nodes`, so tests cannot import ComfyUI beside the
 pack. Started as `python inside.py COMFYUI MODULE [flags]`; each line of JSON on stdin, {"check":
@@ -72,7 +72,9 @@ def serve(comfyui: str, module: str, flags: list[str]) -> None:
     for line in sys.stdin:
         call = json.loads(line)
         try:
-            answer = {"result": getattr(checks, call["check"])(**call["arguments"])}
+            other, _, check = call["check"].rpartition(".")
+            found = importlib.import_module(other) if other else checks
+            answer = {"result": getattr(found, check)(**call["arguments"])}
         except Exception:
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer), file=answers, flush=True)

@@ -30,6 +30,7 @@ from .routes import add_routes
 from .save import ReCoSaveCheckpoint
 from .score import ReCoScoreLayout
 from .text_encode import ReCoConditioning, ReCoTextEncode
+from .transplant import ReCoTransplant
 
 
 class ReCoExtension(ComfyExtension):
@@ -39,6 +40,7 @@ class ReCoExtension(ComfyExtension):
             ReCoLoadCheckpoint,
             ReCoLoadAdapter,
             ReCoLoadParts,
+            ReCoTransplant,
             ReCoSaveCheckpoint,
             ReCoLayoutEditor,
             ReCoLayoutFromText,

@@ -155,11 +155,17 @@ def warning_of(base: Path, adapter_path: Path) -> str:
     info = read_adapter(adapter_path).info
     if not info.base_sha256:
         return ""
-    return base_warning(info, base.name, _sha256(base, base.stat().st_mtime_ns))
+    return base_warning(info, base.name, sha256_of(base))
 
 
-@lru_cache(maxsize=8)
-def _sha256(path: Path, modified: int) -> str:
-    """modified: when the file was written, so that another under its name is read again."""
-    progress = comfy.utils.ProgressBar(path.stat().st_size)  # seconds, for a full-size file
+def sha256_of(path: Path) -> str:
+    """Of a file, in hexadecimal, with a progress bar: it takes seconds for a full-size one."""
+    status = path.stat()
+    return _sha256(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, modified: int, size: int) -> str:
+    """modified, size: of the file, so that another under its name is read again."""
+    progress = comfy.utils.ProgressBar(size)
     return file_sha256(path, progress.update)

@@ -47,24 +47,29 @@ def transplanted(
     return torch.cat([made, reco[rows:].float()]) if len(reco) > rows else made
 
 
+def check_reco(name: str, num_bins: int) -> None:
+    """Raise ValueError when what is called so has no position tokens."""
+    if not num_bins:
+        raise ValueError(
+            f"{name} is of a plain checkpoint, without position tokens: give the ReCo checkpoint "
+            "whose boxes are wanted"
+        )
+
+
 def check_kinds(
     names: Names, reco: CheckpointInfo, base: CheckpointInfo, other: CheckpointInfo
 ) -> None:
     """Raise ValueError unless the first is a ReCo checkpoint and the others are plain ones of its
     family, with as many heads."""
-    if not reco.is_reco:
-        raise ValueError(
-            f"{names.reco} is a plain checkpoint, without position tokens: give the ReCo "
-            "checkpoint whose boxes are wanted"
-        )
+    check_reco(names.reco, reco.num_bins)
     for name, info, wanted in (
         (names.base, base, "the plain checkpoint that the ReCo one was trained from"),
         (names.other, other, "the plain checkpoint that is to get boxes"),
     ):
         if info.is_reco:
             raise ValueError(
-                f"{name} is a ReCo checkpoint, with {info.num_bins} position tokens of its own: "
-                f"give {wanted}"
+                f"{name} is of a ReCo checkpoint, with {info.num_bins} position tokens of its "
+                f"own: give {wanted}"
             )
         if info.family != reco.family:
             raise ValueError(

@@ -222,10 +222,22 @@ def with_channels(count: int, folder: Path) -> dict[str, torch.Tensor]:
 
 
 REFUSED = {
-    "a ReCo checkpoint as OTHER": (("reco", "base", "reco"), "OTHER 'reco.safetensors' is a ReCo"),
-    "a ReCo checkpoint as BASE": (("reco", "reco", "other"), "BASE 'reco.safetensors' is a ReCo"),
-    "a plain checkpoint as RECO": (("other", "base", "other"), "RECO 'other.safetensors' is a pl"),
-    "one and the same three times": (("reco", "reco", "reco"), "BASE 'reco.safetensors' is a ReCo"),
+    "a ReCo checkpoint as OTHER": (
+        ("reco", "base", "reco"),
+        "OTHER 'reco.safetensors' is of a ReCo",
+    ),
+    "a ReCo checkpoint as BASE": (
+        ("reco", "reco", "other"),
+        "BASE 'reco.safetensors' is of a ReCo",
+    ),
+    "a plain checkpoint as RECO": (
+        ("other", "base", "other"),
+        "RECO 'other.safetensors' is of a pl",
+    ),
+    "one and the same three times": (
+        ("reco", "reco", "reco"),
+        "BASE 'reco.safetensors' is of a ReCo",
+    ),
     "one that is not there": (("reco", "base", "gone"), "there is no checkpoint file .*gone"),
 }
 

@@ -36,8 +36,7 @@ def _check_table(name: str, shape: tuple[int, int], patches: list) -> None:
             f"this CLIP was merged with one whose {name} is of another shape "
             f"({others[0][0]} x {others[0][1]} instead of {shape[0]} x {shape[1]}), so its "
             "words and boxes are lost: merge CLIPs of ReCo checkpoints of the same size only; "
-            "for a plain checkpoint, merge the models and take the ReCo checkpoint's own CLIP, "
-            "or make an adapter and open it with ReCo Load Adapter"
+            "for a plain checkpoint, use ReCo Transplant"
         )
     share = _share(patches)
     if abs(share - 1) > TOLERANCE:

@@ -7,7 +7,8 @@ the position embedding one row for each token of the sequence.
 Metadata, all strings: format ("reco"), family (its name; Stable Diffusion 1.x where it is left
 out), num_bins, max_length, steps, data, licence, unet_heads, text_heads, words (a JSON list of the
 lower-case words the model knows), image_size (side in pixels of the square pictures it was trained
-on), buckets (a JSON list of their [width, height], where they kept their shapes).
+on), buckets (a JSON list of their [width, height], where they kept their shapes); and those of the
+plain checkpoint that it was trained from (named_base.py).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .checks import read_json
 from .family import Family, TextEncoder, families, family_named
 from .keys import FACTS, UNET_FACTS
+from .named_base import BASE_KEYS, without_base
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +62,8 @@ def encoder_facts(encoder: TextEncoder) -> str:
 
 def facts_of(state_dict: StateDict, metadata: Mapping[str, str], family: Family) -> Facts:
     """The facts of a family's checkpoint of which metadata say everything that weights do not."""
-    known = {key: metadata[key] for key in (*_text_keys(family), *_UNET_KEYS) if key in metadata}
+    keys = (*_text_keys(family), *_UNET_KEYS, *BASE_KEYS)
+    known = {key: metadata[key] for key in keys if key in metadata}
     return Facts(known, tuple(_row_norms(state_dict[key]) for key in _tables(family)))
 
 
@@ -98,7 +100,8 @@ def read_facts(tensor: torch.Tensor) -> Facts:
 def take_facts(weights: StateDict) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """The weights of a file without facts, and the metadata that these stand for.
 
-    Where the halves are of different checkpoints, each speaks for itself.
+    Where the halves are of different checkpoints, each speaks for itself; they name a base only if
+    both name the same.
 
     Raises:
         ValueError: facts cannot be read, or the tables are not those that they describe.
@@ -114,6 +117,9 @@ def take_facts(weights: StateDict) -> tuple[dict[str, torch.Tensor], dict[str, s
             if key in kept:
                 _check_table(key, kept[key], norms)
     metadata = {**unet.metadata, **text.metadata}
+    halves = [facts.metadata for facts in (unet, text) if facts.metadata]
+    if len({half.get("base_sha256") for half in halves}) > 1:
+        metadata = without_base(metadata)
     return kept, metadata | {key: unet.metadata[key] for key in _UNET_KEYS if key in unet.metadata}
 
 
@@ -146,7 +152,7 @@ def _row_norms(table: torch.Tensor) -> tuple[float, ...]:
 def _strings(metadata: Any) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
         raise ValueError("their metadata are not texts")
-    known = {*_UNET_KEYS, *(key for family in families() for key in _text_keys(family))}
+    known = {*_UNET_KEYS, *BASE_KEYS, *(key for family in families() for key in _text_keys(family))}
     return {key: text for key, text in metadata.items() if key in known}
 
 

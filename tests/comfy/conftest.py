@@ -21,9 +21,16 @@ from inside import Inside  # noqa: E402
 from random_checkpoint import CLIP_VOCABULARY, HEADS, Size, random_state_dict  # noqa: E402
 from workflows import layout_node, node  # noqa: E402
 
-from comfy_server import FETCHED_COMFYUI, ComfyServer, Failure, given_comfyui  # noqa: E402
+from comfy_server import (  # noqa: E402
+    FETCHED_COMFYUI,
+    PACK,
+    ComfyServer,
+    Failure,
+    given_comfyui,
+)
 from reco_core.checkpoint_file import write_checkpoint  # noqa: E402
 
+STOCK_LOADER = "stock_loader.py"
 TINY = "reco-tiny.safetensors"
 TINY_METADATA = {
     "format": "reco",
@@ -81,6 +88,9 @@ def base_dir(tmp_path_factory) -> Path:
     save_file(lora(), folder / "models" / "loras" / "lora.safetensors")
     sdxl = {"conditioner.embedders.0.transformer.text_model.final_layer_norm.bias": torch.zeros(4)}
     write_checkpoint(checkpoints / "foreign.safetensors", sdxl, {})
+    (folder / "custom_nodes").mkdir()
+    loader = f"import sys\nsys.path.append({str(HERE)!r})\nfrom stock_loader import *\n"
+    (folder / "custom_nodes" / STOCK_LOADER).write_text(loader, "utf-8")
     code = {"state_dict": weights, "extra": CodeInAPickle(folder / "code-has-run")}
     torch.save(code, checkpoints / "code.ckpt")
     return folder
@@ -94,7 +104,8 @@ def tiny(base_dir: Path) -> Path:
 @pytest.fixture(scope="session")
 def server(comfyui: Path, base_dir: Path):
     # Without a cache every workflow is computed anew, also one that ran before.
-    with ComfyServer(base_dir, ["--cache-none"], comfyui=comfyui) as running:
+    flags = ["--cache-none", "--whitelist-custom-nodes", PACK, STOCK_LOADER]
+    with ComfyServer(base_dir, flags, comfyui=comfyui) as running:
         yield running
 
 

@@ -41,9 +41,12 @@ function layoutReaders(node) {
 /** The loader whose CLIP a node reads, through others that change it. */
 function loaderOf(node) {
   const seen = new Set();
-  for (let at = originOf(node, "clip"); at && !seen.has(at); at = originOf(at, "clip")) {
+  for (let at = clipOf(node); at && !seen.has(at); at = clipOf(at)) {
     if (isLoader(at)) return at;
     seen.add(at);
   }
   return null;
 }
+
+/** The node whose CLIP a node reads, of several that with the position tokens. */
+const clipOf = (node) => originOf(node, "reco_clip") ?? originOf(node, "clip");

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from on_base import on_base
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 
+from reco_core.adapter import read_adapter
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
 from reco_core.extension import RECO as RECO_METADATA
 from reco_core.family import SD1
 from reco_core.layout import Box, Layout, Region
+from train.checkpoints.convert import ConvertOptions, convert
+from train.checkpoints.merge import merge_adapter_file
 from train.config import load_config
+from train.fit.export import export
 from train.fit.loop import fit
 from train.fit.options import FitConfig
+from train.fit.start import start_model
 from train.memory.count import count_memory
+from train.model.lora import add_lora
 from train.model.options import ModelConfig
 from train.model.text_to_image import REGIONS_IN_WORDS, extends, load_model, single_file
 
@@ -186,3 +194,53 @@ def test_a_run_on_a_reco_base_says_its_sizes_and_goes_on_from_an_older_state(
     steps = []
     fit(replace(config, optimizer=replace(config.optimizer, steps=2)), steps.append)
     assert steps == [2]
+
+
+def exported(config: FitConfig, path: Path) -> dict[str, str]:
+    """Metadata of what a run would write after its start."""
+    model, base = start_model(config, Accelerator(cpu=True))
+    export(config, model, base, 1, path)
+    return read_checkpoint(path)[1]
+
+
+def test_a_reco_checkpoint_names_the_plain_file_it_came_from_after_several_runs(
+    words, base, config_file, tmp_path
+):
+    plain = {
+        "base": base.name,
+        "base_sha256": hashlib.sha256(base.read_bytes()).hexdigest(),
+        "base_bytes": str(base.stat().st_size),
+    }
+    started = base
+    for number in range(3):
+        config = load_config(config_file, [*words, *on_base(started)])
+        started = tmp_path / f"{number}.safetensors"
+        assert plain.items() <= exported(config, started).items()
+    convert(started, tmp_path / "half.safetensors", ConvertOptions(dtype="fp16"))
+    assert plain.items() <= read_checkpoint(tmp_path / "half.safetensors")[1].items()
+    lora = [*words, *on_base(started), "lora.rank=1"]
+    config = load_config(config_file, lora)
+    adapter = read_adapter(export_adapter(config, tmp_path / "adapter.safetensors"))
+    assert adapter.info.base == started.name and "base_bytes" not in adapter.info.metadata
+    merged = tmp_path / "merged.safetensors"
+    merge_adapter_file(tmp_path / "adapter.safetensors", started, merged)
+    assert plain.items() <= read_checkpoint(merged)[1].items()
+
+
+def test_a_plain_checkpoint_that_was_trained_on_names_none(words, base, config_file, tmp_path):
+    told = tmp_path / "told.safetensors"
+    tensors, metadata = read_checkpoint(base)
+    save_file(tensors, told, metadata | {"base": "older.ckpt", "base_sha256": "ab" * 32})
+    plain = [*words, *on_base(told), "model.num_bins=0", "data.use_regions=false"]
+    made = exported(load_config(config_file, plain), tmp_path / "plain.safetensors")
+    assert not {"base", "base_sha256", "base_bytes"} & made.keys()
+    boxes = load_config(config_file, [*words, *on_base(told)])
+    assert exported(boxes, tmp_path / "reco.safetensors")["base"] == "told.safetensors"
+    convert(told, tmp_path / "start.safetensors", ConvertOptions(num_bins=64))
+    assert read_checkpoint(tmp_path / "start.safetensors")[1]["base"] == "told.safetensors"
+
+
+def export_adapter(config: FitConfig, path: Path) -> Path:
+    model, base = start_model(config, Accelerator(cpu=True))
+    add_lora(model, config.lora)
+    return export(config, model, base, 1, path)

@@ -121,7 +121,7 @@ def write_adapter(
     }
     tensors = {key: tensor.cpu().contiguous() for key, tensor in tensors.items()}
     check_finite(tensors, f"{path} is not written", precision_advice(config))
-    described = metadata | {
+    described = without_base(metadata) | {
         "format": ADAPTER_FORMAT,
         "num_bins": str(model.num_bins),
         "max_length": str(model.max_length),

@@ -87,7 +87,7 @@ def test_all_weights_are_the_others_with_so_much_of_the_difference(check):
 
 
 @pytest.mark.parametrize(
-    "roles", [["other"], ["reco"], ["base"], ["reco", "base"], ["reco", "base", "other"]]
+    "roles", [["other"], ["reco"], ["base"], ["reco", "base"], ["reco", "base", "other"]], ids=str
 )
 def test_a_lora_in_front_of_a_part_is_part_of_it(check, folder, roles):
     difference, moved = check(

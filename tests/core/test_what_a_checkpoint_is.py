@@ -13,7 +13,9 @@ from random_checkpoint import (
 
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, describe_adapter
 from reco_core.checkpoint import describe_checkpoint
-from reco_core.keys import UNET_PREFIX
+from reco_core.facts import encoder_facts, facts_of, take_facts
+from reco_core.family import SD1
+from reco_core.keys import UNET_FACTS, UNET_PREFIX
 
 CONV = f"{UNET_PREFIX}input_blocks.0.0.weight"
 TO_Q = f"{UNET_PREFIX}middle_block.1.transformer_blocks.0.attn1.to_q.weight"
@@ -236,3 +238,29 @@ def test_an_adapter_that_cannot_be_is_told_by_its_part(kind):
     with pytest.raises(ValueError, match=cause):
         describe_adapter(ROWS | tensors, ADAPTER | metadata)
         lora_matrices(ROWS | tensors)
+
+
+NAMED = {"base": "sd-v1-4.ckpt", "base_sha256": "ab" * 32, "base_bytes": "4265380512"}
+OTHERWISE = {**NAMED, "base_sha256": "cd" * 32}
+
+
+@pytest.mark.parametrize(
+    ("unet", "text", "found"),
+    [
+        (NAMED, NAMED, NAMED),
+        (NAMED, OTHERWISE, {}),
+        (NAMED, {}, {}),
+        ({}, NAMED, {}),
+        (None, NAMED, NAMED),
+        (NAMED, None, NAMED),
+        ({}, {}, {}),
+    ],
+)
+def test_the_plain_base_travels_in_the_weights_of_which_both_halves_tell(reco, unet, text, found):
+    """None: a half that tells nothing of itself, as those of other programs."""
+    saved = dict(reco)
+    for key, named in ((UNET_FACTS, unet), (encoder_facts(SD1.encoders[0]), text)):
+        if named is not None:
+            saved[key] = facts_of(reco, RECO | named, SD1).tensor()
+    _, metadata = take_facts(saved)
+    assert {key: metadata[key] for key in NAMED if key in metadata} == found

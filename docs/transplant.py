@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from train.checkpoints.transplant import TransplantOptions, transplant
 
 from reco_core.atomic import write_atomically, write_text_atomically
 from reco_core.draw import draw_layout
 from train.checkpoints.merge import merge_adapter_file
+from train.checkpoints.transplant import TransplantOptions, transplant
 from train.data.shapeskills import render
 from train.evaluate.command import evaluate
 from train.evaluate.draw import Studio, open_checkpoint

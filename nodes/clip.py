@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import comfy.ops
 import comfy.sd
 import torch
 from comfy.clip_model import CLIPTextModel
@@ -19,6 +20,9 @@ from ..reco_core.facts import facts_of
 from ..reco_core.family import TEXT_MODEL, TextEncoder
 from ..reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
 from .tokenizer import ReCoTokenizer
+
+_LAZY_PATCHES = ("weight_function", "weight_lowvram_function")
+"""Of a layer, where it patches its weight when it is called (comfy/ops.py); none if empty."""
 
 
 def text_config(info: CheckpointInfo, encoder: TextEncoder, size: EncoderInfo) -> dict:
@@ -42,6 +46,23 @@ class ReCoTextModel(CLIPTextModel):
         super().__init__(config_dict, dtype, device, operations)
         rows, width = config_dict["vocab_size"], config_dict["hidden_size"]
         self.set_input_embeddings(operations.Embedding(rows, width, dtype=dtype, device=device))
+
+    def forward(
+        self, *inputs: Any, embeds: torch.Tensor | None = None, **options: Any
+    ) -> tuple[Any, ...]:
+        if embeds is not None:
+            embeds = embeds + self._left_to_layer(embeds)
+        return super().forward(*inputs, embeds=embeds, **options)
+
+    def _left_to_layer(self, embeds: torch.Tensor) -> torch.Tensor | int:
+        """What patches change in the position table, where memory is short and ComfyUI leaves them
+        to the layer: CLIP reads the weight past it (comfy/clip_model.py, CLIPTextModel_)."""
+        layer = self.text_model.embeddings.position_embedding
+        if not any(getattr(layer, name, None) for name in _LAZY_PATCHES):
+            return 0
+        places = torch.arange(embeds.shape[1], device=embeds.device)
+        read = comfy.ops.cast_to(layer.weight, dtype=embeds.dtype, device=embeds.device)
+        return layer(places, out_dtype=embeds.dtype) - read
 
 
 class ReCoTextEncoder(SDClipModel):

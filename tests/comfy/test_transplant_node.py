@@ -106,6 +106,12 @@ def test_words_read_as_by_the_other_at_strength_0(check):
     assert found["at 0"] < 1e-4 < 0.1 < min(found["at 1"], found["boxes"])
 
 
+def test_words_read_alike_where_memory_is_short(check):
+    """Where ComfyUI's layers patch their weights themselves, past which CLIP reads places."""
+    found = check("short_of_memory")
+    assert found["in parts"] and found["far"] < 1e-4
+
+
 def test_the_clip_says_what_it_is(check):
     found = check("description")
     assert (found["num_bins"], found["max_length"], found["size"]) == (64, 100, [256, 256])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import comfy.hooks
 import comfy.model_management
+import comfy.model_patcher
 import comfy.model_sampling
 import comfy.sample
 import comfy.sd
@@ -11,7 +14,7 @@ import comfy.supported_models
 import comfy.utils
 import folder_paths
 import torch
-from inside_checks import encode, load, module
+from inside_checks import checkpoints, encode, load, module
 from stock_checks import odd_clip, odd_model, refusal
 from stock_models import stock_parts
 
@@ -242,3 +245,23 @@ def far_from_file(folder: str, path: str, strengths: list[float]) -> float:
     tensors = comfy.utils.load_torch_file(path)
     expected = {k: w.double() for k, w in tensors.items() if k.startswith((UNET, TEXT))}
     return farthest(weights(made(parts(folder), *strengths)), expected)
+
+
+def short_of_memory(folder: str) -> dict:
+    """How far text states are, while ComfyUI leaves patches to the layers, from those of the CLIP
+    as loaded whole; and whether it does."""
+    networks = parts(folder)
+    expected = encode(made(networks, 0.3, 0.3)[1], PROMPT)
+    model, clip, _ = checkpoints.load_checkpoint(Path(f"{folder}/reco.safetensors"))
+    clip.patcher.detach()  # as on a GPU, where it is not loaded before it is used
+    for layer in clip.cond_stage_model.modules():
+        comfy.model_patcher.wipe_lowvram_weight(layer)
+    _, clip = made({**networks, "reco": (model, clip)}, 0.3, 0.3)
+    clip.patcher.partially_load(clip.patcher.load_device, 1)
+    clip.cond_stage_model.reset_clip_options()
+    clip.cond_stage_model.set_clip_options({"execution_device": clip.patcher.load_device})
+    found = clip.cond_stage_model.encode_token_weights(clip.tokenize(PROMPT))[0]
+    return {
+        "far": (found - expected).abs().max().item(),
+        "in parts": clip.patcher.model.model_lowvram,
+    }

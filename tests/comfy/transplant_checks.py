@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import comfy.hooks
@@ -31,8 +32,14 @@ def parts(folder: str, **changes: str) -> dict[str, Networks]:
     other files."""
     names = {"reco": "reco", "base": "base", "other": "other"} | changes
     paths = {role: f"{folder}/{name}.safetensors" for role, name in names.items()}
-    made = {role: stock_parts(paths[role])[:2] for role in ("base", "other")}
-    return {"reco": load(paths["reco"])[:2], **made}
+    plain = {role: plain_parts(paths[role]) for role in ("base", "other")}
+    return {"reco": load(paths["reco"])[:2], **plain}
+
+
+@cache
+def plain_parts(path: str) -> Networks:
+    """MODEL and CLIP of a plain file, by ComfyUI's classes."""
+    return stock_parts(path)[:2]
 
 
 def made(networks: dict[str, Networks], unet: float, text: float) -> Networks:
@@ -156,6 +163,8 @@ def description(folder: str, strength: float = 1.0) -> dict:
     """What the made CLIP says of itself, what it is by the pack's own check, and what of the other
     CLIP it keeps."""
     networks = parts(folder)
+    model, clip = networks["other"]
+    networks["other"] = (model, clip.clone())
     networks["other"][1].clip_layer(-2)
     model, clip = made(networks, strength, strength)
     info, facts = clip.tokenizer.info, clip.tokenizer.facts
@@ -203,9 +212,9 @@ def _odd(folder: str, case: str) -> dict[str, Networks]:
     if kind == "reco's text encoder":
         return {role: (model, networks["reco"][1])}
     if kind in ("wide", "deep", "long text", "other blocks"):
-        return {role: stock_parts(f"{folder}/{kind}.safetensors")[:2]}
+        return {role: plain_parts(f"{folder}/{kind}.safetensors")}
     if kind == "wide text encoder":
-        return {role: (model, stock_parts(f"{folder}/wide.safetensors")[1])}
+        return {role: (model, plain_parts(f"{folder}/wide.safetensors")[1])}
     if kind in ("SD2", "SDXL"):
         return {role: (model, odd_clip(kind))}
     if kind == "hooks":

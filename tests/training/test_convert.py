@@ -31,6 +31,7 @@ from reco_core.keys import UNET_PREFIX
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.checkpoints.convert import ConvertOptions, convert
 from train.checkpoints.diffusers_folder import write_diffusers_folder
+from train.checkpoints.merge import named_after
 from train.checkpoints.read import read_any
 
 ROOT = Path(__file__).parents[2]
@@ -249,7 +250,8 @@ def test_the_command_extends_and_stores_in_another_precision(plain, tmp_path):
     for key, tensor in base.items():
         assert torch.equal(state[key][: len(tensor)], tensor.float()), key
     wanted = {"format": "reco", "num_bins": "64", "max_length": "100", "licence": "MIT"}
-    assert metadata == wanted | HEADS
+    assert metadata == wanted | HEADS | named_after(plain, {})
+    assert metadata["base"] == "plain.safetensors" and len(metadata["base_sha256"]) == 64
 
 
 def test_a_plain_checkpoint_stays_plain_unless_extended(plain, tmp_path):

@@ -11,7 +11,7 @@ from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 from typing_extensions import override
 
-from .adapter import ReCoLoadAdapter
+from .adapter import ReCoApplyAdapter, ReCoLoadAdapter
 from .arrange import ReCoFlipLayout, ReCoMergeLayouts, ReCoReorderRegions, ReCoScaleLayout
 from .editor import ReCoLayoutEditor
 from .interop import (
@@ -39,6 +39,7 @@ class ReCoExtension(ComfyExtension):
         nodes: list[type[io.ComfyNode]] = [
             ReCoLoadCheckpoint,
             ReCoLoadAdapter,
+            ReCoApplyAdapter,
             ReCoLoadParts,
             ReCoTransplant,
             ReCoSaveCheckpoint,

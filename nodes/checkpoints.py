@@ -98,7 +98,9 @@ def load_with_adapter(
     """MODEL, CLIP and VAE of a base with an adapter. Strengths are those of the LoRA; the position
     tokens are there at any. Raises ValueError as read_extended."""
     model, clip, vae = build_parts(partial(read_extended, base, adapter_path), embedding_directory)
-    lora = read_adapter(adapter_path).lora_tensors
+    adapter = read_adapter(adapter_path)
+    clip.tokenizer.adapters = ((adapter, strength_clip),)
+    lora = adapter.lora_tensors
     model, clip = comfy.sd.load_lora_for_models(model, clip, lora, strength_model, strength_clip)
     return model, clip, vae
 

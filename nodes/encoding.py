@@ -83,8 +83,8 @@ def reco_tokenizer(clip: comfy.sd.CLIP | None) -> ReCoTokenizer:
 
 
 _CONNECT = (
-    "connect the clip output of ReCo Load Checkpoint, or of ReCo Load Adapter, which gives a plain "
-    "Stable Diffusion 1 checkpoint its boxes"
+    "connect the clip output of ReCo Load Checkpoint, or of ReCo Load Adapter or ReCo Apply "
+    "Adapter, which give a plain Stable Diffusion 1 checkpoint its boxes"
 )
 
 

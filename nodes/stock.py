@@ -20,6 +20,7 @@ from ..reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
 from ..reco_core.family import SD1, Family
 from ..reco_core.keys import UNET_PREFIX
 from ..reco_core.position_tokens import CLIP_LENGTH, CLIP_VOCABULARY_SIZE
+from .tables import unpatched
 from .tokenizer import ReCoTokenizer
 from .unet import ReCoModelConfig
 
@@ -87,7 +88,7 @@ def loaded_unet(model: ModelPatcher | None, name: str = "model") -> LoadedUnet:
         raise ValueError(f"{name}: there is no MODEL: {_CONNECT.format('model')}")
     config = getattr(model.model, "model_config", None)
     family = _family(config)
-    if family is None:
+    if family is None or config is None:
         raise ValueError(f"{name} is of {_kind(config)}: {_CONNECT.format('model')}")
     unet_config = config.unet_config
     inputs = unet_config.get("in_channels")
@@ -162,12 +163,6 @@ def loaded_info(
         encoders=text.encoders,
         unet_heads=unet.heads,
     )
-
-
-def unpatched(patcher: ModelPatcher, key: str) -> torch.Tensor:
-    """A weight as it was loaded, whichever clone's patches the model holds now."""
-    weight, convert = patcher.get_key_patches(key)[key][0]
-    return convert(weight)
 
 
 def table_names(family: Family) -> list[str]:

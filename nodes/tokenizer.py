@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from comfy.sd1_clip import SD1Tokenizer, SDTokenizer
 
+from ..reco_core.adapter_rows import Applied
 from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.checks import quote
 from ..reco_core.facts import FACTS, Facts
@@ -126,17 +127,20 @@ class ReCoTokenizer(SD1Tokenizer):
     """Layouts and prompts -> one chunk of exactly the checkpoint's length, in ComfyUI's token form.
 
     It is reached through `clip.tokenizer`, which clones of a CLIP share; `info` describes the
-    checkpoint, and `facts` are what ComfyUI saves of it with the text encoder.
+    checkpoint, and `facts` are what ComfyUI saves of it with the text encoder. `adapters` are those
+    that gave a loaded CLIP its position tokens, with the strengths of their LoRA in it.
     """
 
     info: CheckpointInfo
     facts: Facts | None
+    adapters: Applied
     vocabulary: PositionVocabulary
     padding: int
 
     def __init__(self, embedding_directory: list[str] | None, tokenizer_data: dict) -> None:
         self.info = tokenizer_data["reco_info"]
         self.facts = tokenizer_data.get("reco_facts")
+        self.adapters = tokenizer_data.get("reco_adapters", ())
         self.vocabulary = PositionVocabulary(self.info.num_bins)
         (encoder,), (size,) = self.info.family.encoders, self.info.encoders
         self.padding = encoder.padding

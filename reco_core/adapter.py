@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .adapter_info import AdapterInfo, check_base
 from .architecture import check_weights, shape_of
 from .checkpoint import extend_checkpoint
 from .checkpoint_file import read_safetensors
 from .checks import quote
-from .family import Family, family_named
+from .family import family_named
 from .keys import UNET_PREFIX
 from .lora import (
     DOWN,
@@ -50,29 +51,6 @@ POSITION_ROWS = "reco.position_rows"
 _FEWEST_ROWS = 2
 _READ_BYTES = 16 << 20
 _ADAPTER_ONLY = ("base_num_bins", "rank", "text_rank", "alpha")
-
-
-@dataclass(frozen=True)
-class AdapterInfo:
-    """What an adapter is.
-
-    family: of the checkpoints it fits.
-    num_bins, max_length: of the checkpoint it makes. text_width: of the text encoder it fits.
-    rank, text_rank: greatest rank of its LoRA matrices, 0 where there are none.
-    base, base_sha256: the checkpoint it was trained on; empty when the file does not say.
-    base_is_reco: whether that one had position tokens already, which the adapter's replace.
-    """
-
-    family: Family
-    num_bins: int
-    max_length: int
-    text_width: int
-    rank: int
-    text_rank: int
-    base: str
-    base_sha256: str
-    base_is_reco: bool
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,41 +147,20 @@ def extend_with_adapter_rows(state_dict: StateDict, adapter: Adapter) -> dict[st
     import torch
 
     family, info = find_family(state_dict), adapter.info
-    if family != info.family:
-        raise ValueError(
-            f"the adapter is for {info.family.title} and this checkpoint is of {family.title}: "
-            "choose a base of that kind"
-        )
     (encoder,) = family.encoders
     extended = select_weights(state_dict)
     check_weights(extended, family)
-    base_rows, base_width = shape_of(extended, encoder.token_embedding, 2)
-    base_is_reco = base_rows > CLIP_VOCABULARY_SIZE
-    wanted = f", such as {quote(info.base, 200)}, which it was trained on" if info.base else ""
-    if base_width != info.text_width:
-        raise ValueError(
-            f"the adapter is for a text encoder {info.text_width} wide and this checkpoint's is "
-            f"{base_width} wide: choose a base of that size{wanted}"
-        )
-    if base_is_reco and not info.base_is_reco:
-        raise ValueError(
-            "this checkpoint has position tokens already and the adapter brings its own: choose a "
-            f"plain Stable Diffusion 1 checkpoint{wanted}"
-        )
-    if not base_is_reco:
+    tokens, width = shape_of(extended, encoder.token_embedding, 2)
+    positions, _ = shape_of(extended, encoder.position_embedding, 2)
+    check_base(info, family, width, tokens - CLIP_VOCABULARY_SIZE, positions)
+    if tokens == CLIP_VOCABULARY_SIZE:
         extended = extend_checkpoint(extended, info.num_bins, info.max_length)
     for key, name, count in (
         (encoder.token_embedding, TOKEN_ROWS, CLIP_VOCABULARY_SIZE),
         (encoder.position_embedding, POSITION_ROWS, CLIP_LENGTH),
     ):
         rows = adapter.tensors[name]
-        table = torch.cat([extended[key][:count], rows.to(extended[key])])
-        if table.shape != extended[key].shape:
-            raise ValueError(
-                f"the adapter has {len(rows)} rows for {key.split('.')[-2]} and this checkpoint "
-                f"{len(extended[key]) - count}: choose another base{wanted}"
-            )
-        extended[key] = table
+        extended[key] = torch.cat([extended[key][:count], rows.to(extended[key])])
     return extended
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from adapters import adapter_tensors
 from random_checkpoint import Size, random_state_dict
 from safetensors.torch import save_file
 from workflows import node
 
 from comfy_server import Failure
 from reco_core.adapter import (
-    POSITION_ROWS,
-    TOKEN_ROWS,
     extend_with_adapter_rows,
     file_sha256,
     merge_adapter,
@@ -22,31 +21,9 @@ from reco_core.adapter import (
     read_adapter,
 )
 from reco_core.checkpoint_file import write_checkpoint
-from reco_core.family import SD1
-from reco_core.lora import ALPHA, DOWN, UP, lora_keys
 
-BINS, LENGTH, RANK = 1000, 308, 2
 BASE, OTHER, BOXES = "sd1.safetensors", "sd1-fine-tune.safetensors", "boxes.safetensors"
-DIFFUSERS_NAMES = ("lora_unet_down_", "lora_unet_mid_", "lora_unet_up_", "lora_te_")
 METADATA = {"unet_heads": "4", "text_heads": "2"}
-
-
-def adapter_tensors(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Rows, and LoRA on all attention of UNet and text encoder."""
-    generator = torch.Generator().manual_seed(5)
-    width = Size().text_width
-    tensors = {
-        TOKEN_ROWS: 0.02 * torch.randn(BINS, width, generator=generator),
-        POSITION_ROWS: 0.02 * torch.randn(LENGTH - 77, width, generator=generator),
-    }
-    for name, key in lora_keys(weights, SD1).items():
-        if "attn" not in name or not name.startswith(DIFFUSERS_NAMES):
-            continue
-        out, inside = weights[key].shape
-        tensors[name + DOWN] = 0.3 * torch.randn(RANK, inside, generator=generator)
-        tensors[name + UP] = 0.3 * torch.randn(out, RANK, generator=generator)
-        tensors[name + ALPHA] = torch.tensor(float(RANK))
-    return tensors
 
 
 @pytest.fixture(scope="module")

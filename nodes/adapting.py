@@ -4,7 +4,6 @@ were cloned from stays as it is."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import comfy.sd
@@ -17,8 +16,8 @@ from ..reco_core.adapter import (
     POSITION_ROWS,
     TOKEN_ROWS,
     Adapter,
+    adapted_info,
     lora_changes,
-    merged_metadata,
     read_adapter,
 )
 from ..reco_core.adapter_info import check_base, training_words
@@ -26,7 +25,7 @@ from ..reco_core.adapter_rows import Applied, mean_rows, rows_warning
 from ..reco_core.checkpoint import family_metadata, reco_metadata
 from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.facts import facts_of
-from ..reco_core.metadata import read_buckets, read_image_size, read_number, read_words
+from ..reco_core.metadata import read_number
 from ..reco_core.position_tokens import CLIP_LENGTH, CLIP_VOCABULARY_SIZE
 from ..reco_core.remarks import Remark
 from .stock import file_shapes, loaded_info, table_names
@@ -59,7 +58,7 @@ def apply_adapter(
         _check_fit(info, model, clip, adapter)
         applied = (*_applied(clip), (adapter, strength_clip))
         rows = mean_rows(applied)
-        extended = _extended(info, adapter)
+        extended = adapted_info(info, adapter.info)
     except ValueError as error:
         raise ValueError(f"{path.name!r}: {error}") from error
     lora = adapter.lora_tensors
@@ -98,21 +97,6 @@ def _check_fit(
                 f"the adapter was trained with {key} = {said} and these models have {value}: "
                 "choose the base that it was trained on"
             )
-
-
-def _extended(info: CheckpointInfo, adapter: Adapter) -> CheckpointInfo:
-    """What the checkpoint is with the adapter."""
-    metadata = merged_metadata(info.metadata, adapter.info)
-    return replace(
-        info,
-        is_reco=True,
-        num_bins=adapter.info.num_bins,
-        max_length=adapter.info.max_length,
-        words=read_words(metadata),
-        image_size=read_image_size(metadata),
-        buckets=read_buckets(metadata),
-        metadata=metadata,
-    )
 
 
 def _tokenizer(

@@ -8,11 +8,14 @@ import functools
 import inspect
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import folder_paths
 
-from ..reco_core.checkpoint_info import full_size
+from ..reco_core.adapter import adapted_info, read_adapter
+from ..reco_core.checkpoint_info import CheckpointInfo, full_size
 from ..reco_core.checks import quote, read_json
 from ..reco_core.family import SD1
 from ..reco_core.forms.form import Form
@@ -20,6 +23,7 @@ from ..reco_core.forms.table import FORMS, read_layout, write_layout
 from ..reco_core.layout import Layout
 from ..reco_core.position_tokens import DEFAULT_VOCABULARY
 from .account import read_prompt
+from .adapter_files import adapter_names, adapter_path
 from .checkpoints import read_reco_checkpoint
 from .loaders import checkpoint_names, checkpoint_path
 from .remarks import all_remarks
@@ -27,6 +31,8 @@ from .tokenizer import ReCoTokenizer
 
 NO_CHECKPOINT = full_size(SD1, num_bins=DEFAULT_VOCABULARY.num_bins)
 """For counting before a checkpoint is chosen."""
+
+Read = Callable[[Path], CheckpointInfo]
 
 
 def answer(question: str, body: bytes) -> str:
@@ -60,25 +66,27 @@ def _arguments(function: Callable[..., dict], data: Any) -> dict[str, Any]:
     return data
 
 
-def count(layout: dict, checkpoint: str | None = None) -> dict:
-    """Tokens of a layout for a checkpoint of ReCo Load Checkpoint's list.
+def count(layout: dict, checkpoint: str | None = None, adapter: str | None = None) -> dict:
+    """Tokens of a layout for a checkpoint of ReCo Load Checkpoint's list, or any that has an
+    adapter of ReCo Apply Adapter's.
 
-    Returns {"limit": tokens the checkpoint reads, or None without one, "used", "caption",
+    Returns {"limit": tokens the checkpoint reads, or None without any, "used", "caption",
     "regions": tokens of each, "overflow": indices from 0 of those that do not fit,
     "remarks": all there is to know, "size": [width, height] in pixels that the checkpoint was
     trained for, the layout's own if it was, or None}.
     """
     parsed = Layout.from_data(layout)
-    tokenizer = _tokenizer(checkpoint)
+    tokenizer = _tokenizer(checkpoint, adapter)
+    is_known = tokenizer.info is not NO_CHECKPOINT
     account = read_prompt(tokenizer, parsed)
     return {
-        "limit": tokenizer.info.max_length if checkpoint else None,
+        "limit": tokenizer.info.max_length if is_known else None,
         "used": account.whole.needed,
         "caption": _length(account.whole.caption_span),
         "regions": [_length(span) for span in account.whole.region_spans],
-        "overflow": list(account.dropped) if checkpoint else [],
+        "overflow": list(account.dropped) if is_known else [],
         "remarks": [remark.to_data() for remark in account.remarks],
-        "size": tokenizer.info.nearest_size(parsed.width, parsed.height) if checkpoint else None,
+        "size": tokenizer.info.nearest_size(parsed.width, parsed.height) if is_known else None,
     }
 
 
@@ -108,22 +116,41 @@ def _written(layout: Layout, form: Form) -> dict:
     return {"text": written.text, "remarks": [remark.to_data() for remark in written.remarks]}
 
 
-def _tokenizer(checkpoint: str | None) -> ReCoTokenizer:
+def _tokenizer(checkpoint: str | None, adapter: str | None) -> ReCoTokenizer:
+    if adapter:
+        if adapter not in adapter_names():
+            raise ValueError(f"there is no ReCo adapter {quote(adapter)} in models/loras")
+        return _build_tokenizer(_adapter_info, adapter_path(adapter))
     if not checkpoint:
-        return _build_tokenizer(None, 0)
+        return _build_tokenizer(None, Path())
     if checkpoint not in checkpoint_names():
         raise ValueError(f"there is no checkpoint {quote(checkpoint)}")
-    return _build_tokenizer(checkpoint, checkpoint_path(checkpoint).stat().st_mtime_ns)
+    return _build_tokenizer(_checkpoint_info, checkpoint_path(checkpoint))
+
+
+def _build_tokenizer(read: Read | None, path: Path) -> ReCoTokenizer:
+    return _remembered(read, path, path.stat().st_mtime_ns if read else 0)
 
 
 @functools.lru_cache(maxsize=4)
-def _build_tokenizer(checkpoint: str | None, written: int) -> ReCoTokenizer:
+def _remembered(read: Read | None, path: Path, written: int) -> ReCoTokenizer:
     """written: when the file was, so that a newly trained one is read again."""
-    info = NO_CHECKPOINT
-    if checkpoint:
-        _, info = read_reco_checkpoint(checkpoint_path(checkpoint))
+    info = read(path) if read else NO_CHECKPOINT
     embeddings = folder_paths.get_folder_paths("embeddings")
     return ReCoTokenizer(embeddings, tokenizer_data={"reco_info": info})
+
+
+def _checkpoint_info(path: Path) -> CheckpointInfo:
+    return read_reco_checkpoint(path)[1]
+
+
+def _adapter_info(path: Path) -> CheckpointInfo:
+    """Of any checkpoint with it: what its text is read by is in the adapter."""
+    adapter = read_adapter(path).info
+    base = full_size(adapter.family)
+    (encoder,) = base.encoders
+    sized = replace(base, encoders=(replace(encoder, width=adapter.text_width),))
+    return adapted_info(sized, adapter)
 
 
 def _length(span: tuple[int, int]) -> int:

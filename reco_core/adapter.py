@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from .adapter_info import AdapterInfo, check_base
 from .architecture import check_weights, shape_of
 from .checkpoint import extend_checkpoint
 from .checkpoint_file import read_safetensors
+from .checkpoint_info import CheckpointInfo
 from .checks import quote
 from .family import family_named
 from .keys import UNET_PREFIX
@@ -218,6 +219,21 @@ def merged_metadata(base: Mapping[str, str], adapter: AdapterInfo) -> dict[str, 
     own = {key: text for key, text in adapter.metadata.items() if key not in not_own}
     sizes = {"num_bins": str(adapter.num_bins), "max_length": str(adapter.max_length)}
     return {**theirs, **own, **sizes, "format": "reco"}
+
+
+def adapted_info(base: CheckpointInfo, adapter: AdapterInfo) -> CheckpointInfo:
+    """What a checkpoint is with an adapter on it."""
+    metadata = merged_metadata(base.metadata, adapter)
+    return replace(
+        base,
+        is_reco=True,
+        num_bins=adapter.num_bins,
+        max_length=adapter.max_length,
+        words=read_words(metadata),
+        image_size=read_image_size(metadata),
+        buckets=read_buckets(metadata),
+        metadata=metadata,
+    )
 
 
 def base_warning(info: AdapterInfo, name: str, sha256: str) -> str:

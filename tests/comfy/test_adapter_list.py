@@ -3,6 +3,7 @@ there is none."""
 
 import json
 import struct
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from adapters import adapter_tensors, write_adapter
 from random_checkpoint import Size, random_state_dict
 from safetensors.torch import save, save_file
-from workflows import node
+from workflows import ask, node
 
 from comfy_server import Failure
 from reco_core.adapter import TOKEN_ROWS
@@ -159,3 +160,24 @@ def test_the_nodes_list_adapters_alone(server, adapter):
         info = json.loads(server.get(f"/object_info/{kind}"))[kind]["input"]["required"]
         options = info["adapter_name"][1]["options"]
         assert adapter in options and "lora.safetensors" not in options
+
+
+def test_tokens_are_counted_as_an_adapter_reads_them(server, adapter):
+    box = {"text": "blue square", "box": [0, 0, 0.5, 0.5]}
+    regions = {"caption": "a scene", "width": 64, "height": 64, "regions": [box] * 40}
+    own = ask(server, "count", {"layout": regions, "adapter": adapter})
+    checkpoint = "reco-tiny.safetensors"  # of as many tokens and positions
+    theirs = ask(server, "count", {"layout": regions, "checkpoint": checkpoint})
+    compared = ("limit", "used", "caption", "regions", "overflow", "size")
+    assert [own[key] for key in compared] == [theirs[key] for key in compared]
+    assert own["overflow"] == [38, 39]
+    without = ask(server, "count", {"layout": regions, "adapter": ""})
+    assert without["limit"] is None and without["overflow"] == []
+
+
+@pytest.mark.parametrize("name", ["lora.safetensors", "../secret", NONE])
+def test_a_count_for_what_is_no_adapter_is_refused(server, adapter, name):
+    body = {"layout": {"caption": "a", "width": 64, "height": 64, "regions": []}, "adapter": name}
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        ask(server, "count", body)
+    assert "there is no ReCo adapter" in json.load(refusal.value)["error"]

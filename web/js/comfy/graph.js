@@ -10,15 +10,27 @@ export function originOf(node, inputName) {
   return node.graph?.getNodeById(linkOf(node, inputOf(node, inputName).link)?.origin_id);
 }
 
-/** The checkpoint whose CLIP reads a node's layout, else that of the only loader, else "". */
-export function checkpointFor(node, graphs) {
-  const loaders = layoutReaders(node).map(loaderOf).filter(Boolean);
+/**
+ * Which file tells how a node's layout is read: {checkpoint} or {adapter}, its name. It is that of
+ * the first node up the CLIP that brings position tokens, else of the only one; {} if none does.
+ */
+export function readerFor(node, graphs) {
+  const readers = layoutReaders(node).map(loaderOf).filter(Boolean);
   const all = graphs.flatMap((graph) => graph.nodes.filter(isLoader));
-  const loader = loaders[0] ?? (all.length === 1 ? all[0] : null);
-  return loader?.widgets?.find((widget) => widget.name === "ckpt_name")?.value ?? "";
+  const loader = readers[0] ?? (all.length === 1 ? all[0] : null);
+  if (!loader) return {};
+  const [kind, widget] = LOADERS[loader.comfyClass];
+  return { [kind]: loader.widgets?.find(({ name }) => name === widget)?.value ?? "" };
 }
 
-const isLoader = (node) => node.comfyClass === "ReCoLoadCheckpoint";
+/** What brings position tokens: a kind of file, and the widget that names it. */
+const LOADERS = {
+  ReCoLoadCheckpoint: ["checkpoint", "ckpt_name"],
+  ReCoLoadAdapter: ["adapter", "adapter_name"],
+  ReCoApplyAdapter: ["adapter", "adapter_name"],
+};
+
+const isLoader = (node) => Object.hasOwn(LOADERS, node.comfyClass ?? "");
 
 /** A link by its id; none for a node that is in no graph, as while it is copied. */
 const linkOf = ({ graph }, id) => graph?.links?.get?.(id) ?? graph?.links?.[id];

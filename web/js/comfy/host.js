@@ -1,6 +1,6 @@
 // What a LayoutEditor asks of the application around it, answered for a node of ComfyUI.
 
-import { checkpointFor, isLinked, originOf } from "./graph.js";
+import { readerFor, isLinked, originOf } from "./graph.js";
 
 const SIDE_PX = 512; // where nothing tells the picture's
 
@@ -101,13 +101,13 @@ export class ComfyHost {
 
   // The server
 
-  /** The ReCo checkpoint that will read this node's layout, or "" when that cannot be told. */
-  checkpoint() {
-    return checkpointFor(this.node, this.frontEnd.graphs);
+  /** Of which checkpoint or adapter this node's layout will be read; {} when that cannot be told. */
+  reader() {
+    return readerFor(this.node, this.frontEnd.graphs);
   }
 
-  count(layout, checkpoint) {
-    return this.frontEnd.ask("count", { layout, checkpoint });
+  count(layout, reader) {
+    return this.frontEnd.ask("count", { layout, ...reader });
   }
 
   /** {layout, remarks} of a text in any form. */

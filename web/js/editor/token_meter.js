@@ -27,22 +27,22 @@ export class TokenMeter {
   render() {
     set(this.unit, "value", this.model.preferences.unit);
     const { layout, regions } = this.model.longest;
-    const checkpoint = this.host.checkpoint();
-    const question = JSON.stringify([checkpoint, layout, regions]);
+    const reader = this.host.reader();
+    const question = JSON.stringify([reader, layout, regions]);
     if (question === this.asked) return;
     this.asked = question;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(question, layout, regions, checkpoint), DELAY_MS);
+    this.timer = setTimeout(() => this.ask(question, layout, regions, reader), DELAY_MS);
   }
 
   remove() {
     clearTimeout(this.timer);
   }
 
-  async ask(question, layout, regions, checkpoint) {
+  async ask(question, layout, regions, reader) {
     let answer;
     try {
-      answer = await this.host.count(layout, checkpoint);
+      answer = await this.host.count(layout, reader);
     } catch (error) {
       if (question !== this.asked) return;
       this.asked = ""; // so that it is asked again

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from editor_page import BOXES, TEXTS, EditorPage
 from playwright.sync_api import expect
+from safetensors.torch import save_file
+
+from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS
 
 A, B, C = BOXES
 
@@ -126,6 +130,23 @@ def test_the_token_meter_counts_for_the_connected_checkpoint(comfy, editor):
     assert len(questions) < 40  # of 356 keys
     assert "reco-unfit" in editor.stage.locator(".reco-box").nth(2).get_attribute("class")
     assert "reco-unfit" not in editor.stage.locator(".reco-box").nth(1).get_attribute("class")
+
+
+def test_the_token_meter_counts_for_an_adapter_behind_any_loader(comfy, editor, server):
+    loras = server.base_dir / "models" / "loras"
+    loras.mkdir(parents=True, exist_ok=True)
+    rows = {TOKEN_ROWS: torch.zeros(1000, 8), POSITION_ROWS: torch.zeros(120 - 77, 8)}
+    save_file(rows, loras / "meter.safetensors", {"format": "reco-adapter"})
+    loader = comfy.add_node("CheckpointLoaderSimple", at=(-900, 0))
+    apply = comfy.add_node("ReCoApplyAdapter", at=(-500, 0))
+    comfy.set_value(apply, "adapter_name", "meter.safetensors")
+    lora = comfy.add_node("LoraLoader", at=(-200, 300))
+    conditioning = comfy.add_node("ReCoConditioning", at=(600, 0))
+    comfy.connect(editor.node, "layout", conditioning, "layout")
+    comfy.connect(loader, "CLIP", apply, "clip")
+    comfy.connect(apply, "clip", lora, "clip")
+    comfy.connect(lora, "CLIP", conditioning, "clip")
+    wait_for_meter(editor, "28 of 120 tokens")
 
 
 def test_the_canvas_follows_linked_sizes(comfy, editor):

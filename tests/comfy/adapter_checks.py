@@ -8,8 +8,8 @@ A recipe of MODEL and CLIP is a list of steps, each [name, arguments...]:
 
 from __future__ import annotations
 
+import gc
 import time
-import tracemalloc
 from pathlib import Path
 
 import comfy.model_management
@@ -20,7 +20,7 @@ import comfy.utils
 import folder_paths
 import torch
 from comfy_extras import nodes_model_merging
-from inside_checks import PACK, checkpoints, encode, encoding, load, module
+from inside_checks import PACK, checkpoints, comfyui_nodes, encode, encoding, load, module
 from stock_checks import refusal
 from stock_models import stock_clip, stock_parts
 
@@ -258,13 +258,11 @@ def saved_again(recipe: list, folder: str) -> dict:
 
 
 def cost(path: str, adapter: str) -> dict:
-    """Of applying an adapter: seconds, bytes that Python took, and whether weights are shared."""
+    """Of applying an adapter: seconds, and whether weights are shared."""
     model, clip, _ = parts([["stock", path]])
-    tracemalloc.start()
     start = time.perf_counter()
     adapted, text = adapting.apply_adapter(model, clip, Path(adapter))
     seconds = time.perf_counter() - start
-    tracemalloc.stop()
     return {
         "seconds": seconds,
         "shared": adapted.model is model.model and text.cond_stage_model is clip.cond_stage_model,
@@ -289,3 +287,51 @@ def listing(folder: str) -> dict:
     finally:
         folder_paths.folder_names_and_paths["loras"] = before
         folder_paths.filename_list_cache.pop("loras", None)
+
+
+def full_size(folder: str) -> dict:
+    """Of base.safetensors by ComfyUI's own loader nodes, with adapter.safetensors on it: how far
+    latents and text states are from those of merged.safetensors, and what it takes."""
+    import resource  # not on Windows
+
+    for kind in ("checkpoints", "diffusion_models", "text_encoders"):
+        folder_paths.add_model_folder_path(kind, folder)
+    merged = load_once(f"{folder}/merged.safetensors")
+    adapter, start = f"{folder}/adapter.safetensors", time.monotonic()
+    loader = comfyui_nodes.CheckpointLoaderSimple()
+    model, clip, _ = loader.load_checkpoint("base.safetensors")
+    before, plain = _encoding(clip)
+    adapted, text = adapting.apply_adapter(model, clip, Path(adapter))
+    after, states = _encoding(text)
+    drawn = latents(adapted, text)
+    result = {
+        "apart": [_apart(drawn, merged["latents"]), _apart(states, merged["states"])],
+        "stock again": _apart(_encoding(clip)[1], plain),
+        "seconds to encode": [before, after],
+    }
+    del adapted, text, model, clip
+    gc.collect()
+    (model,) = comfyui_nodes.UNETLoader().load_unet("base.safetensors", "default")
+    (clip,) = comfyui_nodes.CLIPLoader().load_clip("text.safetensors", "stable_diffusion")
+    _, text = adapting.apply_adapter(model, clip, Path(adapter))
+    result["parts"] = _apart(_encoding(text)[1], merged["states"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB on Linux
+    return {**result, "seconds": time.monotonic() - start, "peak_gib": peak}
+
+
+def load_once(path: str) -> dict:
+    """Latents and text states of a ReCo checkpoint, which is not kept."""
+    model, clip, _ = checkpoints.load_checkpoint(Path(path))
+    found = {"latents": latents(model, clip), "states": encode(clip, PROMPT)}
+    comfy.model_management.unload_all_models()
+    return found
+
+
+def _encoding(clip) -> tuple[float, torch.Tensor]:
+    """The least seconds of three, and the states."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        states = encode(clip, PROMPT)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), states

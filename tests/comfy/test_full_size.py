@@ -1,11 +1,18 @@
-"""A ReCo checkpoint of Stable Diffusion 1's full size, as .ckpt: run on request with -m slow."""
+"""Checkpoints of Stable Diffusion 1's full size, which alone ComfyUI's own loaders know: run on
+request with -m slow."""
+
+from dataclasses import replace
 
 import pytest
 import torch
+from adapters import adapter_tensors, write_adapter
 from inside import Inside
-from random_checkpoint import FULL_SIZE, random_state_dict
+from random_checkpoint import FULL_SIZE, TEXT_PREFIX, random_state_dict
+from safetensors.torch import save_file
 
+from reco_core.checkpoint_file import write_checkpoint
 from reco_core.layout import Box, Layout, Region
+from train.checkpoints.merge import merge_adapter_file
 
 
 @pytest.mark.slow
@@ -26,3 +33,32 @@ def test_a_full_size_ckpt_loads_encodes_and_samples_a_step_at_512(comfyui, tmp_p
     assert step["lengths"] == [616, 616]
     assert step["finite"]
     assert step["peak_gib"] < 12
+
+
+@pytest.mark.slow
+def test_an_adapter_on_comfyuis_own_loaders_is_the_merged_checkpoint(comfyui, tmp_path, capsys):
+    plain = replace(FULL_SIZE, max_length=77, num_bins=0, vae="taesd")
+    weights = random_state_dict(plain)
+    write_checkpoint(tmp_path / "base.safetensors", weights, {})
+    text = {
+        f"text_model.{key.removeprefix(TEXT_PREFIX)}": weight
+        for key, weight in weights.items()
+        if key.startswith(TEXT_PREFIX)
+    }
+    save_file(text, tmp_path / "text.safetensors")
+    tensors = adapter_tensors(weights, width=FULL_SIZE.text_width, length=FULL_SIZE.max_length)
+    adapter = write_adapter(tmp_path / "adapter.safetensors", tensors, base="base.safetensors")
+    del weights, text, tensors
+    merge_adapter_file(adapter, tmp_path / "base.safetensors", tmp_path / "merged.safetensors")
+    inside = Inside(comfyui)  # a process of its own, so that the peak is this one's
+    found = inside("adapter_checks.full_size", folder=str(tmp_path))
+    inside.close()
+    before, after = found["seconds to encode"]
+    with capsys.disabled():
+        print(
+            f"\nfull size: {found['seconds']:.0f} s, peak memory {found['peak_gib']:.1f} GiB; "
+            f"encoding {before:.2f} s, with the adapter {after:.2f} s, {after / before:.1f} times; "
+            f"apart {found['apart']}, in parts {found['parts']}"
+        )
+    assert max(*found["apart"], found["parts"]) < 0.02  # patches are rounded to fp16 otherwise
+    assert found["stock again"] == 0

@@ -29,7 +29,7 @@ from ..reco_core.metadata import read_number
 from ..reco_core.position_tokens import CLIP_LENGTH, CLIP_VOCABULARY_SIZE
 from ..reco_core.remarks import Remark
 from .stock import file_shapes, loaded_info, table_names
-from .tables import check_tables, padding, unpatched
+from .tables import check_tables, is_merged, padding, unpatched
 from .tokenizer import ReCoTokenizer
 
 Rows = dict[str, torch.Tensor]
@@ -85,6 +85,11 @@ def _check_fit(
     """Raise ValueError unless the adapter goes with the checkpoint that was loaded."""
     if info.is_reco:
         check_tables(clip)
+    if _applied(clip) and is_merged(clip.patcher, table_names(info.family)[0]):
+        raise ValueError(
+            "this CLIP is a merge of CLIPs that have adapters, and another would take the place of "
+            "its position tokens: apply all adapters first and merge then"
+        )
     tokens, positions = (len(unpatched(clip.patcher, name)) for name in table_names(info.family))
     is_plain = any(not one.info.base_is_reco for one, _ in _applied(clip))
     num_bins = 0 if is_plain else tokens - CLIP_VOCABULARY_SIZE

@@ -76,6 +76,17 @@ def _shapes(table: list) -> tuple[Shape, list[Shape]]:
     return shape, others
 
 
+def is_merged(patcher: ModelPatcher, key: str) -> bool:
+    """Whether other tables were merged into one after an adapter's rows were put there."""
+    merged = False
+    for _, what, _, place, _ in patcher.patches.get(key, []):
+        if isinstance(what, list):
+            merged = merged or place is None
+        elif isinstance(what, tuple) and what[0] == "set":
+            merged = False
+    return merged
+
+
 def padding(shape: Shape) -> tuple:
     """A patch that gives a table more rows, of zeros, when it is added at strength 0."""
     return "diff", (torch.zeros(1, 1).expand(shape), {"pad_weight": True})

@@ -57,13 +57,13 @@ def parts(recipe: list) -> tuple:
 
 
 def latents(model, clip, prompt: str = PROMPT) -> torch.Tensor:
-    """Of two steps of sampling, with guidance."""
+    """Of a step of sampling, with guidance."""
     positive = encoding.encode_prompt(clip, prompt, size=(64, 64)).conditioning
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     empty = torch.zeros(1, 4, 8, 8)
     noise = comfy.sample.prepare_noise(empty, seed=0)
     return comfy.sample.sample(
-        model, noise, 2, 3.0, "euler", "normal", positive, negative, empty, seed=0
+        model, noise, 1, 3.0, "euler", "normal", positive, negative, empty, seed=0
     )
 
 

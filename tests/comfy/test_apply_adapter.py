@@ -275,6 +275,14 @@ MERGES = {
         [["apply", "first", 1.0, 1.0], ["merge", [["stock", "other"]], 0.5]],
         "49408 x 64 instead of 50408 x 64",
     ),
+    "an adapter after the merge": (
+        [
+            ["apply", "first", 1.0, 1.0],
+            ["merge", [["stock", "other"], ["apply", "second", 1.0, 1.0]], 0.5],
+            ["apply", "second", 1.0, 1.0],
+        ],
+        "'second.safetensors': this CLIP is a merge",
+    ),
     "with fewer tokens": (
         [
             ["apply", "first", 1.0, 1.0],

@@ -306,6 +306,7 @@ def full_size(folder: str) -> dict:
     drawn = latents(adapted, text)
     result = {
         "apart": [_apart(drawn, merged["latents"]), _apart(states, merged["states"])],
+        "without the UNet": _apart(latents(model, text), merged["latents"]),
         "stock again": _apart(_encoding(clip)[1], plain),
         "seconds to encode": [before, after],
     }

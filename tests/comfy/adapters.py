@@ -22,8 +22,9 @@ def adapter_tensors(
     width: int = Size().text_width,
     bins: int = BINS,
     length: int = LENGTH,
+    scale: float = 0.3,
 ) -> dict[str, torch.Tensor]:
-    """Rows, and LoRA on all attention of UNet and text encoder."""
+    """Rows, and LoRA on all attention of UNet and text encoder. scale: of its matrices."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {
         TOKEN_ROWS: 0.02 * torch.randn(bins, width, generator=generator),
@@ -33,8 +34,8 @@ def adapter_tensors(
         if "attn" not in name or not name.startswith(DIFFUSERS_NAMES):
             continue
         out, inside = weights[key].shape
-        tensors[name + DOWN] = 0.3 * torch.randn(RANK, inside, generator=generator)
-        tensors[name + UP] = 0.3 * torch.randn(out, RANK, generator=generator)
+        tensors[name + DOWN] = scale * torch.randn(RANK, inside, generator=generator)
+        tensors[name + UP] = scale * torch.randn(out, RANK, generator=generator)
         tensors[name + ALPHA] = torch.tensor(float(RANK))
     return tensors
 

@@ -36,17 +36,23 @@ def check_weights(state_dict: StateDict, family: Family) -> None:
     parts = [("text encoder", _text(state_dict, encoder)) for encoder in family.encoders]
     context = sum(shape_of(state_dict, e.token_embedding, 2)[1] for e in family.encoders)
     for part, shapes in (*parts, ("UNet", _unet(state_dict, context))):
-        missing = []
-        for key, wanted in shapes:
-            if key not in state_dict:
-                missing.append(key)
-            elif shape_of(state_dict, key, len(wanted)) != wanted:
-                raise ValueError(
-                    f"the weight {quote(key, 200)} of the {part} is of shape "
-                    f"{tuple(state_dict[key].shape)}, and the others ask for {wanted}: {_ADVICE}"
-                )
-        if missing:
-            raise _incomplete(part, missing)
+        check_shapes(state_dict, part, shapes)
+
+
+def check_shapes(state_dict: StateDict, part: str, shapes: Shapes) -> None:
+    """Raise a ValueError that names the first weight of a part that is missing, not a tensor of
+    numbers, or of another shape than it must have."""
+    missing = []
+    for key, wanted in shapes:
+        if key not in state_dict:
+            missing.append(key)
+        elif shape_of(state_dict, key, len(wanted)) != wanted:
+            raise ValueError(
+                f"the weight {quote(key, 200)} of the {part} is of shape "
+                f"{tuple(state_dict[key].shape)}, and the others ask for {wanted}: {_ADVICE}"
+            )
+    if missing:
+        raise _incomplete(part, missing)
 
 
 def shape_of(state_dict: StateDict, key: str, rank: int) -> Shape:
@@ -117,9 +123,9 @@ def _text(state_dict: StateDict, encoder: TextEncoder) -> Shapes:
             yield from _linear(f"{layer}.self_attn.{projection}", width, width)
         yield from _linear(f"{layer}.mlp.fc1", inner, width)
         yield from _linear(f"{layer}.mlp.fc2", width, inner)
-        yield from _norm(f"{layer}.layer_norm1", width)
-        yield from _norm(f"{layer}.layer_norm2", width)
-    yield from _norm(f"{encoder.weights}final_layer_norm", width)
+        yield from norm(f"{layer}.layer_norm1", width)
+        yield from norm(f"{layer}.layer_norm2", width)
+    yield from norm(f"{encoder.weights}final_layer_norm", width)
 
 
 @dataclass(frozen=True)
@@ -150,13 +156,13 @@ def _unet(state_dict: StateDict, context: int) -> Shapes:
 
     yield from _linear(f"{UNET_PREFIX}time_embed.0", time, channels)
     yield from _linear(f"{UNET_PREFIX}time_embed.2", time, time)
-    yield from _conv(f"{UNET_PREFIX}input_blocks.0.0", channels, inputs)
+    yield from conv(f"{UNET_PREFIX}input_blocks.0.0", channels, inputs)
     skips, current = [_Skip(channels, False, attends("input_blocks.1"))], channels
     blocks = {name.split(".")[1] for name in names if name.startswith("input_blocks.")}
     for number in range(1, len(blocks)):
         block = f"input_blocks.{number}"
         if f"{block}.0.op.weight" in names:
-            yield from _conv(f"{UNET_PREFIX}{block}.0.op", current, current)
+            yield from conv(f"{UNET_PREFIX}{block}.0.op", current, current)
             skips.append(_Skip(current, True, attends(f"input_blocks.{number + 1}")))
             continue
         inside, current = current, out_channels(block)
@@ -175,30 +181,30 @@ def _unet(state_dict: StateDict, context: int) -> Shapes:
             yield from attention(f"{block}.1", current)
         if skip.starts_level:
             part = 2 if skip.attends else 1
-            yield from _conv(f"{UNET_PREFIX}{block}.{part}.conv", current, current)
-    yield from _norm(f"{UNET_PREFIX}out.0", current)
+            yield from conv(f"{UNET_PREFIX}{block}.{part}.conv", current, current)
+    yield from norm(f"{UNET_PREFIX}out.0", current)
     outputs = shape_of(state_dict, f"{UNET_PREFIX}out.2.weight", 4)[0]
-    yield from _conv(f"{UNET_PREFIX}out.2", outputs, current)
+    yield from conv(f"{UNET_PREFIX}out.2", outputs, current)
 
 
 def _res_block(name: str, out: int, inside: int, time: int) -> Shapes:
-    yield from _norm(f"{name}.in_layers.0", inside)
-    yield from _conv(f"{name}.in_layers.2", out, inside)
+    yield from norm(f"{name}.in_layers.0", inside)
+    yield from conv(f"{name}.in_layers.2", out, inside)
     yield from _linear(f"{name}.emb_layers.1", out, time)
-    yield from _norm(f"{name}.out_layers.0", out)
-    yield from _conv(f"{name}.out_layers.3", out, out)
+    yield from norm(f"{name}.out_layers.0", out)
+    yield from conv(f"{name}.out_layers.3", out, out)
     if out != inside:
-        yield from _conv(f"{name}.skip_connection", out, inside, kernel=1)
+        yield from conv(f"{name}.skip_connection", out, inside, kernel=1)
 
 
 def _transformer(name: str, width: int, context: int, linear: bool) -> Shapes:
     """linear: projections are matrices instead of 1x1 convolutions, as in later models."""
-    yield from _norm(f"{name}.norm", width)
+    yield from norm(f"{name}.norm", width)
     for projection in (f"{name}.proj_in", f"{name}.proj_out"):
         if linear:
             yield from _linear(projection, width, width)
         else:
-            yield from _conv(projection, width, width, kernel=1)
+            yield from conv(projection, width, width, kernel=1)
     block = f"{name}.transformer_blocks.0"
     for attention, source in (("attn1", width), ("attn2", context)):
         yield f"{block}.{attention}.to_q.weight", (width, width)
@@ -208,7 +214,7 @@ def _transformer(name: str, width: int, context: int, linear: bool) -> Shapes:
     yield from _linear(f"{block}.ff.net.0.proj", 8 * width, width)
     yield from _linear(f"{block}.ff.net.2", width, 4 * width)
     for number in (1, 2, 3):
-        yield from _norm(f"{block}.norm{number}", width)
+        yield from norm(f"{block}.norm{number}", width)
 
 
 def _linear(name: str, rows: int, columns: int) -> Shapes:
@@ -216,11 +222,13 @@ def _linear(name: str, rows: int, columns: int) -> Shapes:
     yield f"{name}.bias", (rows,)
 
 
-def _conv(name: str, out: int, inside: int, kernel: int = 3) -> Shapes:
+def conv(name: str, out: int, inside: int, kernel: int = 3) -> Shapes:
+    """Weight and bias of a convolution."""
     yield f"{name}.weight", (out, inside, kernel, kernel)
     yield f"{name}.bias", (out,)
 
 
-def _norm(name: str, width: int) -> Shapes:
+def norm(name: str, width: int) -> Shapes:
+    """Weight and bias of a normalisation."""
     yield f"{name}.weight", (width,)
     yield f"{name}.bias", (width,)

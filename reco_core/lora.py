@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .checks import quote
+from .diffusers_keys import BlockCount, Side
 from .family import Family
 from .keys import UNET_PREFIX
 
@@ -82,10 +83,10 @@ def lora_keys(keys: Iterable[str], family: Family) -> dict[str, str]:
     unet = [key.removeprefix(UNET_PREFIX) for key in weights if key.startswith(UNET_PREFIX)]
     downsamplers = [path.split(".")[1] for path in unet if path.endswith(".0.op")]
     inputs = {path.split(".")[1] for path in unet if path.startswith("input_blocks.")}
-    per_level = min(map(int, downsamplers), default=len(inputs))
+    blocks = BlockCount(min(map(int, downsamplers), default=len(inputs)))
     names = {}
     for path in unet:
-        for alias in (path, _diffusers_path(path, per_level)):
+        for alias in (path, _diffusers_path(path, blocks)):
             names[lora_name(UNET_LORA, alias)] = f"{UNET_PREFIX}{path}.weight"
     for encoder in family.encoders:
         for weight in (weight for weight in weights if weight.startswith(encoder.weights)):
@@ -99,20 +100,17 @@ def lora_name(prefix: str, path: str) -> str:
     return prefix + path.replace(".", "_")
 
 
-def _diffusers_path(path: str, per_level: int) -> str:
-    """Path in diffusers of a module in an attention block; other paths unchanged.
-
-    per_level: blocks of a level in the single file, the downsampler among them.
-    """
+def _diffusers_path(path: str, blocks: BlockCount) -> str:
+    """Path in diffusers of a module in an attention block; other paths unchanged."""
     match = _ATTENTION.fullmatch(path)
     if match is None:
         return path
     part, number, inner = match.groups()
     if part == "middle":
         return f"mid_block.attentions.0.{inner}"
-    block = int(number) - (part == "input")  # the first input block is the first convolution
-    side = "down" if part == "input" else "up"
-    return f"{side}_blocks.{block // per_level}.attentions.{block % per_level}.{inner}"
+    side: Side = "down" if part == "input" else "up"
+    level, index = blocks.place(side, int(number))
+    return f"{side}_blocks.{level}.attentions.{index}.{inner}"
 
 
 def _matrices(tensors: StateDict, name: str) -> LoraMatrices:

@@ -11,13 +11,13 @@ from random_checkpoint import FULL_SIZE, TEXT_PREFIX, Size, checkpoint_shapes, r
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, read_adapter
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
+from reco_core.diffusers_keys import unet_keys
 from reco_core.family import SD1
 from reco_core.lora import lora_keys
 from train.checkpoints.diffusers_folder import write_diffusers_folder
 from train.checkpoints.merge import base_metadata, merge_adapter_file
 from train.fit.export import write_adapter
 from train.fit.options import FitConfig
-from train.model.keys import unet_keys
 from train.model.lora import add_lora
 from train.model.options import LoraConfig, ModelConfig
 from train.model.text_to_image import load_model
@@ -218,7 +218,7 @@ def test_names_in_the_file_are_those_of_diffusers_for_a_full_size_unet():
     names = lora_keys((name for name, _ in checkpoint_shapes(FULL_SIZE)), SD1)
     attention = {
         path.removesuffix(".weight"): key
-        for path, key in unet_keys(unet).items()
+        for path, key in unet_keys(unet.state_dict()).items()
         if ".attentions." in path and path.endswith(".weight")
     }
     assert len(attention) == 256

@@ -9,6 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
+from reco_core.diffusers_keys import unet_keys
 from reco_core.family import SD1
 from train.model.autoencoder import (
     build_autoencoder,
@@ -16,7 +17,6 @@ from train.model.autoencoder import (
     narrow_autoencoder,
     widen_autoencoder,
 )
-from train.model.keys import unet_keys
 from train.model.latents import TinyCodec
 from train.model.options import AutoencoderConfig, ModelConfig
 from train.model.text_to_image import Conditioning, load_model, new_model, single_file
@@ -45,7 +45,7 @@ def random_weights(model):
 def test_every_key_of_a_full_size_unet_has_one_name_in_the_single_file():
     with torch.device("meta"):
         unet = UNet2DConditionModel(cross_attention_dim=768)
-    keys = unet_keys(unet)
+    keys = unet_keys(unet.state_dict())
     assert len(keys) == len(set(keys.values())) == 686
     assert keys["up_blocks.0.upsamplers.0.conv.weight"].endswith("output_blocks.2.1.conv.weight")
     assert keys["up_blocks.1.upsamplers.0.conv.weight"].endswith("output_blocks.5.2.conv.weight")

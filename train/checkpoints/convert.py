@@ -22,13 +22,13 @@ from tqdm import tqdm
 from reco_core.checkpoint import describe_checkpoint, extend_checkpoint, reco_metadata
 from reco_core.checkpoint_file import write_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.checkpoint_input import read_any
 from reco_core.extension import DEFAULT_BINS, DEFAULT_LENGTH, RECO, check_same, starting_rows
 from reco_core.family import SD1, Family
 from reco_core.tensor_file import stored_dtype
 from reco_core.trainable import check_trainable
 from reco_core.weights import find_family
 from train.checkpoints.merge import named_after
-from train.checkpoints.read import read_any
 from train.command_line import in_range
 from train.model.options import Bins, Length
 from train.options import Seed

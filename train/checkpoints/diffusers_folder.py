@@ -23,24 +23,21 @@ from typing import Any
 import diffusers
 import torch
 from diffusers import PNDMScheduler
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from torch import Tensor
 from transformers import AddedToken
 
 from reco_core.atomic import require_space, write_folder_atomically
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo
+from reco_core.diffusers_config import INDEX, KL, TEXT_ENCODER, UNET, VAE
+from reco_core.diffusers_folder import DIFFUSERS_WEIGHTS, NOTES, TRANSFORMERS_WEIGHTS
+from reco_core.diffusers_keys import kl_keys, pick, pick_kl, taesd_keys, text_keys, unet_keys
 from reco_core.family import Family
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE, bin_word
 from reco_core.tensor_file import tensor_file_size, write_tensors
 from train.model.architecture import empty_text_encoder, empty_unet, empty_vae
-from train.model.keys import kl_keys, pick, taesd_keys, text_keys, unet_keys
 from train.model.noise import scheduler_options
 
-INDEX = "model_index.json"
-NOTES = "reco.json"
-UNET, VAE, TEXT_ENCODER = "unet", "vae", "text_encoder"
-DIFFUSERS_WEIGHTS, TRANSFORMERS_WEIGHTS = "diffusion_pytorch_model", "model"
 _SMALL_FILES = 10_000_000
 """Bytes that tokenizer and configurations take at most."""
 _OUTPUT_METADATA = {"format": "pt"}
@@ -114,18 +111,19 @@ class _Part:
 def _parts(state: Mapping[str, Tensor], info: CheckpointInfo) -> list[_Part]:
     unet, vae, text = empty_unet(state, info), empty_vae(state, info), empty_text_encoder(info)
     (encoder,) = info.family.encoders
+    kind = type(vae).__name__
+    vae_keys, pick_vae = (kl_keys, pick_kl) if kind == KL else (taesd_keys, pick)
     maps = {
-        UNET: unet_keys(unet),
-        VAE: vae_keys(vae),
+        UNET: unet_keys(unet.state_dict()),
+        VAE: vae_keys(vae.state_dict()),
         TEXT_ENCODER: text_keys(text.state_dict(), encoder),
     }
-    tensors = {part: pick(state, keys) for part, keys in maps.items()}
+    tensors = {
+        part: pick_vae(state, keys) if part == VAE else pick(state, keys)
+        for part, keys in maps.items()
+    }
     used = {ldm for keys in maps.values() for ldm in keys.values()}
-    warn_of_unused(key for key in state if key not in used and state[key].ndim)
-    if isinstance(vae, diffusers.AutoencoderKL):
-        tensors[VAE] = convert_ldm_vae_checkpoint(
-            {ldm: state[ldm] for ldm in maps[VAE].values()}, vae.config
-        )
+    _warn_of_unused(key for key in state if key not in used and state[key].ndim)
     for name, module in ((UNET, unet), (VAE, vae), (TEXT_ENCODER, text)):
         _check_shapes(name, module.state_dict(), tensors[name])
     # Older transformers want the prefix, newer ones accept it.
@@ -133,7 +131,6 @@ def _parts(state: Mapping[str, Tensor], info: CheckpointInfo) -> list[_Part]:
         "text_model." + key.removeprefix("text_model."): tensor
         for key, tensor in tensors[TEXT_ENCODER].items()
     }
-    kind = type(vae).__name__
     return [
         _Part(
             UNET,
@@ -197,11 +194,6 @@ def _write_tokenizer(folder: Path, info: CheckpointInfo) -> None:
         _write_json(folder / "added_tokens.json", ids)
 
 
-def vae_keys(vae: diffusers.AutoencoderKL | diffusers.AutoencoderTiny) -> dict[str, str]:
-    """The autoencoder's own keys -> LDM keys."""
-    return taesd_keys(vae) if isinstance(vae, diffusers.AutoencoderTiny) else kl_keys(vae)
-
-
 def _check_shapes(part: str, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     for key, tensor in tensors.items():
         if tensor.shape != wanted[key].shape:
@@ -211,7 +203,7 @@ def _check_shapes(part: str, wanted: Mapping[str, Tensor], tensors: Mapping[str,
             )
 
 
-def warn_of_unused(keys: Iterable[str]) -> None:
+def _warn_of_unused(keys: Iterable[str]) -> None:
     """Say that a conversion loses these tensors."""
     unused = list(keys)
     if unused:

@@ -35,7 +35,7 @@ from reco_core.transplant import (
 )
 from train.checkpoints.convert import output_form
 from train.checkpoints.merge import base_sha256, plain_base
-from train.checkpoints.read import read_any
+from reco_core.checkpoint_input import read_any
 from train.command_line import in_range
 from train.options import Range
 from train.precision import PRECISIONS, Precision, dtype_of

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from reco_core.checkpoint_input import read_any
 from reco_core.layout import Box
 from reco_core.weights import find_family
 from train.atomic import save_atomically
-from train.checkpoints.read import read_any
 from train.data.decode import UNREADABLE
 from train.data.mixture import Mixture
 from train.data.picture import read_picture

@@ -8,12 +8,12 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from reco_core.checkpoint import describe_checkpoint
+from reco_core.checkpoint_input import read_any
 from reco_core.family import SD1, Family
 from reco_core.trainable import check_trainable
 from reco_core.weights import find_family
 from train.checkpoints.convert import check_form
 from train.checkpoints.merge import named_after
-from train.checkpoints.read import read_any
 from train.fit.agreement import together
 from train.fit.autoencoder import fit_autoencoder, load_autoencoder
 from train.fit.health import check_finite

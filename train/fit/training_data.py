@@ -11,7 +11,7 @@ from typing import cast
 from accelerate import Accelerator
 
 from reco_core.checkpoint import describe_checkpoint
-from train.checkpoints.read import read_any
+from reco_core.checkpoint_input import read_any
 from train.data.batch import Batch
 from train.data.cache import LatentCache
 from train.data.check import Limits, TrainedSets

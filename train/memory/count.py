@@ -14,11 +14,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from reco_core.autoencoder import LATENT_CHANNELS, has_tiny_autoencoder
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_info import full_size
+from reco_core.checkpoint_input import read_any
+from reco_core.diffusers_keys import kl_keys, text_keys, unet_keys
 from reco_core.extension import RECO
 from reco_core.family import SD1, Family
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from reco_core.weights import find_family
-from train.checkpoints.read import read_any
 from train.fit.optimizer import choose_trained, optimizer_bytes, trained_parameters
 from train.fit.options import FitConfig
 from train.memory.live import compute_norms_as_cuda, grid_memory, largest_picture, step_memory
@@ -26,7 +27,6 @@ from train.memory.plan import MemoryPlan
 from train.model.architecture import empty_text_encoder, unet_heads
 from train.model.autoencoder import build_autoencoder
 from train.model.compute import prepare_model
-from train.model.keys import kl_keys, text_keys, unet_keys
 from train.model.latents import TinyCodec, load_codec
 from train.model.noise import kept_signal
 from train.model.options import ModelConfig
@@ -171,8 +171,8 @@ def _full_size(family: Family) -> dict[str, Tensor]:
         )
     text, (encoder,) = empty_text_encoder(info), family.encoders
     return {
-        **_named(unet.state_dict(), unet_keys(unet)),
-        **_named(vae.state_dict(), kl_keys(vae)),
+        **_named(unet.state_dict(), unet_keys(unet.state_dict())),
+        **_named(vae.state_dict(), kl_keys(vae.state_dict())),
         **_named(text.state_dict(), text_keys(text.state_dict(), encoder)),
     }
 

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
-from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 from torch import Tensor
 
 from reco_core.autoencoder import LATENT_SCALE_KEY, LATENT_SHIFT_KEY, has_tiny_autoencoder
+from reco_core.diffusers_keys import kl_keys, pick, pick_kl, taesd_keys
 from reco_core.family import Family
 from reco_core.keys import VAE_PREFIX
 from train.model.architecture import kl_config
 from train.model.autoencoder import build_autoencoder, narrow_autoencoder, widen_autoencoder
-from train.model.keys import pick, taesd_keys
 
 
 class TinyCodec:
@@ -48,7 +47,7 @@ class TinyCodec:
             return dict(self.tensors)
         stock = widen_autoencoder(self.autoencoder)
         values = stock.state_dict()
-        tensors = {ldm: values[key] for key, ldm in taesd_keys(stock).items()}
+        tensors = {ldm: values[key] for key, ldm in taesd_keys(values).items()}
         scale = torch.tensor(self.family.latent_scale)
         return tensors | {LATENT_SCALE_KEY: scale, LATENT_SHIFT_KEY: torch.tensor(0.0)}
 
@@ -61,7 +60,8 @@ class KLCodec:
         self.tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
         config = kl_config(self.tensors, family.side)
         self.autoencoder = AutoencoderKL(**config).eval().requires_grad_(False)
-        self.autoencoder.load_state_dict(convert_ldm_vae_checkpoint(self.tensors, config))
+        keys = kl_keys(self.autoencoder.state_dict())
+        self.autoencoder.load_state_dict(pick_kl(self.tensors, keys))
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """images (B, 3, H, W) in [-1, 1] -> mean and standard deviation (B, 4, H/8, W/8)."""
@@ -87,6 +87,6 @@ def load_codec(state: Mapping[str, Tensor], family: Family) -> LatentCodec:
     if not has_tiny_autoencoder(state):
         return KLCodec(state, family)
     autoencoder = build_autoencoder()
-    autoencoder.load_state_dict(pick(state, taesd_keys(autoencoder)))
+    autoencoder.load_state_dict(pick(state, taesd_keys(autoencoder.state_dict())))
     tensors = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
     return TinyCodec(narrow_autoencoder(autoencoder.float()), family, tensors)

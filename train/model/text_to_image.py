@@ -14,6 +14,7 @@ from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
 from reco_core.checkpoint import describe_checkpoint, extend_checkpoint
 from reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
+from reco_core.diffusers_keys import pick, text_keys, unet_keys
 from reco_core.extension import DEFAULT_BINS, DEFAULT_LENGTH, RECO, check_same, starting_rows
 from reco_core.family import SD1, Family
 from reco_core.keys import VAE_PREFIX
@@ -21,7 +22,6 @@ from reco_core.position_rows import ordered_rows, random_rows
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.model.architecture import text_config, unet_config, unet_heads
 from train.model.embeddings import split_tables
-from train.model.keys import pick, text_keys, unet_keys
 from train.model.latents import LatentCodec, load_codec
 from train.model.noise import Diffusion
 from train.model.options import ModelConfig
@@ -215,7 +215,7 @@ def load_networks(
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """UNet and text encoder of a single-file checkpoint, in fp32; ValueError as load_model."""
     unet = UNet2DConditionModel(**unet_config(state, info))
-    unet.load_state_dict(pick(state, unet_keys(unet)))
+    unet.load_state_dict(pick(state, unet_keys(unet.state_dict())))
     text_encoder = CLIPTextModel(text_config(info))
     (encoder,) = info.family.encoders
     text_encoder.load_state_dict(pick(state, text_keys(text_encoder.state_dict(), encoder)))
@@ -233,7 +233,7 @@ def single_file(model: TextToImage) -> dict[str, Tensor]:
     """All tensors under the keys of the single file, in the precision they are in."""
     (encoder,) = model.family.encoders
     return (
-        _renamed(model.unet.state_dict(), unet_keys(model.unet))
+        _renamed(unet := model.unet.state_dict(), unet_keys(unet))
         | _renamed(text := model.text_encoder.state_dict(), text_keys(text, encoder))
         | model.codec.single_file()
     )

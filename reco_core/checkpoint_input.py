@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reco_core.checkpoint_file import read_checkpoint
+from .checkpoint_file import read_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,6 @@ def read_any(path: str | Path, ema: bool = False) -> tuple[dict[str, torch.Tenso
         return read_checkpoint(path, ema)
     if ema:
         raise ValueError(f"{path} is a diffusers folder, which has no averages: take its weights")
-    from train.checkpoints.diffusers_input import read_diffusers_folder
+    from .diffusers_folder import read_diffusers_folder
 
     return read_diffusers_folder(path)

@@ -12,6 +12,7 @@ from diffusers.loaders.single_file_utils import (
 from random_checkpoint import FULL_SIZE, TEXT_PREFIX, Size, checkpoint_shapes
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from reco_core.architecture import check_weights
 from reco_core.autoencoder import check_autoencoder
 from reco_core.diffusers_keys import kl_keys, taesd_keys, text_keys, unet_keys
 from reco_core.family import SD1
@@ -72,6 +73,11 @@ def test_diffusers_own_conversion_leads_back_to_every_key_of_a_unet(case):
     assert keys.keys() == unet.state_dict().keys()
     converted = convert_ldm_unet_checkpoint({key: key for key in keys.values()}, unet.config)
     assert converted == keys
+    # It takes the layer that enlarges at either of two places: that of the single file is one.
+    state = {keys[key]: tensor for key, tensor in unet.state_dict().items()}
+    shapes = checkpoint_shapes(Size())  # whose texts are as wide
+    text = {key: torch.empty(shape, device="meta") for key, shape in shapes if key[0] == "c"}
+    check_weights(state | text, SD1)
 
 
 @pytest.mark.parametrize("case", VAES)
@@ -114,10 +120,8 @@ def test_names_of_older_versions_lead_to_the_same_keys():
         found = [kl_keys([key.format(part) for key in keys]) for part in (new, name)]
         assert list(found[0].values()) == list(found[1].values())
     for prefix in ("", "text_model."):
-        key = f"{prefix}encoder.layers.3.mlp.fc1.bias"
-        assert (
-            text_keys([key], SD1.encoders[0])[key] == f"{TEXT_PREFIX}encoder.layers.3.mlp.fc1.bias"
-        )
+        key = "encoder.layers.3.mlp.fc1.bias"
+        assert text_keys([prefix + key], SD1.encoders[0]) == {prefix + key: TEXT_PREFIX + key}
 
 
 @pytest.mark.parametrize(

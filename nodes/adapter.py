@@ -17,6 +17,7 @@ from .loaders import (
     part_outputs,
     size_outputs,
     start_size,
+    written,
 )
 from .remarks import told
 
@@ -66,7 +67,8 @@ class ReCoLoadAdapter(io.ComfyNode):
                     "ckpt_name",
                     options=checkpoint_names(),
                     tooltip="The base: a plain Stable Diffusion 1 checkpoint from ComfyUI's "
-                    "checkpoints folder, best the one that the adapter was trained on.",
+                    "checkpoints or diffusers folder, best the one that the adapter was trained "
+                    "on.",
                 ),
                 *_adapter_inputs(),
             ],
@@ -85,7 +87,7 @@ class ReCoLoadAdapter(io.ComfyNode):
         if ckpt_name is None or adapter_name is None:  # linked: known only when the workflow runs
             return 0
         files = (checkpoint_path(ckpt_name), adapter_path(adapter_name))
-        return [file.stat().st_mtime_ns for file in files]
+        return [written(file) for file in files]
 
     @classmethod
     def execute(

@@ -25,7 +25,7 @@ from ..reco_core.position_tokens import DEFAULT_VOCABULARY
 from .account import read_prompt
 from .adapter_files import adapter_names, adapter_path
 from .checkpoints import read_reco_checkpoint
-from .loaders import checkpoint_names, checkpoint_path
+from .loaders import checkpoint_names, checkpoint_path, written
 from .remarks import all_remarks
 from .tokenizer import ReCoTokenizer
 
@@ -129,12 +129,12 @@ def _tokenizer(checkpoint: str | None, adapter: str | None) -> ReCoTokenizer:
 
 
 def _build_tokenizer(read: Read | None, path: Path) -> ReCoTokenizer:
-    return _remembered(read, path, path.stat().st_mtime_ns if read else 0)
+    return _remembered(read, path, written(path) if read else None)
 
 
 @functools.lru_cache(maxsize=4)
-def _remembered(read: Read | None, path: Path, written: int) -> ReCoTokenizer:
-    """written: when the file was, so that a newly trained one is read again."""
+def _remembered(read: Read | None, path: Path, when: object) -> ReCoTokenizer:
+    """when: it was written, so that a newly trained one is read again."""
     info = read(path) if read else NO_CHECKPOINT
     embeddings = folder_paths.get_folder_paths("embeddings")
     return ReCoTokenizer(embeddings, tokenizer_data={"reco_info": info})

@@ -20,8 +20,10 @@ from ..reco_core.adapter import (
     read_adapter,
 )
 from ..reco_core.checkpoint import describe_checkpoint
-from ..reco_core.checkpoint_file import read_checkpoint, read_parts
+from ..reco_core.checkpoint_file import read_parts
 from ..reco_core.checkpoint_info import CheckpointInfo
+from ..reco_core.checkpoint_input import read_any
+from ..reco_core.trainable import check_prediction
 from .clip import build_clip
 from .unet import build_model
 from .vae import build_vae
@@ -34,8 +36,9 @@ Parts = tuple[ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]
 
 
 def read_reco_checkpoint(path: Path) -> tuple[dict, CheckpointInfo]:
-    """Read a checkpoint file. Raises ValueError when it is not a ReCo checkpoint."""
-    state_dict, metadata = read_checkpoint(path)
+    """Read a checkpoint, a file or a diffusers folder. Raises ValueError when it is not a ReCo
+    checkpoint."""
+    state_dict, metadata = read_any(path)
     info = describe_checkpoint(state_dict, metadata)
     if not info.is_reco:
         raise ValueError(
@@ -44,6 +47,10 @@ def read_reco_checkpoint(path: Path) -> tuple[dict, CheckpointInfo]:
             "ReCo Load Adapter or alone in ComfyUI's own Load Checkpoint, or make a ReCo "
             "checkpoint of it with `python -m train fit` (see the README)"
         )
+    try:
+        check_prediction(metadata, info.family)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
     return state_dict, info
 
 
@@ -52,7 +59,7 @@ def read_extended(base: Path, adapter_path: Path) -> tuple[dict, CheckpointInfo]
 
     Raises ValueError when a file is unreadable, or base and adapter do not go together.
     """
-    state_dict, metadata = read_checkpoint(base)
+    state_dict, metadata = read_any(base)
     adapter = read_adapter(adapter_path)
     try:
         extended = extend_with_adapter_rows(state_dict, adapter)
@@ -81,9 +88,9 @@ def read_reco_parts(unet: Path, text_encoder: Path) -> tuple[dict, CheckpointInf
 
 
 def load_checkpoint(path: Path, embedding_directory: list[str] | None = None) -> Parts:
-    """MODEL, CLIP and VAE of a ReCo checkpoint file.
+    """MODEL, CLIP and VAE of a ReCo checkpoint, a file or a diffusers folder.
 
-    Raises ValueError when the file is unreadable or not a ReCo checkpoint.
+    Raises ValueError when it is unreadable or not a ReCo checkpoint.
     """
     return build_parts(partial(read_reco_checkpoint, path), embedding_directory)
 
@@ -153,9 +160,10 @@ def _reload_vae(read: Read, disable_dynamic: bool = False) -> ModelPatcher:
 
 
 def warning_of(base: Path, adapter_path: Path) -> str:
-    """What to tell a user whose base is not the one that the adapter names; empty if it is."""
+    """What to tell a user whose base is not the one that the adapter names; empty if it is, or if
+    it is a folder, which has no checksum."""
     info = read_adapter(adapter_path).info
-    if not info.base_sha256:
+    if not info.base_sha256 or base.is_dir():
         return ""
     return base_warning(info, base.name, sha256_of(base))
 

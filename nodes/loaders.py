@@ -1,8 +1,10 @@
-"""Load ReCo checkpoints: single files of Stable Diffusion 1's architecture, of any width, whose
-text encoder has position tokens."""
+"""Load ReCo checkpoints of Stable Diffusion 1's architecture, of any width, whose text encoder has
+position tokens: single files and diffusers folders."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,20 +21,55 @@ CHECKPOINT_FOLDER = "reco_checkpoints"
 
 SUFFIXES = (".safetensors", ".ckpt")
 
+_DIFFUSERS = "diffusers"  # ComfyUI's key of folders with a folder for each model
+_INDEX = "model_index.json"
+
 
 def checkpoint_names() -> list[str]:
-    """Names in the pack's models/ and then in ComfyUI's checkpoints folder, each once."""
-    names = (
+    """Names in the pack's models/, in ComfyUI's checkpoints folder and then in its diffusers
+    folder, each once. Those of folders end in a slash, which no file's name does."""
+    files = (
         *folder_paths.get_filename_list(CHECKPOINT_FOLDER),
         *folder_paths.get_filename_list("checkpoints"),
     )
-    return [name for name in dict.fromkeys(names) if name.lower().endswith(SUFFIXES)]
+    names = [name for name in files if name.lower().endswith(SUFFIXES)]
+    return list(dict.fromkeys((*names, *_folder_names())))
 
 
 def checkpoint_path(name: str) -> Path:
-    """The file of a listed name. Raises FileNotFoundError when it is gone."""
-    own = folder_paths.get_full_path(CHECKPOINT_FOLDER, name)
-    return Path(own or folder_paths.get_full_path_or_raise("checkpoints", name))
+    """The file or folder of a listed name. Raises FileNotFoundError when it is gone."""
+    if not name.endswith("/"):
+        own = folder_paths.get_full_path(CHECKPOINT_FOLDER, name)
+        return Path(own or folder_paths.get_full_path_or_raise("checkpoints", name))
+    if name in _folder_names():
+        for top in folder_paths.get_folder_paths(_DIFFUSERS):
+            if (Path(top, name) / _INDEX).is_file():
+                return Path(top, name)
+    raise FileNotFoundError(f"there is no diffusers folder {name!r} in ComfyUI's models/diffusers")
+
+
+def written(path: Path) -> int | tuple[tuple[str, int], ...]:
+    """When a file was written, or those that a diffusers folder is made of."""
+    if not path.is_dir():
+        return path.stat().st_mtime_ns
+    found = [file for depth in ("*", "*/*") for file in path.glob(depth) if file.is_file()]
+    times = {file.relative_to(path).as_posix(): file.stat().st_mtime_ns for file in found}
+    return tuple(sorted(times.items()))
+
+
+def _folder_names() -> list[str]:
+    tops = [Path(top) for top in folder_paths.get_folder_paths(_DIFFUSERS)]
+    names = [f"{path.relative_to(top).as_posix()}/" for top in tops for path in _folders(top)]
+    return sorted(set(names))
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    """Diffusers folders at any depth, as ComfyUI finds them, but for hidden ones and those within
+    one."""
+    for root, inner, files in os.walk(top, followlinks=True):
+        inner[:] = [] if _INDEX in files else [name for name in inner if name[0] != "."]
+        if _INDEX in files and Path(root) != top:
+            yield Path(root)
 
 
 def start_size(clip: comfy.sd.CLIP) -> tuple[int, int]:
@@ -77,19 +114,20 @@ class ReCoLoadCheckpoint(io.ComfyNode):
                 io.Combo.Input(
                     "ckpt_name",
                     options=checkpoint_names(),
-                    tooltip="A ReCo checkpoint (.safetensors or .ckpt) from ComfyUI's checkpoints "
-                    "folder, or one that comes with this pack.",
+                    tooltip="A ReCo checkpoint: a file (.safetensors or .ckpt) from ComfyUI's "
+                    "checkpoints folder, a folder from its diffusers folder, or one that comes "
+                    "with this pack.",
                 )
             ],
             outputs=part_outputs(),
         )
 
     @classmethod
-    def fingerprint_inputs(cls, ckpt_name: str | None) -> int:
-        """When the file was written, so that a newly trained one is read again."""
+    def fingerprint_inputs(cls, ckpt_name: str | None) -> object:
+        """When it was written, so that a newly trained one is read again."""
         if ckpt_name is None:  # linked: known only when the workflow runs
             return 0
-        return checkpoint_path(ckpt_name).stat().st_mtime_ns
+        return written(checkpoint_path(ckpt_name))
 
     @classmethod
     def execute(cls, ckpt_name: str) -> io.NodeOutput:

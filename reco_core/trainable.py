@@ -61,11 +61,17 @@ def check_trainable(
     for part, meaning in _EXTRA_PARTS.items():
         if any(key.startswith(UNET_PREFIX) and part in key for key in state_dict):
             raise ValueError(f"this UNet cannot be trained here, since {meaning}: {advice}")
+    check_prediction(metadata, family)
+
+
+def check_prediction(metadata: Mapping[str, str], family: Family) -> None:
+    """Raise a ValueError when metadata say that a UNet predicts something else than its family's
+    do: weights do not tell."""
     names, meaning = PREDICTION_NAMES[family.prediction], _MEANING[family.prediction]
     for key in _PREDICTION:
         kind = read_text(metadata, key).lower()
         if kind and kind not in names:
             raise ValueError(
-                f"this checkpoint does not predict {meaning} ({key} = {kind[:40]!r}): training "
-                f"here would spoil it, so {advice} that predicts {meaning} ({names[0]})"
+                f"this checkpoint does not predict {meaning} ({key} = {kind[:40]!r}): choose a "
+                f"{family.title} checkpoint for text to image that predicts {meaning} ({names[0]})"
             )

@@ -7,8 +7,10 @@ import pytest
 import torch
 from adapters import adapter_tensors, write_adapter
 from inside import Inside
+from pipelines import FULL, save_pipeline
 from random_checkpoint import FULL_SIZE, TEXT_PREFIX, random_state_dict
 from safetensors.torch import save_file
+from test_without_diffusers import assert_same_outputs
 
 from reco_core.checkpoint_file import write_checkpoint
 from reco_core.layout import Box, Layout, Region
@@ -65,3 +67,12 @@ def test_an_adapter_on_comfyuis_own_loaders_is_the_merged_checkpoint(comfyui, tm
     assert max(*found["apart"], found["parts"]) < 0.02  # patches are rounded to fp16 otherwise
     assert found["without the UNet"] > 0.1
     assert found["stock again"] == 0
+
+
+@pytest.mark.slow  # 4 GB on the disk and as much in memory, twice
+@pytest.mark.parametrize("form", ["safetensors", "bin"])
+def test_comfyui_computes_with_a_full_size_folder_what_diffusers_does(form, comfyui, tmp_path):
+    folder = save_pipeline(tmp_path / "reco_sd14_coco", FULL, form)
+    inside = Inside(comfyui, "--fp32-text-enc", checks="test_without_diffusers")
+    assert_same_outputs(inside, folder, FULL, tmp_path)
+    inside.close()

@@ -1,4 +1,5 @@
-"""Every form of checkpoint that the nodes open, in a ComfyUI that has nothing of the trainer's."""
+"""Every form of checkpoint that the nodes open, in a ComfyUI that has nothing of the trainer's; and
+that what ComfyUI computes with a diffusers folder is what diffusers does."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from inside import Inside
+from pipelines import FORMS as PIPELINE_FORMS
+from pipelines import PROMPT, PipelineSize, example_inputs, expected, save_pipeline
 
 TRAINERS = ("diffusers", "accelerate", "peft")
 FORMS = ("tiny", "kl", "pickle", "adapter", "parts")
@@ -30,6 +33,32 @@ def load_form(form: str, folder: str) -> list[int]:
         suffix = ".ckpt" if form == "pickle" else ".safetensors"
         loaded = checkpoints.load_checkpoint(files / f"{form}{suffix}")
     return list(checks.encode(loaded[1], "a <0> <0> <9> <9> red circle").shape)
+
+
+def outputs(path: str, inputs: str, result: str) -> list[str]:
+    """In a ComfyUI: writes what the parts of a checkpoint make of example_inputs and PROMPT, and
+    returns the modules that were imported for it, of the trainer's or a pickle's."""
+    for name in TRAINERS:
+        sys.modules[name] = None
+    import comfy.model_management
+    import inside_checks as checks
+
+    before = set(sys.modules)
+    model, clip, vae = checks.PACK.nodes.checkpoints.load_checkpoint(Path(path))
+    given = torch.load(inputs)
+    comfy.model_management.load_models_gpu([model])
+    with torch.no_grad():
+        made = {
+            "noise": model.model.diffusion_model(
+                given["latents"], given["times"], context=given["context"]
+            ),
+            "picture": vae.decode(given["latents"]).movedim(-1, 1) * 2 - 1,
+            "mean": vae.encode((given["pixels"] / 2 + 0.5).movedim(1, -1)),
+            "states": checks.encode(clip, PROMPT),
+            "ids": torch.tensor([[token for token, _ in clip.tokenize(PROMPT)["l"][0]]]),
+        }
+    torch.save(made, result)
+    return [name for name in set(sys.modules) - before if name.partition(".")[0] in TRAINERS]
 
 
 def import_trainers() -> list[str]:
@@ -87,3 +116,26 @@ def test_nodes_open_it_without_the_trainers_libraries(form, bare, files):
     width = 768 if form == "pickle" else 64
     assert bare("load_form", form=form, folder=str(files)) == [1, 96, width]
     assert bare("import_trainers") == []
+
+
+@pytest.mark.parametrize("form", PIPELINE_FORMS)
+def test_comfyui_computes_with_a_folder_what_diffusers_does(form, bare, tmp_path):
+    size = PipelineSize()
+    folder = save_pipeline(tmp_path / "port", size, form)
+    assert ("shards" in form) == (len(list(folder.glob("unet/*-of-*"))) > 1)
+    assert_same_outputs(bare, folder, size, tmp_path)
+
+
+def assert_same_outputs(bare, folder: Path, size: PipelineSize, tmp_path: Path) -> None:
+    inputs = example_inputs(size)
+    torch.save(inputs, tmp_path / "inputs.pt")
+    places = {"inputs": str(tmp_path / "inputs.pt"), "result": str(tmp_path / "result.pt")}
+    assert bare("outputs", path=str(folder), **places) == []
+    made = torch.load(tmp_path / "result.pt")
+    wanted = expected(folder, {**inputs, "ids": made.pop("ids")})
+    wanted["picture"] = wanted["picture"].clamp(-1, 1)
+    for name, tensor in wanted.items():
+        scale = tensor.abs().mean().item()
+        assert made[name].shape == tensor.shape, name
+        assert (made[name] - tensor).abs().max().item() < 1e-3 * scale, name
+        assert scale > 0.01, name

@@ -6,12 +6,13 @@ import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .atomic import require_space, write_atomically
 from .checks import quote, shorten
 from .facts import take_facts
 from .pickle_check import MAX_PROGRAM, CodeInPickle, check_pickle
+from .pickle_names import Kind, stand_in
 from .tensor_file import tensor_file_size, write_tensors
 from .weights import find_family, select_weights, text_part, unet_part
 
@@ -28,40 +29,15 @@ _V_PREDICTION = "v_pred"  # an empty tensor by which ComfyUI marks a file
 _REMEDY = "the file is truncated, damaged or not what its name says: fetch it again"
 
 
-class _Inert:
-    """Stands in for a class of a pickle whose content is thrown away."""
-
-    def __init__(self, *args: object) -> None:
-        pass
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-def _inert(name: str) -> type:
-    module, _, qualname = name.rpartition(".")
-    return type(qualname, (_Inert,), {"__module__": module})
-
-
-# What Lightning leaves beside the weights: its checkpoint callback with the best score so far.
-_INERT = (
-    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-    "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "numpy.dtype",
-)
-_INERT_CLASSES: list[Any] = [_inert(name) for name in (*_INERT, "_codecs.encode")]
-
-
 def read_checkpoint(
     path: str | Path, ema: bool = False
 ) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Read a single-file checkpoint of the SD1 type, plain or ReCo.
 
-    A .ckpt is unpickled with tensors and plain containers only, so code in it never runs; its
-    optimiser state is left out, and its EMA weights unless `ema` asks for them in place of the
-    UNet's raw ones. Tensors are mapped from the file, not copied.
+    A .ckpt is unpickled with tensors, plain containers and stand-ins for what trainers leave beside
+    them, so code in it never runs; its optimiser state is left out, and its EMA weights unless
+    `ema` asks for them in place of the UNet's raw ones. Tensors are mapped from the file, not
+    copied.
 
     Returns:
         (state_dict, metadata): latent-diffusion keys to CPU tensors as stored; the safetensors
@@ -172,8 +148,10 @@ def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     _check_content(path, "pickle")
     try:
         is_zip = zipfile.is_zipfile(path)
-        (_check_zip if is_zip else _check_legacy)(path)
-        with torch.serialization.safe_globals(_INERT_CLASSES):
+        inert: dict[str, Kind] = {}
+        (_check_zip if is_zip else _check_legacy)(path, inert)
+        stand_ins = [stand_in(name, kind) for name, kind in inert.items()]
+        with torch.serialization.safe_globals(stand_ins):
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except CodeInPickle as error:
         raise ValueError(
@@ -186,8 +164,10 @@ def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     return _lightning_parts(loaded)
 
 
-def _check_zip(path: Path) -> None:
-    """Raise ValueError unless the pickle in an archive, as torch.save writes one, is of weights."""
+def _check_zip(path: Path, inert: dict[str, Kind]) -> None:
+    """Raise ValueError unless the pickle in an archive, as torch.save writes one, is of weights.
+
+    inert: as of check_pickle."""
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -201,17 +181,17 @@ def _check_zip(path: Path) -> None:
         if programs[0].file_size > MAX_PROGRAM:
             raise ValueError(f"its pickle takes more than {MAX_PROGRAM >> 20} MB")
         with archive.open(programs[0]) as file:
-            check_pickle(BytesIO(file.read()), size, _INERT)
+            check_pickle(BytesIO(file.read()), size, inert)
 
 
-def _check_legacy(path: Path) -> None:
+def _check_legacy(path: Path, inert: dict[str, Kind]) -> None:
     """The same of what torch.save wrote before version 1.6: several pickles, then the storages."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        if check_pickle(file, size, _INERT) != _LEGACY_MAGIC:
+        if check_pickle(file, size, inert) != _LEGACY_MAGIC:
             raise ValueError("not what torch.save writes")
         for _ in _LEGACY_PARTS:
-            check_pickle(file, size, _INERT)
+            check_pickle(file, size, inert)
 
 
 def _check_content(path: Path, kind: str) -> None:

@@ -2,12 +2,13 @@
 
 torch reads pickles with a short list of classes, but some of those are as large as a number in the
 file asks for. Here a pickle's program is followed with stand-ins: it may name storages, tensors
-that lie within them, plain containers and what Lightning leaves beside the weights, and nothing may
-be larger than the file.
+that lie within them, plain containers and what trainers leave beside the weights (pickle_names),
+and nothing may be larger than the file.
 """
 
 from __future__ import annotations
 
+import _compat_pickle
 import math
 import pickletools
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from .checks import quote
+from .pickle_names import Kind, is_inert
 
 MAX_PROGRAM = 8 << 20
 """Bytes of a pickle without its storages; a checkpoint with optimiser states takes some 2 MB."""
@@ -24,9 +26,14 @@ _ITEM_SIZES = {"Double": 8, "Long": 8, "Float": 4, "Int": 4, "Half": 2, "BFloat1
 _ITEM_SIZES |= {"ComplexFloat": 8, "ComplexDouble": 16}
 _TENSOR = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
 _PARAMETER = "torch._utils._rebuild_parameter"
-_COPIES = ("collections.OrderedDict", "builtins.set", "torch.Size", "_codecs.encode")
+_COPIES = (
+    "collections.OrderedDict",
+    "collections.Counter",
+    "builtins.set",
+    "torch.Size",
+    "_codecs.encode",
+)
 _HARMLESS = ("torch.device", "torch.serialization._get_layout", "builtins.complex")
-_RENAMED = {"__builtin__": "builtins"}  # by Python 2
 
 
 class CodeInPickle(ValueError):
@@ -45,19 +52,21 @@ class _Storage:
 
 @dataclass
 class _Some:
-    """Anything else: how many items or characters it holds."""
+    """Anything else: how many items or characters it holds, and of which class it stands for."""
 
     size: int = 0
+    of: str = ""
 
 
 class _Mark:
     pass
 
 
-def check_pickle(file: BinaryIO, size: int, inert: tuple[str, ...]) -> Any:
+def check_pickle(file: BinaryIO, size: int, inert: dict[str, Kind]) -> Any:
     """Follow one pickle from where the file stands to its end; returns its value if that is plain.
 
-    size: bytes that its storages may have in all. inert: further names that stand for nothing.
+    size: bytes that its storages may have in all. inert: gets the names in it that stand for
+        nothing, and of what kind their instances are.
 
     Raises:
         CodeInPickle: a name that weights do not need.
@@ -67,7 +76,7 @@ def check_pickle(file: BinaryIO, size: int, inert: tuple[str, ...]) -> Any:
 
 
 class _Reading:
-    def __init__(self, file: BinaryIO, size: int, inert: tuple[str, ...]) -> None:
+    def __init__(self, file: BinaryIO, size: int, inert: dict[str, Kind]) -> None:
         self.file, self.size, self.inert = file, size, inert
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
@@ -95,7 +104,7 @@ class _Reading:
         elif name == "MARK":
             self.stack.append(_Mark)
         elif name == "INST":
-            raise CodeInPickle(argument.replace(" ", "."))
+            raise CodeInPickle(".".join(_renamed(*argument.split(" ", 1))))
         elif name in _STEPS:
             _STEPS[name](self, argument)
         elif not opcode.stack_before and len(opcode.stack_after) == 1:
@@ -111,12 +120,15 @@ class _Reading:
 
     def name(self, text: str) -> None:
         module, _, name = text.partition(" ")
-        full = f"{_RENAMED.get(module, module)}.{name}"
+        module, name = _renamed(module, name)
+        full = f"{module}.{name}"
         storage = module.split(".")[0] == "torch" and name.endswith("Storage")
         dtype = module == "torch" and name.startswith(("float", "bfloat", "int", "uint", "bool"))
-        known = (*_TENSOR, _PARAMETER, *_COPIES, *_HARMLESS, *self.inert)
+        known = (*_TENSOR, _PARAMETER, *_COPIES, *_HARMLESS)
         if not storage and not dtype and full not in known:
-            raise CodeInPickle(full)
+            if not is_inert(module, name):
+                raise CodeInPickle(full)
+            self.inert.setdefault(full, "object")
         self.stack.append(_Name(full))
 
     def call(self) -> None:
@@ -130,7 +142,7 @@ class _Reading:
             self.copied += sum(map(_size, arguments)) if name in _COPIES else 0
             if self.copied > _MAX_COPIED:
                 raise ValueError("its pickle copies its parts again and again")
-            self.stack.append(_Some())
+            self.stack.append(_Some(of=name if name in self.inert else ""))
 
     def tensor(self, storage: Any, offset: Any, shape: Any, strides: Any) -> _Storage:
         """A tensor must lie within its storage, and be no larger."""
@@ -160,9 +172,12 @@ class _Reading:
             raise ValueError("its tensors are larger than the file")
         self.stack.append(_Storage(items))
 
-    def extend(self, items: list[Any]) -> None:
-        if isinstance(self.stack[-1], _Some):
-            self.stack[-1].size += len(items)
+    def extend(self, items: list[Any], kind: Kind) -> None:
+        target = self.stack[-1]
+        if isinstance(target, _Some):
+            target.size += len(items)
+            if target.of:
+                self.inert[target.of] = kind
 
 
 def _instructions(file: BinaryIO) -> Iterator[tuple[Any, Any, int | None]]:
@@ -170,6 +185,12 @@ def _instructions(file: BinaryIO) -> Iterator[tuple[Any, Any, int | None]]:
         yield from pickletools.genops(file)
     except Exception as error:  # of bytes that are none, anything
         raise ValueError("it holds no pickle") from error
+
+
+def _renamed(module: str, name: str) -> tuple[str, str]:
+    """What Python 3 calls something of Python 2, whose names protocol 2 keeps."""
+    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+    return _compat_pickle.IMPORT_MAPPING.get(module, module), name
 
 
 def _plain(value: Any) -> Any:
@@ -203,12 +224,12 @@ def _new(reading: _Reading, _: Any) -> None:
 
 
 def _append(reading: _Reading, _: Any) -> None:
-    reading.extend([reading.stack.pop()])
+    reading.extend([reading.stack.pop()], "list")
 
 
 def _set_item(reading: _Reading, _: Any) -> None:
     pair = [reading.stack.pop(), reading.stack.pop()]
-    reading.extend(pair[:1])
+    reading.extend(pair[:1], "dict")
 
 
 _STEPS: dict[str, Callable[[_Reading, Any], None]] = {
@@ -229,8 +250,8 @@ _STEPS: dict[str, Callable[[_Reading, Any], None]] = {
     "DICT": lambda reading, _: reading.stack.append(_Some(len(reading.since_mark()))),
     "APPEND": _append,
     "SETITEM": _set_item,
-    "APPENDS": lambda reading, _: reading.extend(reading.since_mark()),
-    "SETITEMS": lambda reading, _: reading.extend(reading.since_mark()),
-    "ADDITEMS": lambda reading, _: reading.extend(reading.since_mark()),
+    "APPENDS": lambda reading, _: reading.extend(reading.since_mark(), "list"),
+    "SETITEMS": lambda reading, _: reading.extend(reading.since_mark(), "dict"),
+    "ADDITEMS": lambda reading, _: reading.extend(reading.since_mark(), "list"),
     "POP": _build,
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 import comfy.sample
 import comfy.sd
 import comfy.utils
+import folder_paths
 import server as _server  # noqa: F401  (ComfyUI has it loaded before it loads custom nodes)
 import torch
 from aiohttp import web
@@ -473,3 +474,20 @@ def loaded_without(path: str, changes: dict, dynamic: bool) -> str:
     assert lazy == dynamic, "this ComfyUI makes no such layers"
     assert encode(clip, "a red circle").isfinite().all()
     return ""
+
+
+def path_of(diffusers: str, name: str) -> str:
+    """Why a name of the checkpoints' list is refused, with a folder as ComfyUI's diffusers folder;
+    empty when it is not."""
+    folder_paths.add_model_folder_path("diffusers", diffusers)
+    try:
+        PACK.nodes.loaders.checkpoint_path(name)
+    except FileNotFoundError as error:
+        return str(error)
+    return ""
+
+
+def fingerprint(diffusers: str, name: str):
+    """By what ComfyUI knows that ReCo Load Checkpoint has to run again."""
+    folder_paths.add_model_folder_path("diffusers", diffusers)
+    return PACK.nodes.loaders.ReCoLoadCheckpoint.fingerprint_inputs(ckpt_name=name)

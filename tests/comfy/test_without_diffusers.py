@@ -13,7 +13,7 @@ from pipelines import FORMS as PIPELINE_FORMS
 from pipelines import PROMPT, PipelineSize, example_inputs, expected, save_pipeline
 
 TRAINERS = ("diffusers", "accelerate", "peft")
-FORMS = ("tiny", "kl", "pickle", "adapter", "parts")
+FORMS = ("tiny", "kl", "pickle", "folder", "adapter", "adapter of a folder", "parts")
 
 
 def load_form(form: str, folder: str) -> list[int]:
@@ -23,14 +23,13 @@ def load_form(form: str, folder: str) -> list[int]:
     import inside_checks as checks
 
     checkpoints, files = checks.PACK.nodes.checkpoints, Path(folder)
-    if form == "adapter":
-        loaded = checkpoints.load_with_adapter(
-            files / "plain.safetensors", files / "adapter.safetensors"
-        )
+    if form.startswith("adapter"):
+        base = files / ("plain.safetensors" if form == "adapter" else "plain")
+        loaded = checkpoints.load_with_adapter(base, files / "adapter.safetensors")
     elif form == "parts":
         loaded = checkpoints.load_parts(files / "unet.safetensors", files / "text.safetensors")
     else:
-        suffix = ".ckpt" if form == "pickle" else ".safetensors"
+        suffix = {"pickle": ".ckpt", "folder": ""}.get(form, ".safetensors")
         loaded = checkpoints.load_checkpoint(files / f"{form}{suffix}")
     return list(checks.encode(loaded[1], "a <0> <0> <9> <9> red circle").shape)
 
@@ -80,6 +79,7 @@ def files(tmp_path_factory) -> Path:
     from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS
     from reco_core.checkpoint_file import write_checkpoint
     from reco_core.keys import UNET_PREFIX
+    from train.checkpoints.diffusers_folder import write_diffusers_folder
 
     folder = tmp_path_factory.mktemp("forms")
     reco = random_state_dict(Size(max_length=96))
@@ -92,6 +92,8 @@ def files(tmp_path_factory) -> Path:
     torch.save({"state_dict": of_known_heads}, folder / "pickle.ckpt")
     plain = random_state_dict(Size(max_length=77, num_bins=0))
     write_checkpoint(folder / "plain.safetensors", plain, HEADS)
+    write_diffusers_folder(folder / "folder", reco, metadata)
+    write_diffusers_folder(folder / "plain", plain, HEADS)
     rows = {TOKEN_ROWS: torch.randn(1000, 64), POSITION_ROWS: torch.randn(19, 64)}
     write_checkpoint(
         folder / "adapter.safetensors",

@@ -360,6 +360,87 @@ def test_folders_of_other_kinds_are_refused(copied, tmp_path):
             read_any(copied)
 
 
+UNET, VAE, TEXT = (f"{part}/config.json" for part in ("unet", "vae", "text_encoder"))
+SCHEDULER = "scheduler/scheduler_config.json"
+OTHER_MODELS = [
+    (UNET, {"norm_num_groups": 16}, r"unet/config.json says norm_num_groups = 16: .* has 32"),
+    (UNET, {"act_fn": "gelu"}, "unet/config.json says act_fn = 'gelu'"),
+    (UNET, {"flip_sin_to_cos": False}, "says flip_sin_to_cos = False"),
+    (UNET, {"class_embed_type": "timestep"}, "says class_embed_type = 'timestep'"),
+    (UNET, {"layers_per_block": 3}, "says layers_per_block = 3, and the weights have 2"),
+    (UNET, {"layers_per_block": [2, 2, 1, 2]}, r"says layers_per_block = \[2, 2, 1, 2\]"),
+    (UNET, {"block_out_channels": [32, 64]}, r"says block_out_channels = \[32, 64\], and .* 4"),
+    (UNET, {"attention_head_dim": [5, 10, 20, 20]}, r"unet/ has \[5, 10, 20, 20\] heads"),
+    (UNET, {"attention_head_dim": "8"}, "unet/ has '8' heads"),
+    (VAE, {"scaling_factor": 0.13025}, "vae/config.json says scaling_factor = 0.13025"),
+    (VAE, {"shift_factor": 0.1}, "says shift_factor = 0.1"),
+    (VAE, {"_class_name": "VQModel"}, "vae/ is a VQModel: use AutoencoderKL or AutoencoderTiny"),
+    (VAE, {"_class_name": ["unet"]}, r"vae/ is a \['unet'\]"),
+    (VAE, {"layers_per_block": 1}, "says layers_per_block = 1, and the weights have 2"),
+    (TEXT, {"layer_norm_eps": 1e-6}, "text_encoder/config.json says layer_norm_eps = 1e-06"),
+    (TEXT, {"num_attention_heads": 0}, "text_encoder/ has 0 heads"),
+    (SCHEDULER, {"beta_schedule": "linear"}, "says beta_schedule = 'linear'"),
+    (SCHEDULER, {"beta_end": 0.02}, "scheduler_config.json says beta_end = 0.02: .* 0.012"),
+    (SCHEDULER, {"rescale_betas_zero_snr": True}, "says rescale_betas_zero_snr = True"),
+    ("model_index.json", {"unet": "UNet"}, "this is a StableDiffusionPipeline, not Stable"),
+    ("model_index.json", {"transformer": ["diffusers", "X"]}, "not Stable Diffusion 1.x"),
+    ("tokenizer/added_tokens.json", {"<bin064>": "49472"}, "gives '<bin064>' the id '49472'"),
+    ("reco.json", {"metadata": []}, r"reco.json says metadata = \[\]: expected an object"),
+    ("reco.json", {"scalars": {"a": {"dtype": "load", "value": 1}}}, "says a = .*expected a dtype"),
+]
+
+
+@one_is_enough
+def test_folders_of_models_that_compute_otherwise_are_refused(copied):
+    for name, change, message in OTHER_MODELS:
+        file = copied / name
+        whole = file.read_text()
+        in_copy(file, **change)
+        with pytest.raises(ValueError, match=f"copied: {message}|copied: .*{message}"):
+            read_any(copied)
+        file.write_text(whole)
+    read_any(copied)
+
+
+@one_is_enough
+@pytest.mark.parametrize(
+    ("part", "key", "change", "message"),
+    [
+        ("unet", "conv_out.bias", {}, "UNet lacks 1 of its weights, .*out.2.bias"),
+        ("unet", "", {"add_embedding.linear_1.weight": 4}, "unet/: the UNet has 1 tensors that"),
+        ("vae", "decoder.mid_block.attentions.0.to_k.weight", {}, "autoencoder lacks 1 of its"),
+        ("vae", "", {"encoder.extra.weight": 4}, "vae/: the autoencoder has 1 tensors that"),
+        ("vae", "quant_conv.bias", {"quant_conv.bias": 7}, r"of shape \(7,\), .* for \(8,\)"),
+        ("text_encoder", "text_model.final_layer_norm.bias", {}, "text encoder lacks 1 of its"),
+        ("text_encoder", "", {"text_projection.weight": 4}, "text_encoder/: .*'text_projection"),
+    ],
+)
+def test_folders_with_more_or_fewer_weights_are_refused(copied, part, key, change, message):
+    (file,) = (copied / part).glob("*.safetensors")
+    tensors = load_file(file)
+    tensors.pop(key, None)
+    save_file(tensors | {name: torch.zeros(size) for name, size in change.items()}, file)
+    with pytest.raises(ValueError, match=f"copied: .*{message}"):
+        read_any(copied)
+
+
+@one_is_enough
+def test_an_index_that_leads_elsewhere_is_refused(copied):
+    file = copied / "unet" / "diffusion_pytorch_model.safetensors"
+    file.rename(copied / "weights.safetensors")
+    index = file.with_name(f"{file.name}.index.json")
+    for content, message in (
+        ({"weight_map": {"a": "../weights.safetensors"}}, "names '../weights.safetensors'"),
+        ({"weight_map": {"a": str(copied / "weights.safetensors")}}, "names '/"),
+        ({"weight_map": {}}, "has no weight_map of files"),
+        ({"weight_map": ["a"]}, "has no weight_map of files"),
+        ({}, "has no weight_map of files"),
+    ):
+        index.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=f"unet/{index.name} {message}"):
+            read_any(copied)
+
+
 @one_is_enough
 def test_damaged_folders_are_refused(copied):
     unet = copied / "unet"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .architecture import Shapes, check_shapes, conv, norm
+from .architecture import Shapes, check_shapes, conv, norm, shape_of
 from .keys import VAE_PREFIX
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def describe_autoencoder(state_dict: StateDict) -> KLSize | None:
     """The sizes of a file's KL autoencoder; None where it has a TAESD, or none at all.
 
     Raises:
-        ValueError: it is incomplete.
+        ValueError: it is incomplete, or its convolutions are none.
     """
     if _FIRST not in state_dict:
         return None
@@ -57,13 +57,13 @@ def describe_autoencoder(state_dict: StateDict) -> KLSize | None:
         raise ValueError(
             f"the autoencoder is incomplete: it lacks {_LATENT!r}: fetch or convert the file again"
         )
-    width, picture_channels = state_dict[_FIRST].shape[:2]
+    width, picture_channels = shape_of(state_dict, _FIRST, 4)[:2]
     convolutions = _numbered(state_dict, "encoder.down.{}.block.0.conv1.weight")
     return KLSize(
         width=width,
-        channels=tuple(state_dict[key].shape[0] for key in convolutions),
+        channels=tuple(shape_of(state_dict, key, 4)[0] for key in convolutions),
         blocks=len(_numbered(state_dict, "encoder.down.0.block.{}.conv1.weight")),
-        latent_channels=state_dict[_LATENT].shape[1],
+        latent_channels=shape_of(state_dict, _LATENT, 4)[1],
         picture_channels=picture_channels,
     )
 

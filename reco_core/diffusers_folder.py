@@ -154,11 +154,13 @@ def _scalars(notes: Mapping[str, Any]) -> Tensors:
 
     scalars = {}
     for key, scalar in _object(notes, "scalars").items():
-        kind = scalar.get("dtype") if isinstance(scalar, dict) else None
-        value = scalar.get("value") if isinstance(scalar, dict) else None
-        if kind not in _SCALARS or not isinstance(value, int | float):
+        try:
+            kind, value = _SCALARS[_SCALARS.index(scalar["dtype"])], scalar["value"]
+            scalars[key] = number = torch.tensor(value, dtype=getattr(torch, kind))
+            if number.ndim or (not number.is_floating_point() and number.item() != value):
+                raise ValueError(value)  # a list, or a number that the type does not hold
+        except (TypeError, KeyError, ValueError, OverflowError, RuntimeError) as error:
             raise ValueError(
                 f"{NOTES} says {shorten(key)} = {quote(scalar)}: expected a dtype and a number"
-            )
-        scalars[key] = torch.tensor(value, dtype=getattr(torch, kind))
+            ) from error
     return scalars

@@ -24,14 +24,23 @@ def read_weights(folder: Path, stem: str) -> dict[str, torch.Tensor]:
         and .safetensors to .bin.
 
     Raises:
-        ValueError: there are no weights, a shard is missing, or a file is damaged.
+        ValueError: there are no weights, a shard is missing, a file is damaged, or holds something
+            else than tensors.
     """
+    import torch
+
     tensors: dict[str, torch.Tensor] = {}
     for file in _weight_files(folder, stem):
         try:
             tensors |= read_tensors(file)[0]
         except ValueError as error:
             raise ValueError(f"{folder.name}/{error}") from error
+    for key, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise ValueError(
+                f"{folder.name}/: {quote(key, 200)} is not a tensor but {type(tensor).__name__}: "
+                "fetch it again"
+            )
     return tensors
 
 

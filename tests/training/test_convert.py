@@ -387,6 +387,10 @@ OTHER_MODELS = [
     ("tokenizer/added_tokens.json", {"<bin064>": "49472"}, "gives '<bin064>' the id '49472'"),
     ("reco.json", {"metadata": []}, r"reco.json says metadata = \[\]: expected an object"),
     ("reco.json", {"scalars": {"a": {"dtype": "load", "value": 1}}}, "says a = .*expected a dtype"),
+    ("reco.json", {"scalars": {"a": {"dtype": "uint8", "value": -1}}}, "expected a dtype"),
+    ("reco.json", {"scalars": {"a": {"dtype": "int64", "value": 10**30}}}, "expected a dtype"),
+    ("reco.json", {"scalars": {"a": {"dtype": "int64", "value": [1, 2]}}}, "expected a dtype"),
+    ("reco.json", {"scalars": {"a": 5}}, "says a = 5: expected a dtype"),
 ]
 
 
@@ -420,6 +424,25 @@ def test_folders_with_more_or_fewer_weights_are_refused(copied, part, key, chang
     tensors = load_file(file)
     tensors.pop(key, None)
     save_file(tensors | {name: torch.zeros(size) for name, size in change.items()}, file)
+    with pytest.raises(ValueError, match=f"copied: .*{message}"):
+        read_any(copied)
+
+
+@one_is_enough
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("encoder.conv_in.weight", 5, "vae/: 'encoder.conv_in.weight' is not a tensor but int"),
+        ("decoder.conv_in.weight", torch.tensor(5.0), r"is of shape \(\), but it must have 4"),
+        ("encoder.conv_in.weight", torch.zeros(32), r"is of shape \(32,\), but it must have 4"),
+        ("encoder.down_blocks.0.resnets.0.conv1.weight", torch.tensor(5), "not floating-point"),
+        ("encoder.mid_block.attentions.0.to_q.weight", torch.zeros(3), r"of shape \(3,\), but"),
+    ],
+)
+def test_what_is_no_matrix_in_a_folder_is_named(copied, key, value, message):
+    file = copied / "vae" / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(file) | {key: value}, file.with_suffix(".bin"))
+    file.unlink()
     with pytest.raises(ValueError, match=f"copied: .*{message}"):
         read_any(copied)
 

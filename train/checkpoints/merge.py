@@ -17,9 +17,9 @@ from reco_core.adapter import (
 )
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import write_checkpoint
+from reco_core.checkpoint_input import read_any
 from reco_core.named_base import NamedBase, without_base
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
-from reco_core.checkpoint_input import read_any
 
 
 def merge_adapter_file(adapter: Path, base: Path, output: Path, strength: float = 1.0) -> str:

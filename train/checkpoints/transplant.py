@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from reco_core.checkpoint import describe_checkpoint, reco_metadata
 from reco_core.checkpoint_file import SUFFIXES, write_checkpoint
+from reco_core.checkpoint_input import read_any
 from reco_core.keys import UNET_PREFIX, VAE_PREFIX
 from reco_core.named_base import NamedBase, find_base, named_base
 from reco_core.tensor_file import tensor_file_size
@@ -35,7 +36,6 @@ from reco_core.transplant import (
 )
 from train.checkpoints.convert import output_form
 from train.checkpoints.merge import base_sha256, plain_base
-from reco_core.checkpoint_input import read_any
 from train.command_line import in_range
 from train.options import Range
 from train.precision import PRECISIONS, Precision, dtype_of

@@ -67,7 +67,7 @@ def measure(suite: ShapeSkillsSuite) -> dict[str, dict]:
                 make(path)
         studio = Studio(open_checkpoint(path), DRAWING, RUNS / "scores" / path.stem)
         mixed = evaluate(suite, studio).figures["mixed"]
-        figures[name] = {"pictures": path.stem, **mixed}
+        figures[name] = {"file": path.stem, **mixed}
     return figures
 
 
@@ -81,19 +81,22 @@ def table(figures: dict[str, dict]) -> str:
     far, near = (figures[name]["distances"]["chalk"] for name in list(figures)[1:3])
     for name, own in figures.items():
         parent = "base with adapter" if "adapter" in name else "ReCo, trained from the base"
-        share = own["region_accuracy"] / figures[parent]["region_accuracy"]
         plain, chalk = (own["distances"][look] for look in ("plain", "chalk"))
         cells = (
             name,
             f"{own['region_accuracy']:.1%}",
             f"{own['located']:.1%}",
-            f"{share:.0%}",
+            share(own["region_accuracy"], figures[parent]["region_accuracy"]),
             f"{plain:.1f}",
             f"{chalk:.1f}",
-            f"{(far - chalk) / (far - near):.0%}",
+            share(far - chalk, far - near),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines).replace("%", " %")
+
+
+def share(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else "none"
 
 
 def picture(suite: ShapeSkillsSuite, figures: dict[str, dict]) -> Image.Image:
@@ -101,7 +104,7 @@ def picture(suite: ShapeSkillsSuite, figures: dict[str, dict]) -> Image.Image:
     cases = suite.cases[:SHOWN]
     rows = [("truth", [render(case.scene) for case in cases])]
     for name, own in figures.items():
-        folder = RUNS / "scores" / own["pictures"] / "pictures"
+        folder = RUNS / "scores" / own["file"] / "pictures"
         rows.append((name, [Image.open(folder / f"{case.name}.png") for case in cases]))
     sheet = Image.new("RGB", (LABEL + SHOWN * SIDE, len(rows) * SIDE), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)

@@ -166,6 +166,19 @@ def test_the_editor_works_inside_a_subgraph(comfy, editor):
     assert EditorPage(comfy, node).boxes == BOXES[:2]
 
 
+def test_the_browser_undoes_nothing_that_has_lost_the_focus(comfy, editor):
+    """Its undo beside ComfyUI's made a step of its own, which cost a step of redo."""
+    editor.write_caption(CAPTION)
+    heard = comfy.page.evaluate_handle(
+        "() => { const heard = []; addEventListener('input', (e) => heard.push(e.inputType));"
+        " return heard; }"
+    )
+    comfy.undo()
+    assert heard.json_value() == []
+    comfy.redo()
+    assert editor.drawing["caption"] == CAPTION
+
+
 def test_undo_inside_the_editor_is_comfyuis_undo(comfy, editor):
     comfy.page.evaluate("id => { harness.node(id).title = 'before' }", editor.node)
     editor.draw(*SHAPES[:2])

@@ -22,6 +22,12 @@ const HINT =
 
 let count = 0;
 
+/** Browsers undo typing in a field that has lost the focus as well; then undo is ComfyUI's alone. */
+function leaveToComfy(event) {
+  const isUndo = event.inputType.startsWith("history");
+  if (isUndo && event.target !== event.target.ownerDocument.activeElement) event.preventDefault();
+}
+
 export class LayoutEditor {
   constructor(host) {
     this.host = host;
@@ -37,6 +43,7 @@ export class LayoutEditor {
     this.caption = this.makeCaption();
     this.status = element("div", { class: "reco-status", role: "status" });
     this.element = this.arrange();
+    this.element.addEventListener("beforeinput", leaveToComfy, true);
     this.resizing = new ResizeObserver(() => this.stage.render());
     this.resizing.observe(this.stage.element);
     this.refresh();

@@ -1,16 +1,19 @@
-// Which checkpoint a layout is read by, through the nodes between its CLIP and the loader.
+// Which file tells how a layout is read, through the nodes between its CLIP and the loader.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { checkpointFor } from "../../../web/js/comfy/graph.js";
+import { readerFor } from "../../../web/js/comfy/graph.js";
 
 /** A graph of nodes, each {name: [kind, {input: name of its origin}]}; layouts go out of `editor`. */
 function graphOf(kinds) {
   const graph = { links: {}, nodes: [], getNodeById: (id) => graph.nodes[id] };
   const names = Object.keys(kinds);
   for (const [id, name] of names.entries()) {
-    const widgets = [{ name: "ckpt_name", value: `${name}.safetensors` }];
+    const widgets = ["ckpt_name", "adapter_name"].map((widget) => ({
+      name: widget,
+      value: `${name}.safetensors`,
+    }));
     const outputs = name === "editor" ? [{ type: "RECO_LAYOUT", links: [] }] : [];
     graph.nodes.push({ id, graph, comfyClass: kinds[name][0], widgets, outputs, inputs: [] });
   }
@@ -28,8 +31,10 @@ function graphOf(kinds) {
 
 function found(kinds) {
   const graph = graphOf({ editor: ["ReCoLayoutEditor"], ...kinds });
-  return checkpointFor(graph.nodes[0], [graph]);
+  return readerFor(graph.nodes[0], [graph]);
 }
+
+const checkpoint = (name) => ({ checkpoint: `${name}.safetensors` });
 
 const reads = (clip) => ["ReCoConditioning", { layout: "editor", clip }];
 const loader = ["ReCoLoadCheckpoint"];
@@ -40,13 +45,13 @@ const transplant = (reco, base = "base", other = "other") => [
 ];
 
 test("the checkpoint is that of the loader behind the encoder", () => {
-  assert.equal(found({ one: loader, two: loader, at: reads("two") }), "two.safetensors");
+  assert.deepEqual(found({ one: loader, two: loader, at: reads("two") }), checkpoint("two"));
 });
 
 test("a transplant reads by the tokens of its ReCo checkpoint", () => {
   const plains = { base: plain, other: plain };
   const kinds = { ...plains, one: loader, two: loader, made: transplant("two"), at: reads("made") };
-  assert.equal(found(kinds), "two.safetensors");
+  assert.deepEqual(found(kinds), checkpoint("two"));
 });
 
 test("also with a LoRA before it and clip skip behind", () => {
@@ -59,7 +64,7 @@ test("also with a LoRA before it and clip skip behind", () => {
     skip: ["CLIPSetLastLayer", { clip: "made" }],
     at: reads("skip"),
   };
-  assert.equal(found(kinds), "one.safetensors");
+  assert.deepEqual(found(kinds), checkpoint("one"));
 });
 
 test("and through a second transplant", () => {
@@ -71,12 +76,19 @@ test("and through a second transplant", () => {
     second: transplant("first", "other", "other"),
     at: reads("second"),
   };
-  assert.equal(found(kinds), "one.safetensors");
+  assert.deepEqual(found(kinds), checkpoint("one"));
 });
 
 test("a transplant without a ReCo loader leaves the only loader", () => {
   const kinds = { one: loader, other: plain, made: transplant("other"), at: reads("made") };
-  assert.equal(found(kinds), "one.safetensors");
+  assert.deepEqual(found(kinds), checkpoint("one"));
+});
+
+test("an adapter reads by its own tokens, whatever loader is before it", () => {
+  const kinds = { other: plain, two: ["ReCoApplyAdapter", { clip: "other" }], at: reads("two") };
+  assert.deepEqual(found({ one: loader, ...kinds }), { adapter: "two.safetensors" });
+  const alone = { one: ["ReCoLoadAdapter"], at: reads("one") };
+  assert.deepEqual(found(alone), { adapter: "one.safetensors" });
 });
 
 test("links in a circle are no loader", () => {
@@ -87,5 +99,5 @@ test("links in a circle are no loader", () => {
     second: transplant("first", "one", "one"),
     at: reads("second"),
   };
-  assert.equal(found(kinds), "");
+  assert.deepEqual(found(kinds), {});
 });

@@ -26,6 +26,7 @@ from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint
 from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
 from .parts import ReCoLoadParts
 from .preview import ReCoDrawLayout
+from .registration import begin_registration
 from .routes import add_routes
 from .save import ReCoSaveCheckpoint
 from .score import ReCoScoreLayout
@@ -65,6 +66,7 @@ class ReCoExtension(ComfyExtension):
         for node in nodes:
             # What a node told comes again with every run that finds the node in ComfyUI's cache.
             node.HAS_INTERMEDIATE_OUTPUT = True
+        begin_registration()
         return nodes
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import folder_paths
 
+from .registration import is_registering
+
 FOLDER = "loras"
 NO_ADAPTERS = "none yet: put a ReCo adapter into models/loras"
 """Stands in the list where there is nothing to choose."""
@@ -25,6 +27,8 @@ _known: dict[str, tuple[int, int, bool]] = {}
 
 def adapter_names() -> list[str]:
     """Names of the adapters in ComfyUI's loras folder, or one line that says what to put there."""
+    if is_registering():
+        return []
     names = folder_paths.get_filename_list(FOLDER)
     return [name for name in names if _is_listed(name)] or [NO_ADAPTERS]
 

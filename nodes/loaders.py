@@ -12,6 +12,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from .inputs import CATEGORY
+from .registration import is_registering
 
 if TYPE_CHECKING:
     import comfy.sd
@@ -58,6 +59,8 @@ def written(path: Path) -> int | tuple[tuple[str, int], ...]:
 
 
 def _folder_names() -> list[str]:
+    if is_registering():
+        return []
     tops = [Path(top) for top in folder_paths.get_folder_paths(_DIFFUSERS)]
     names = [f"{path.relative_to(top).as_posix()}/" for top in tops for path in _folders(top)]
     return sorted(set(names))

@@ -8,8 +8,11 @@ A recipe of MODEL and CLIP is a list of steps, each [name, arguments...]:
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import comfy.model_management
@@ -270,23 +273,46 @@ def cost(path: str, adapter: str) -> dict:
     }
 
 
-def listing(folder: str) -> dict:
-    """The names that the nodes list of a folder, and the seconds of a first and a second look."""
-    files = PACK.nodes.adapter_files
+@contextmanager
+def loras_in(folder: str) -> Iterator[None]:
+    """The folder in place of ComfyUI's loras."""
     before = folder_paths.folder_names_and_paths["loras"]
     folder_paths.folder_names_and_paths["loras"] = ([folder], {".safetensors"})
     folder_paths.filename_list_cache.pop("loras", None)
     try:
+        yield
+    finally:
+        folder_paths.folder_names_and_paths["loras"] = before
+        folder_paths.filename_list_cache.pop("loras", None)
+
+
+def listing(folder: str) -> dict:
+    """The names that the nodes list of a folder, and the seconds of a first and a second look."""
+    with loras_in(folder):
         seconds = []
         folder_paths.get_filename_list("loras")
         for _ in range(2):
             start = time.perf_counter()
-            names = files.adapter_names()
+            names = PACK.nodes.adapter_files.adapter_names()
             seconds.append(time.perf_counter() - start)
-        return {"names": names, "seconds": seconds}
-    finally:
-        folder_paths.folder_names_and_paths["loras"] = before
-        folder_paths.filename_list_cache.pop("loras", None)
+    return {"names": names, "seconds": seconds}
+
+
+def registered(folder: str) -> list[list[str]]:
+    """The adapters in a node's schema while ComfyUI registers the nodes, and after that."""
+
+    def listed() -> list[str]:
+        inputs = {one.id: one for one in PACK.nodes.ReCoApplyAdapter.GET_SCHEMA().inputs}
+        return inputs["adapter_name"].options
+
+    async def register() -> list[list[str]]:  # as ComfyUI's load_custom_node
+        await PACK.nodes.ReCoExtension().get_node_list()
+        at_start = listed()
+        await asyncio.sleep(0)
+        return [at_start, listed()]
+
+    with loras_in(folder):
+        return asyncio.run(register())
 
 
 def full_size(folder: str) -> dict:

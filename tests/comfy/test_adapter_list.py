@@ -74,6 +74,12 @@ def test_a_file_that_becomes_an_adapter_is_listed(inside, tmp_path):
     assert inside("adapter_checks.listing", folder=str(tmp_path))["names"] == ["one.safetensors"]
 
 
+def test_no_file_is_looked_at_while_comfyui_starts(inside, tmp_path):
+    (tmp_path / "adapter.safetensors").write_bytes(save(SMALL))
+    at_start, later = inside("adapter_checks.registered", folder=str(tmp_path))
+    assert (at_start, later) == ([], ["adapter.safetensors"])
+
+
 def test_hundreds_of_files_are_looked_at_soon(inside, tmp_path):
     shape = {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]}
     text = json.dumps({f"lora_unet_{i:05}.lora_down.weight": shape for i in range(1000)}).encode()

@@ -6,12 +6,12 @@ three forms: a JSON list, an object a line, or YOLO's lines (see yolo.py).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .boxes import FoundBox, regions_inside
 from .checks import quote, read_json
+from .indented import indented
 from .layout import Layout
 from .remarks import Reading
 from .yolo import read_yolo_line
@@ -35,13 +35,11 @@ def layout_from_sidecar(
 
 def layout_to_sidecar(layout: Layout) -> str:
     """The text of a .bbox file: the layout's regions; its caption has no place in it."""
-    return json.dumps(
+    return indented(
         [
             {"label": region.text, "bbox": [getattr(region.box, side) for side in _SIDES]}
             for region in layout.regions
-        ],
-        ensure_ascii=False,
-        allow_nan=False,
+        ]
     )
 
 

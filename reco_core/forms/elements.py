@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from ..checks import quote
+from ..indented import indented
 from ..interop import layout_from_elements, layout_to_elements, sentences
 from ..layout import Layout
 from ..remarks import Reading, Remark
@@ -35,7 +35,7 @@ def _is_element(item: Any) -> bool:
 
 
 def _write_elements(layout: Layout, *_: object) -> str:
-    return json.dumps(layout_to_elements(layout), ensure_ascii=False)
+    return indented(layout_to_elements(layout))
 
 
 def _read_ideogram(source: Source) -> Reading | None:
@@ -67,7 +67,7 @@ def _text(name: str, data: Mapping[str, Any]) -> str:
 
 def _write_ideogram(layout: Layout, *_: object) -> str:
     parts = {"background": "", "elements": layout_to_elements(layout)}
-    return json.dumps({"high_level_description": layout.caption, _PARTS: parts}, ensure_ascii=False)
+    return indented({"high_level_description": layout.caption, _PARTS: parts})
 
 
 ELEMENTS = Form("elements", _write_elements, _read_elements)

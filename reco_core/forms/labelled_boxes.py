@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..boxes import FoundBox, regions_inside
 from ..checks import is_color, pixel_side, quote
+from ..indented import indented
 from ..interop import layout_from_boxes, layout_to_boxes
 from ..layout import Layout, Region, nearest_side
 from ..remarks import Reading, Remark
@@ -155,7 +155,7 @@ def _write_bbox_2d(layout: Layout, *_: object) -> str:
         {"bbox_2d": [round(1000 * side) for side in _sides(region)], "label": region.text}
         for region in layout.regions
     ]
-    return f"boxes in thousandths, x first\n{json.dumps(items, ensure_ascii=False)}"
+    return f"boxes in thousandths, x first\n{indented(items)}"
 
 
 def _sides(region: Region) -> tuple[float, ...]:
@@ -176,7 +176,7 @@ def _read_pixels(source: Source) -> Reading | None:
 
 
 def _write_pixels(layout: Layout, *_: object) -> str:
-    return json.dumps(layout_to_boxes(layout), ensure_ascii=False)
+    return indented(layout_to_boxes(layout))
 
 
 BBOX_2D = Form("bbox_2d", _write_bbox_2d, _read_labelled)

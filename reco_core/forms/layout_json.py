@@ -8,6 +8,7 @@ from typing import Any
 
 from ..boxes import FoundBox, regions_inside
 from ..checks import quote
+from ..indented import indented
 from ..layout import Layout, check_count
 from ..remarks import Reading, Remark
 from .form import Form, Source
@@ -76,7 +77,7 @@ def _unread(data: Mapping[str, Any]) -> Iterator[Remark]:
 
 
 def _write(layout: Layout, *_: object) -> str:
-    return layout.to_json()
+    return indented(layout.to_data())
 
 
 FORM = Form("json", _write, _read, keeps_size=True)

@@ -103,6 +103,28 @@ def test_only_the_forms_that_keep_the_size_are_said_to(form):
     assert said == ((again.width, again.height) != (PARK.width, PARK.height))
 
 
+def test_json_is_indented_with_each_box_on_one_line():
+    layout = Layout('a "park"', (BALL, Region("ein Käfer", BALL.box, 1.5, "#aa0000")), 512, 256)
+    assert (
+        write_layout(layout, "json").text
+        == """{
+  "version": 1,
+  "caption": "a \\"park\\"",
+  "width": 512,
+  "height": 256,
+  "regions": [
+    {"text": "a red ball", "box": [0.1, 0.2, 0.4, 0.6], "weight": 1.0},
+    {"text": "ein Käfer", "box": [0.1, 0.2, 0.4, 0.6], "weight": 1.5, "color": "#aa0000"}
+  ]
+}"""
+    )
+    for form in ("elements", "ideogram", "bbox_2d", "sidecar", "boxes"):
+        lines = write_layout(layout, form).text.splitlines()
+        boxes = [line for line in lines if "ball" in line or "Käfer" in line]
+        assert len(boxes) == 2 and all(line.rstrip(",")[-1] == "}" for line in boxes), form
+    assert '"regions": []' in write_layout(Layout("a park"), "json").text
+
+
 def test_positional_words_cannot_be_read_back_and_say_so():
     written = write_layout(PARK, "words")
     assert written.text == "a park\nlarge square in the left, a red ball"

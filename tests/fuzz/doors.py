@@ -11,6 +11,7 @@ import json
 import pkgutil
 import random
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -44,6 +45,7 @@ from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint
 from reco_core.coco import layout_from_coco
 from reco_core.color_names import colors_in_text
+from reco_core.diffusers_folder import read_diffusers_folder
 from reco_core.draw import draw_layout
 from reco_core.forms.table import FORMS, read_layout, write_layout
 from reco_core.interop import (
@@ -59,6 +61,7 @@ from reco_core.prompt import format_prompt, parse_prompt
 from reco_core.remarks import Reading
 from reco_core.score import find_by_boxes, find_by_colors
 from reco_core.sidecar import layout_from_sidecar, layout_to_sidecar
+from train.checkpoints.diffusers_folder import write_diffusers_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(tempfile.mkdtemp(prefix="reco-fuzz-"))
@@ -122,6 +125,18 @@ COCO = json.dumps(
 def weights() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """A tiny ReCo checkpoint and a tiny plain one."""
     return random_state_dict(Size(text_width=8)), random_state_dict(SD1)
+
+
+@lru_cache(maxsize=1)
+def folder() -> dict[str, bytes]:
+    """The files of a tiny ReCo checkpoint as a diffusers folder, by their paths in it."""
+    place = FOLDER / "written"
+    write_diffusers_folder(place, weights()[0], METADATA)
+    return {
+        path.relative_to(place).as_posix(): path.read_bytes()
+        for path in sorted(place.rglob("*"))
+        if path.is_file()
+    }
 
 
 @lru_cache(maxsize=1)
@@ -287,6 +302,33 @@ def read_weights(rng: random.Random) -> Callable[[], Any]:
     return read
 
 
+def read_folder(rng: random.Random) -> Callable[[], Any]:
+    files = {name: data for name, data in folder().items() if "vocab" not in name}
+    for _ in range(rng.choice((0, 1, 1, 2, 4))):
+        name = rng.choice(list(files))
+        data, edit = files.pop(name), rng.random()
+        if edit < 0.1:
+            continue  # lost
+        if edit < 0.15:
+            name = name.replace("safetensors", "bin").replace("config", "index")
+        elif name.endswith(".json"):
+            data = mutated_json(rng, data.decode(), ["{}"]).encode(errors="surrogatepass")
+        else:
+            data = mutated_safetensors(rng, data)
+        files[name] = data
+
+    def read() -> None:
+        place = FOLDER / "folder"
+        shutil.rmtree(place, ignore_errors=True)
+        for name, data in files.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(data)
+        tensors, metadata = read_diffusers_folder(place)
+        assert describe_checkpoint(tensors, metadata).max_length > 1
+
+    return read
+
+
 def read_adapter_file(rng: random.Random) -> Callable[[], Any]:
     data = save(_mutated_state(rng, adapter()), OF_ADAPTER)
     data = mutated_safetensors(rng, data) if rng.random() < 0.7 else data
@@ -356,6 +398,7 @@ DOORS: dict[str, Door] = {
     "region_numbers": read_numbers,
     "write_layout": use_layout,
     "read_checkpoint": read_weights,
+    "read_diffusers_folder": read_folder,
     "read_adapter": read_adapter_file,
 }
 

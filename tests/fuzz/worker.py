@@ -60,7 +60,7 @@ def fault(door: str, seed: int) -> str:
 def main(words: list[str]) -> None:
     import doors  # what it imports is not counted
 
-    doors.texts(), doors.weights()
+    doors.texts(), doors.weights(), doors.folder()
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if os.path.exists("/proc") else 0
     if pages:
         limit = pages * resource.getpagesize() + MEMORY

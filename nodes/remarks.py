@@ -47,7 +47,8 @@ def all_remarks(reading: Reading) -> tuple[Remark, ...]:
     """Of the reading itself and of the layout it made. Raises ValueError as layout_remarks."""
     from ..reco_core.layout_remarks import layout_remarks
 
-    return (*reading.remarks, *layout_remarks(reading.layout, weighted_spans))
+    of_layout = layout_remarks(reading.layout, weighted_spans, reading.indices)
+    return (*reading.remarks, *of_layout)
 
 
 def weighted_spans(text: str) -> list[tuple[str, float]]:

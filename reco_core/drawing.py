@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 from .checks import quote, read_json
-from .forms.layout_json import seen
+from .forms.layout_json import is_hidden, seen
 from .layout import Layout
-from .remarks import Reading
+from .remarks import Reading, Remark
+
+LEAVE_OUT, STOP = TEXTLESS = ("leave out", "stop")
+"""What becomes of regions without a text: a drawing's "textless", the first where it has none."""
+_NAMED = 20  # regions that a message names
 
 
 def read_drawing(text: str, width: int, height: int) -> tuple[Reading, str]:
@@ -16,7 +21,8 @@ def read_drawing(text: str, width: int, height: int) -> tuple[Reading, str]:
 
     text: the widget's value, a layout's JSON in which regions may also be "hidden" (left out) or
     "locked" (of no interest here); "" is an empty layout. width, height: pixels.
-    Raises ValueError for anything else and for a region without a text, by its number.
+    A region without a text is left out with a remark, or refused where the drawing says so.
+    Messages have the regions' numbers in the editor's list. Raises ValueError for anything else.
     """
     if not text.strip():
         return Reading(Layout(width=width, height=height)), ""
@@ -24,16 +30,41 @@ def read_drawing(text: str, width: int, height: int) -> tuple[Reading, str]:
     regions = data.get("regions") if isinstance(data, dict) else None
     if not isinstance(regions, list) or not all(isinstance(region, dict) for region in regions):
         raise ValueError(f"the editor's value is not a layout: {quote(text)}")
-    for number, region in enumerate(regions, start=1):
-        if not region.get("hidden") and not str(region.get("text", "")).strip():
-            raise ValueError(
-                f"region {number} has no text: write what to paint in its box, hide it, or "
-                "delete it"
-            )
-    data["regions"] = [region for region in regions if not region.get("hidden")]
-    reading = seen(Layout.from_data(data))
+    shown = [index for index, region in enumerate(regions) if not is_hidden(region)]
+    textless = [index for index in shown if _is_textless(regions[index])]
+    remarks = _left_out(textless, data.get("textless", LEAVE_OUT))
+    complete = [index for index in shown if index not in set(textless)]
+    data["regions"] = [regions[index] for index in complete]
+    reading = seen(Layout.from_data(data, complete), complete)
     layout = replace(reading.layout, width=width, height=height)
-    return Reading(layout, reading.remarks), str(data.get("incoming", ""))
+    read = replace(reading, layout=layout, remarks=(*remarks, *reading.remarks))
+    return read, str(data.get("incoming", ""))
+
+
+def _is_textless(region: dict[str, Any]) -> bool:
+    text = region.get("text", "")
+    return isinstance(text, str) and not text.strip()
+
+
+def _left_out(textless: list[int], what: Any) -> list[Remark]:
+    """What is said of regions without a text. Raises ValueError where the drawing is to stop."""
+    if what not in TEXTLESS:
+        choices = " or ".join(map(repr, TEXTLESS))
+        raise ValueError(f"textless = {quote(what)} of the editor is not known: use {choices}")
+    if not textless:
+        return []
+    numbers = [str(index + 1) for index in textless[:_NAMED]]
+    more = len(textless) - len(numbers)
+    one = len(textless) == 1
+    named = f"region{'' if one else 's'} {', '.join(numbers)}{f' and {more} more' if more else ''}"
+    if what == STOP:
+        raise ValueError(
+            f"{named} {'has' if one else 'have'} no text: write what to paint there, hide or "
+            "delete it, or choose in the editor that such regions are left out"
+        )
+    why = "is left out: it has no text" if one else "are left out: they have no text"
+    remedy = f"Write what to paint in {'its box' if one else 'their boxes'}."
+    return [Remark("left out", f"{named} {why}. {remedy}", textless[0] if one else None)]
 
 
 def fingerprint(layout: Layout) -> str:

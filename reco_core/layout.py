@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -198,8 +198,10 @@ class Layout:
         return cls.from_data(read_json(text))
 
     @classmethod
-    def from_data(cls, data: Any) -> Layout:
+    def from_data(cls, data: Any, indices: Sequence[int] | None = None) -> Layout:
         """Read what `to_data` returned; keys it does not know are ignored.
+
+        indices: of each region among its likes, from 0, where these are not all of them.
 
         Raises:
             ValueError: not a layout, a newer version, or values that are not legal.
@@ -213,7 +215,7 @@ class Layout:
         check_count(len(regions))
         return cls(
             caption=data.get("caption", ""),
-            regions=tuple(_region(index, item) for index, item in enumerate(regions)),
+            regions=tuple(map(_region, indices or range(len(regions)), regions)),
             width=data.get("width", 512),
             height=data.get("height", 512),
         )

@@ -6,7 +6,7 @@ Prompt weights are ComfyUI's: (words:1.2), and (words) for 1.1; \\( and \\) are 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from .checks import quote
 from .foreign_syntax import Syntax, foreign_syntax
@@ -24,8 +24,12 @@ _DEEPEST = 64  # brackets within brackets
 _NAMED = 5  # pieces that a remark names
 
 
-def layout_remarks(layout: Layout, weighted_spans: WeightedSpans) -> tuple[Remark, ...]:
+def layout_remarks(
+    layout: Layout, weighted_spans: WeightedSpans, indices: Sequence[int] | None = None
+) -> tuple[Remark, ...]:
     """Everything to know of a layout's texts and boxes.
+
+    indices: of each region among its likes, from 0, where these are not all of them.
 
     Raises:
         ValueError: a weight in a text is not a number that a model can use, or brackets are nested
@@ -34,7 +38,7 @@ def layout_remarks(layout: Layout, weighted_spans: WeightedSpans) -> tuple[Remar
     name = "the caption"
     found = [*_weight_remarks(layout.caption, weighted_spans, name, None)]
     found += _syntax_remarks(layout.caption, name, None)
-    for index, region in enumerate(layout.regions):
+    for index, region in zip(indices or range(len(layout.regions)), layout.regions, strict=True):
         name = f"region {index + 1}"
         found += _weight_remarks(region.text, weighted_spans, name, index, region.weight)
         found += _syntax_remarks(region.text, name, index)

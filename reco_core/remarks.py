@@ -6,6 +6,7 @@ or that was left out: nothing is dropped, cut or guessed without one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,7 +46,12 @@ class Remark:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a door made of its input: the layout, and what the maker should know of it."""
+    """What a door made of its input: the layout, and what the maker should know of it.
+
+    indices: of the layout's regions among those that the maker gave, from 0, where some were left
+        out: the maker knows them by these.
+    """
 
     layout: Layout
     remarks: tuple[Remark, ...] = ()
+    indices: Sequence[int] | None = None

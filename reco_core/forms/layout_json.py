@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +13,17 @@ from ..layout import Layout, check_count
 from ..remarks import Reading, Remark
 from .form import Form, Source
 
-LAYOUT_NAMES = {"version", "caption", "width", "height", "regions", "incoming"}
+LAYOUT_NAMES = {"version", "caption", "width", "height", "regions", "incoming", "textless"}
 REGION_NAMES = {"text", "box", "weight", "color", "locked", "hidden"}
-"""Of a layout's JSON; "incoming", "locked" and "hidden" are the editor's."""
+"""Of a layout's JSON; "incoming", "textless", "locked" and "hidden" are the editor's."""
 
 
-def seen(layout: Layout) -> Reading:
-    """The layout without the regions whose boxes have no area, and remarks on those."""
+def seen(layout: Layout, indices: Sequence[int] | None = None) -> Reading:
+    """The layout without the regions whose boxes have no area, and remarks on those.
+
+    indices: of each region among its likes, from 0, where these are not all of them; the reading
+        has them of the regions that are left.
+    """
     regions, remarks = regions_inside(
         (
             FoundBox(region.text, corners, list(corners), region.weight, region.color)
@@ -27,8 +31,14 @@ def seen(layout: Layout) -> Reading:
             for corners in [(region.box.x0, region.box.y0, region.box.x1, region.box.y1)]
         ),
         "region",
+        indices,
     )
-    return Reading(replace(layout, regions=regions), remarks) if remarks else Reading(layout)
+    if not remarks:
+        return Reading(layout, indices=indices)
+    left_out = {remark.region for remark in remarks}
+    all_of_them = range(len(layout.regions)) if indices is None else indices
+    kept = [index for index in all_of_them if index not in left_out]
+    return Reading(replace(layout, regions=regions), remarks, kept)
 
 
 def _read(source: Source) -> Reading | None:
@@ -41,15 +51,18 @@ def _read(source: Source) -> Reading | None:
     sized = {"width": source.width, "height": source.height, **data}
     regions = data.get("regions")
     hidden: list[Mapping[str, Any]] = []
+    shown = None
     if isinstance(regions, list):
         check_count(len(regions))
-        hidden = [region for region in regions if _is_hidden(region)]
-        sized["regions"] = [region for region in regions if not _is_hidden(region)]
-    reading = seen(Layout.from_data(sized))
-    return Reading(reading.layout, (*_hidden(hidden), *_unread(data), *reading.remarks))
+        hidden = [region for region in regions if is_hidden(region)]
+        shown = [index for index, region in enumerate(regions) if not is_hidden(region)]
+        sized["regions"] = [regions[index] for index in shown]
+    reading = seen(Layout.from_data(sized, shown), shown)
+    return replace(reading, remarks=(*_hidden(hidden), *_unread(data), *reading.remarks))
 
 
-def _is_hidden(region: Any) -> bool:
+def is_hidden(region: Any) -> bool:
+    """Whether it is a region that the layout editor keeps, and leaves out."""
     return isinstance(region, Mapping) and bool(region.get("hidden"))
 
 

@@ -7,10 +7,11 @@ import json
 import random
 from typing import Any
 
-from node_js import SCRIPTS, evaluate
+import pytest
+from node_js import evaluate
 
 from reco_core.draw import PALETTE, ink_on
-from reco_core.drawing import read_drawing
+from reco_core.drawing import TEXTLESS, read_drawing
 from reco_core.forms.layout_json import LAYOUT_NAMES, REGION_NAMES
 from reco_core.forms.table import read_layout
 from reco_core.layout import JSON_VERSION, Box, Layout, Region
@@ -22,7 +23,7 @@ INKS = {"#000": (0, 0, 0), "#fff": (255, 255, 255)}
 ODD = [None, True, 0, 1, 2, -0.5, 1.5, 1e400, "", " ", "a dog", "#12ab9f", "red", [], {}]
 ODD += [[0, 0, 1, 1], [0.5, 0, 0.2, 1], [0, 0, 0, 1], [0, 0, 1], [0, 0, 1, 2], ["0", "0", "1", "1"]]
 NAMES = ["text", "box", "weight", "color", "hidden", "locked", "label"]
-LAYOUT_ONLY = ["caption", "version", "incoming", "prompt"]
+LAYOUT_ONLY = ["caption", "version", "incoming", "textless", "prompt"]
 
 
 def random_layout(chance: random.Random) -> Layout:
@@ -87,25 +88,33 @@ def test_the_editor_and_the_server_read_and_write_the_same_layouts() -> None:
 
 def test_what_the_editor_keeps_is_read_as_it_was_drawn() -> None:
     written = [json.loads(layout.to_json()) for layout in LAYOUTS]
-    kept = "given.map((layout) => module.formatDrawing(module.fromLayout(layout, 'c0ffee')))"
+    kept = (
+        "given.map((layout) => module.formatDrawing(module.fromLayout("
+        "layout, { incoming: 'c0ffee', textless: 'stop' })))"
+    )
     for layout, text in zip(LAYOUTS, evaluate("editor/drawing.js", kept, written), strict=True):
         reading, begun_with = read_drawing(text, layout.width, layout.height)
         assert (reading.layout, begun_with) == (layout, "c0ffee")
 
 
+def test_what_run_does_with_regions_without_a_text_has_the_same_names() -> None:
+    assert evaluate("editor/drawing.js", "Object.keys(module.TEXTLESS)") == list(TEXTLESS)
+
+
 def test_a_region_lacks_a_text_alike() -> None:
     """That is counted by the meter whose text the server finds to be one."""
-    complete = """module.completeRegions({ regions: given.map((text) => ({ text })) })"""
+    drawing = "{ regions: given.map((text) => ({ text })) }"
     signs = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
     texts = ["", " \t\n", " a ", *signs]
-    assert evaluate("editor/drawing.js", complete, texts) == [
-        index for index, text in enumerate(texts) if text.strip()
-    ]
+    complete = evaluate("editor/drawing.js", f"module.completeRegions({drawing})", texts)
+    assert complete == [index for index, text in enumerate(texts) if text.strip()]
+    textless = evaluate("editor/drawing.js", f"module.textlessRegions({drawing})", texts)
+    assert textless == [index for index, text in enumerate(texts) if not text.strip()]
 
 
 def test_the_server_knows_every_name_of_what_the_editor_keeps() -> None:
     region = {"box": [0, 0, 1, 1], "text": "a dog", "locked": True, "hidden": True}
-    drawing = {"caption": "a park", "incoming": "0123", "regions": [region]}
+    drawing = {"caption": "a park", "incoming": "0123", "textless": "stop", "regions": [region]}
     kept: dict[str, Any] = json.loads(
         evaluate(
             "editor/drawing.js",
@@ -144,4 +153,19 @@ def test_remarks_of_regions_begin_with_what_the_editor_renumbers() -> None:
     assert {remark.kind for remark in of_regions} == {"weight", "syntax", "small"}
     for remark in of_regions:
         assert remark.message.startswith(f"region {remark.region + 1}")
-    assert r"/^region \d+/" in (SCRIPTS / "editor" / "token_meter.js").read_text("utf-8")
+    shown = [{"message": remark.message, "region": remark.region} for remark in of_regions]
+    renumbered = "given.map(({ message }) => module.renumbered(message, [2, 5]))"
+    for remark, message in zip(
+        shown, evaluate("shared/remarks.js", renumbered, shown), strict=True
+    ):
+        assert message.startswith(f"region {[3, 6][remark['region']]} ")
+
+
+@pytest.mark.parametrize("text", ["x" * 30_000, "(a dog:nan)"])
+def test_errors_of_regions_begin_with_what_the_editor_renumbers(text) -> None:
+    regions = [{"text": text, "box": [0, 0, 1, 1]} for text in ("a dog", text)]
+    with pytest.raises(ValueError, match="region 2") as error:
+        layout = Layout.from_data({"caption": "", "regions": regions})
+        layout_remarks(layout, lambda text: [(text, float("nan") if "nan" in text else 1.0)])
+    told = evaluate("shared/remarks.js", "module.renumbered(given, [2, 5])", str(error.value))
+    assert told.startswith(("region 6: ", "layout region 6: "))

@@ -60,6 +60,20 @@ def test_hidden_regions_are_left_out(execute):
     assert (size, sent["size"]) == ((128, 64), [128, 64])
 
 
+def test_regions_without_a_text_are_left_out_by_the_number_they_have_in_the_editor(server):
+    hidden = {"text": "", "box": [0, 0, 1, 1], "hidden": True}
+    textless = {"text": "\n", "box": [0, 0, 1, 1]}
+    strange = {**SQUARE, "text": "a __wildcard__ square"}
+    value = drawing(hidden, CIRCLE, textless, strange)
+    outputs = server.wait(server.post_prompt(workflow(value)))["outputs"]
+    [boxes] = json.loads(outputs["texts"]["text"][0])
+    assert [box["label"] for box in boxes] == ["red circle", strange["text"]]
+    [told] = outputs["editor"]["reco_remarks"]
+    left_out, syntax = (remark["message"] for remark in told["remarks"])
+    assert left_out.startswith("region 3 is left out: it has no text")
+    assert syntax.startswith("region 4 has") and "__wildcard__" in syntax
+
+
 def test_an_empty_editor_is_an_empty_layout(server):
     prompt = workflow("")
     del prompt["boxes"], prompt["texts"]
@@ -69,7 +83,8 @@ def test_an_empty_editor_is_an_empty_layout(server):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (drawing(CIRCLE, {**SQUARE, "text": " "}), "region 2 has no text"),
+        (drawing(CIRCLE, {**SQUARE, "text": " "}, textless="stop"), "region 2 has no text"),
+        (drawing(CIRCLE, textless="skip"), "textless = 'skip' of the editor is not known"),
         (drawing({**SQUARE, "box": [0.5, 0, 0.2, 1]}), "layout region 1: box is inverted"),
         (drawing({**SQUARE, "box": [0, 0, 2, 1]}), "x1 = 2.0 is outside the image"),
         ("no json", "not JSON: Expecting value"),

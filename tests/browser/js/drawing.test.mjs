@@ -32,7 +32,12 @@ test("a drawing is read as it was written", () => {
       hidden: random.pick([true, false]),
     }));
     const caption = random.pick(["", "a street"]);
-    const drawing = { ...drawingOf(...regions), caption, incoming: random.pick(["", "a1b2"]) };
+    const drawing = {
+      ...drawingOf(...regions),
+      caption,
+      incoming: random.pick(["", "a1b2"]),
+      textless: random.pick(Object.keys(editing.TEXTLESS)),
+    };
     assert.deepEqual(parseDrawing(formatDrawing(drawing)), drawing);
   });
 });
@@ -43,6 +48,8 @@ test("only what is set is saved", () => {
   assert.deepEqual(Object.keys(plain), ["text", "box", "weight", "color"]);
   assert.equal(special.locked && special.hidden, true);
   assert.ok(!("incoming" in saved(drawingOf(A))));
+  assert.ok(!("textless" in saved(drawingOf(A))));
+  assert.equal(saved({ ...EMPTY, textless: "stop" }).textless, "stop");
   assert.equal(saved({ ...EMPTY, incoming: "a1b2" }).incoming, "a1b2");
 });
 
@@ -54,6 +61,10 @@ test("what cannot be read says why", () => {
   assert.throws(() => parseDrawing(region([0, 0, 1])), /box of region 2 is not four numbers/);
   assert.throws(() => parseDrawing(region([0, 0, 1, "x"])), /region 2/);
   assert.throws(() => parseDrawing(region(undefined)), /region 2/);
+  for (const textless of ["nope", ["stop"], null, "constructor"]) {
+    const said = JSON.stringify({ regions: [], textless });
+    assert.throws(() => parseDrawing(said), /textless = .* is not known/);
+  }
 });
 
 test("what a region lacks is filled in, and its box is put in order", () => {
@@ -73,8 +84,9 @@ test("what a region lacks is filled in, and its box is put in order", () => {
 
 test("a layout from elsewhere becomes a drawing that remembers where it began", () => {
   const layout = frozen({ version: 1, caption: "a street", regions: [{ text: "a cat", box: A }] });
-  const drawing = editing.fromLayout(layout, "a1b2");
+  const drawing = editing.fromLayout(layout, { incoming: "a1b2", textless: "stop" });
   assert.deepEqual([drawing.caption, drawing.incoming], ["a street", "a1b2"]);
+  assert.equal(drawing.textless, "stop");
   assert.deepEqual(textsOf(drawing), ["a cat"]);
 });
 

@@ -11,6 +11,10 @@ export function iconButton(icon, label, press) {
   );
 }
 
+/** A button with a word on it; what it does, in more words, is its tooltip. */
+export const wordButton = (text, title, press) =>
+  element("button", { type: "button", class: "reco-word", title, on: { click: press } }, text);
+
 /** A select of {value: text}, called `label`. */
 export function choice(label, texts, change) {
   const made = element(

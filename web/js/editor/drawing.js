@@ -1,13 +1,18 @@
 // What the editor holds: a caption and regions, and every way to change them. Pure: a drawing is
 // never changed, each function returns a new one.
 //
-// {caption, incoming, regions: [{text, box, weight, color, locked, hidden}]}; box: see geometry.js;
-// incoming: the fingerprint of the layout from another node that it began with.
+// {caption, incoming, textless, regions: [{text, box, weight, color, locked, hidden}]}; box: see
+// geometry.js; incoming: the fingerprint of the layout from another node that it began with;
+// textless: what Run does with regions that have no text, one of TEXTLESS.
 
 import { bounds, boxBetween, clamp, shiftInside, translate } from "../shared/geometry.js";
 import { choose } from "./choices.js";
 
 const VERSION = 1;
+
+/** Of a drawing's `textless`: words for a menu. The first is meant where a drawing has none. */
+export const TEXTLESS = { "leave out": "left out by Run", stop: "stops Run" };
+const [LEAVE_OUT] = Object.keys(TEXTLESS);
 
 /** Colors of new regions: reco_core/draw.py has the same. */
 export const PALETTE = [
@@ -25,25 +30,32 @@ export const PALETTE = [
   "#ffe119",
 ];
 
-export const EMPTY = { caption: "", incoming: "", regions: [] };
+export const EMPTY = { caption: "", incoming: "", textless: LEAVE_OUT, regions: [] };
 
 /** Read a drawing. "" is the empty one. Throws an Error that says what is wrong. */
 export function parseDrawing(text) {
   if (!text.trim()) return EMPTY;
   const data = JSON.parse(text);
   if (!Array.isArray(data?.regions)) throw new Error("it has no regions");
+  const { textless = LEAVE_OUT } = data;
+  if (typeof textless !== "string" || !Object.hasOwn(TEXTLESS, textless)) {
+    throw new Error(`textless = ${JSON.stringify(textless)} is not known`);
+  }
   return {
     caption: String(data.caption ?? ""),
     incoming: String(data.incoming ?? ""),
+    textless,
     regions: data.regions.map(readRegion),
   };
 }
 
 /** The text that parseDrawing reads; "" for a drawing on which nothing is. */
-export function formatDrawing({ caption, incoming, regions }) {
-  if (!caption && !incoming && !regions.length) return "";
+export function formatDrawing({ caption, incoming, textless, regions }) {
   const data = { version: VERSION, caption, regions: regions.map(writeRegion) };
-  return JSON.stringify(incoming ? { ...data, incoming } : data);
+  if (incoming) data.incoming = incoming;
+  if (textless !== LEAVE_OUT) data.textless = textless;
+  const isEmpty = !caption && !regions.length && Object.keys(data).length === 3;
+  return isEmpty ? "" : JSON.stringify(data);
 }
 
 function readRegion(region, index) {
@@ -84,12 +96,17 @@ export function completeRegions({ regions }) {
   return indices(regions, (region) => !region.hidden && !isBlank(region.text));
 }
 
+/** Indices of the regions that are to be written yet: without a text, and not hidden. */
+export function textlessRegions({ regions }) {
+  return indices(regions, (region) => !region.hidden && isBlank(region.text));
+}
+
 /** Whether a text has spaces alone: Python knows more than trim(), and no byte order mark. */
 const isBlank = (text) => /^[\s\x1c-\x1f\x85]*$/.test(text) && !text.includes("\ufeff");
 
-/** The drawing of a layout that came from elsewhere. */
-export function fromLayout(layout, incoming = "") {
-  return parseDrawing(JSON.stringify({ ...layout, incoming }));
+/** The drawing of a layout that came from elsewhere. What else it has is another drawing's. */
+export function fromLayout(layout, { incoming, textless } = EMPTY) {
+  return parseDrawing(JSON.stringify({ ...layout, incoming, textless }));
 }
 
 /** The drawing with one of each choice in its texts, by choices.js; hidden regions keep theirs. */
@@ -101,6 +118,8 @@ export function withChoices(drawing, pick) {
 }
 
 export const withCaption = (drawing, caption) => ({ ...drawing, caption });
+
+export const withTextless = (drawing, textless) => ({ ...drawing, textless });
 
 /** Give some regions other properties: an object, or a function of (region, index). */
 export function changeRegions(drawing, selection, change) {

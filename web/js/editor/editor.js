@@ -10,6 +10,7 @@ import { RegionList } from "./list.js";
 import { gridPx } from "./measures.js";
 import { Model } from "./model.js";
 import { Stage } from "./stage.js";
+import { TextlessNotice } from "./textless.js";
 import { TokenMeter } from "./token_meter.js";
 import { Toolbar } from "./toolbar.js";
 
@@ -41,6 +42,7 @@ export class LayoutEditor {
     this.exchange = new Exchange(this);
     this.clipboard = new Clipboard(this);
     this.caption = this.makeCaption();
+    this.textless = new TextlessNotice(this);
     this.status = element("div", { class: "reco-status", role: "status" });
     this.element = this.arrange();
     this.element.addEventListener("beforeinput", leaveToComfy, true);
@@ -81,6 +83,7 @@ export class LayoutEditor {
         element("div", { class: "reco-main" }, frame, this.caption, this.meter.element),
         this.list.element,
       ),
+      this.textless.element,
       this.status,
       this.exchange.element,
       element("div", { id: this.hintId, hidden: true }, HINT),
@@ -116,7 +119,8 @@ export class LayoutEditor {
     this.stage.text.keep();
     model.commit();
     this.host.setSize(layout.width, layout.height);
-    model.apply({ drawing: fromLayout(layout, fingerprint), selection: [] });
+    const began = { ...model.drawing, incoming: fingerprint };
+    model.apply({ drawing: fromLayout(layout, began), selection: [] });
   }
 
   /** Stop listening. The element is its owner's to take away. */
@@ -165,6 +169,7 @@ export class LayoutEditor {
     this.stage.render();
     this.list.render();
     this.meter.render();
+    this.textless.render();
   }
 
   reveal(index) {

@@ -2,7 +2,7 @@
 
 import { element } from "../shared/dom.js";
 import { remarkElements } from "../shared/remarks.js";
-import { choice, options } from "./controls.js";
+import { choice, options, wordButton } from "./controls.js";
 import { fromLayout } from "./drawing.js";
 import { addLayout, takeCaption } from "./pasting.js";
 
@@ -36,10 +36,10 @@ export class Exchange {
         "div",
         { class: "reco-exchange-row" },
         this.choice,
-        button("Copy", "Copy this text", () => this.copy()),
-        button("Replace", "Replace the drawing by the layout of this text", () => this.replace()),
-        button("Add", "Add the regions of this text to the drawing", () => this.add()),
-        button("Close", "Close (Esc)", () => this.close()),
+        wordButton("Copy", "Copy this text", () => this.copy()),
+        wordButton("Replace", "Replace the drawing by the layout of this text", () => this.replace()),
+        wordButton("Add", "Add the regions of this text to the drawing", () => this.add()),
+        wordButton("Close", "Close (Esc)", () => this.close()),
       ),
       this.text,
       this.message,
@@ -109,7 +109,7 @@ export class Exchange {
       const { drawing } = model;
       if (!layout.regions.length && drawing.regions.length) return takeCaption(model, layout);
       host.setSize(layout.width, layout.height);
-      model.apply({ drawing: fromLayout(layout, drawing.incoming), selection: [] });
+      model.apply({ drawing: fromLayout(layout, drawing), selection: [] });
     });
   }
 
@@ -135,6 +135,3 @@ export class Exchange {
     if (event.key === "Escape") this.close();
   }
 }
-
-const button = (text, title, press) =>
-  element("button", { type: "button", class: "reco-word", title, on: { click: press } }, text);

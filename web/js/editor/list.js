@@ -21,7 +21,8 @@ export class RegionList {
   render() {
     const { length } = this.editor.model.drawing.regions;
     setCount(this.rows, length, this.element, (index) => new Row(this, index));
-    this.rows.forEach((row) => row.render());
+    const { textless } = this.editor.model;
+    this.rows.forEach((row, index) => row.render(textless.has(index)));
   }
 
   /** Show the row of a region, and let its text be written if asked. */

@@ -7,6 +7,7 @@ import {
   completeRegions,
   formatDrawing,
   parseDrawing,
+  textlessRegions,
   toLayout,
   withChoices,
 } from "./drawing.js";
@@ -29,6 +30,8 @@ export class Model {
   #uncommitted = false; // whether there are changes that are no step of undo yet
   #before = null; // {drawing, selection} when the drag began that goes on
   #count = UNCOUNTED;
+  #longestOf = null; // the drawing of which the next is
+  #longestDrawing = null;
   #preferences;
   #refused = new Set(); // what was said of preferences, once
 
@@ -181,7 +184,20 @@ export class Model {
 
   /** The same with the longest of each choice {a|b}: the most that it may take. */
   get longest() {
-    return this.#completeOf(withChoices(this.#drawing, longestOf));
+    return this.#completeOf(this.#longest);
+  }
+
+  /** Indices of the regions that Run will find without a text. */
+  get textless() {
+    return new Set(textlessRegions(this.#longest));
+  }
+
+  get #longest() {
+    if (this.#longestOf !== this.#drawing) {
+      this.#longestOf = this.#drawing;
+      this.#longestDrawing = withChoices(this.#drawing, longestOf);
+    }
+    return this.#longestDrawing;
   }
 
   #completeOf(drawing) {

@@ -52,7 +52,7 @@ export function addLayout(model, layout, point) {
   const { drawing } = model;
   const { regions } = fromLayout(layout);
   if (layout.caption && !drawing.caption && !drawing.regions.length) {
-    model.apply({ drawing: fromLayout(layout, drawing.incoming), selection: [] });
+    model.apply({ drawing: fromLayout(layout, drawing), selection: [] });
     return `${numberOf(regions)} and a caption pasted.`;
   }
   const fresh = copies({ regions }, regions.map((_, index) => index));

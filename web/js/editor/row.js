@@ -100,7 +100,8 @@ export class Row {
     return this.model.drawing.regions[this.index];
   }
 
-  render() {
+  /** isTextless: whether there is nothing to paint in its box yet. */
+  render(isTextless = this.model.textless.has(this.index)) {
     const { region, index } = this;
     const { selection, count } = this.model;
     const unfit = count.unfit.has(index);
@@ -108,15 +109,22 @@ export class Row {
     classes.toggle("reco-selected", selection.includes(index));
     classes.toggle("reco-unfit", unfit);
     classes.toggle("reco-hidden", region.hidden);
+    classes.toggle("reco-textless", isTextless);
     set(this.color, "value", region.color);
     set(this.text, "value", region.text);
     this.numbers.render();
     if (this.weight !== document.activeElement) set(this.weight, "value", String(region.weight));
-    set(this.tokens, "textContent", `${unfit ? "⚠ " : ""}${count.tokens[index] ?? ""}`);
-    set(this.tokens, "title", unfit ? "Tokens: this region does not fit" : "Tokens");
+    this.showTokens(isTextless, unfit);
     this.showRemarks(count.remarks[index] ?? NONE);
     mark(this.lock, region.locked, ["lock", "lock-open"], ["Unlock", "Lock"], index);
     mark(this.hide, region.hidden, ["eye-slash", "eye"], ["Show", "Hide"], index);
+  }
+
+  showTokens(isTextless, unfit) {
+    const tokens = isTextless ? "" : this.model.count.tokens[this.index] ?? "";
+    const why = isTextless ? ": this region has no text" : unfit ? ": this region does not fit" : "";
+    set(this.tokens, "textContent", `${why ? "⚠ " : ""}${tokens}`.trim());
+    set(this.tokens, "title", `Tokens${why}`);
   }
 
   showRemarks(remarks) {

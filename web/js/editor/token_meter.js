@@ -2,7 +2,7 @@
 // it runs: counted and worded by the server.
 
 import { element, set } from "../shared/dom.js";
-import { remarkElements } from "../shared/remarks.js";
+import { remarkElements, renumbered } from "../shared/remarks.js";
 import { choice } from "./controls.js";
 import { CHOICES } from "./preferences.js";
 
@@ -46,7 +46,7 @@ export class TokenMeter {
     } catch (error) {
       if (question !== this.asked) return;
       this.asked = ""; // so that it is asked again
-      this.showFailure(error.message);
+      this.showFailure(renumbered(error.message, regions));
       return;
     }
     if (question === this.asked) this.show(answer, layout, regions);
@@ -119,7 +119,8 @@ function countOf({ regions: counted, overflow, remarks }, regions) {
   regions.forEach((index, i) => (count.tokens[index] = String(counted[i])));
   for (const remark of remarks) {
     if (remark.region === null) continue;
-    (count.remarks[regions[remark.region]] ??= []).push(renumbered(remark, regions));
+    const message = renumbered(remark.message, regions);
+    (count.remarks[regions[remark.region]] ??= []).push({ ...remark, message });
   }
   return count;
 }
@@ -130,10 +131,4 @@ function describe(limit, used, overflow, regions) {
   if (numbers.length) return `${used} of ${limit} tokens: region ${numbers.join(", ")} will not fit.`;
   if (used > limit) return `${used} of ${limit} tokens: the caption is too long.`;
   return `${used} of ${limit} tokens`;
-}
-
-/** The server counts the regions that it is asked of; the list has hidden ones too. */
-function renumbered(remark, regions) {
-  const message = remark.message.replace(/^region \d+/, `region ${regions[remark.region] + 1}`);
-  return { ...remark, message };
 }

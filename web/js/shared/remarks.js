@@ -12,3 +12,13 @@ export const remarkElements = (remarks) =>
       element("span", {}, message),
     ),
   );
+
+/**
+ * A message of the server with the number that a region has in the list. It counts the regions that
+ * it is asked of; the list has others between them. regions: their indices in the list.
+ */
+export const renumbered = (message, regions) =>
+  message.replace(
+    /^((?:layout )?region )(\d+)/,
+    (_, before, number) => `${before}${regions[number - 1] + 1}`,
+  );

@@ -17,11 +17,13 @@ import folder_paths
 from ..reco_core.adapter import adapted_info, read_adapter
 from ..reco_core.checkpoint_info import CheckpointInfo, full_size
 from ..reco_core.checks import quote, read_json
+from ..reco_core.drawing import masks_lost
 from ..reco_core.family import SD1
 from ..reco_core.forms.form import Form
 from ..reco_core.forms.table import FORMS, read_layout, write_layout
 from ..reco_core.layout import Layout
 from ..reco_core.position_tokens import DEFAULT_VOCABULARY
+from ..reco_core.remarks import Remark
 from .account import read_prompt
 from .adapter_files import adapter_names, adapter_path
 from .checkpoints import read_reco_checkpoint
@@ -105,15 +107,20 @@ def write(layout: dict) -> dict:
     A form that cannot hold the layout has {"label", "error"}.
     """
     parsed = Layout.from_data(layout)
-    return {form.name: {"label": form.label, **_written(parsed, form)} for form in FORMS}
+    lost = masks_lost(layout)
+    return {form.name: {"label": form.label, **_written(parsed, form, lost)} for form in FORMS}
 
 
-def _written(layout: Layout, form: Form) -> dict:
+def _written(layout: Layout, form: Form, lost: tuple[Remark, ...]) -> dict:
+    """lost: what is to be said of the editor's drawing besides."""
     try:
         written = write_layout(layout, form.name)
     except ValueError as error:
         return {"error": str(error)}
-    return {"text": written.text, "remarks": [remark.to_data() for remark in written.remarks]}
+    return {
+        "text": written.text,
+        "remarks": [remark.to_data() for remark in (*lost, *written.remarks)],
+    }
 
 
 def _tokenizer(checkpoint: str | None, adapter: str | None) -> ReCoTokenizer:

@@ -40,7 +40,7 @@ class ReCoLayoutEditor(io.ComfyNode):
                     "layout",
                     optional=True,
                     tooltip="A layout to begin with. What you then change here wins, until another "
-                    "layout comes in.",
+                    "layout comes in. Regions keep the masks that it brings.",
                 ),
                 io.Image.Input(
                     "image",
@@ -71,14 +71,14 @@ class ReCoLayoutEditor(io.ComfyNode):
         layout: Layout | None = None,
         image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
-        from ..reco_core.drawing import fingerprint, read_drawing
+        from ..reco_core.drawing import fingerprint, read_drawing, to_drawing
         from ..reco_core.remarks import Reading
 
-        drawn, begun_with = read_drawing(editor, width, height)
+        drawn, begun_with = read_drawing(editor, width, height, layout)
         shown: dict[str, object] = {}
         if layout is not None:
             incoming = fingerprint(layout)
-            shown["incoming"] = {"fingerprint": incoming, "layout": layout.to_data()}
+            shown["incoming"] = {"fingerprint": incoming, "layout": to_drawing(layout)}
             drawn = drawn if incoming == begun_with else Reading(layout)
         if image is not None:
             shown["image"] = ui.PreviewImage(image[:1], cls=cls).as_dict()["images"][0]

@@ -16,7 +16,7 @@ from .inputs import (
     texts_input,
     why_refused,
 )
-from .remarks import read_out
+from .remarks import read_out, told
 
 if TYPE_CHECKING:
     import torch
@@ -209,7 +209,8 @@ class ReCoLayoutToBoxes(io.ComfyNode):
 
     @classmethod
     def execute(cls, layout: Layout) -> io.NodeOutput:
-        from ..reco_core.interop import layout_to_boxes, layout_to_elements
+        from ..reco_core.interop import boxes_lose, layout_to_boxes, layout_to_elements
 
         texts = "\n".join(" ".join(region.text.splitlines()) for region in layout.regions)
-        return io.NodeOutput([layout_to_boxes(layout)], layout_to_elements(layout), texts)
+        boxes, elements = [layout_to_boxes(layout)], layout_to_elements(layout)
+        return io.NodeOutput(boxes, elements, texts, ui=told(boxes_lose(layout)))

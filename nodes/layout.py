@@ -11,6 +11,8 @@ from .inputs import CATEGORY, RecoLayout, layout_output, side_input, why_refused
 from .remarks import layout_out, read_out
 
 if TYPE_CHECKING:
+    import torch
+
     from ..reco_core.layout import Layout
 
 
@@ -71,10 +73,10 @@ class ReCoAddRegion(io.ComfyNode):
                     tooltip="What to paint in the box. Weights such as (brown dog:1.3) and "
                     "embedding:name work here.",
                 ),
-                _pixels("x", 0, 0, "Left edge of the box, in pixels of the layout."),
-                _pixels("y", 0, 0, "Top edge of the box, in pixels of the layout."),
-                _pixels("width", 256, 1, "Width of the box, in pixels of the layout."),
-                _pixels("height", 256, 1, "Height of the box, in pixels of the layout."),
+                _pixels("x", 0, 0, "Left edge of the box"),
+                _pixels("y", 0, 0, "Top edge of the box"),
+                _pixels("width", 256, 1, "Width of the box"),
+                _pixels("height", 256, 1, "Height of the box"),
                 io.Float.Input(
                     "weight",
                     default=1.0,
@@ -89,6 +91,12 @@ class ReCoAddRegion(io.ComfyNode):
                     optional=True,
                     tooltip="The layout to add to. Without one, a 512 x 512 layout with no caption "
                     "is started; ReCo Layout From Text starts one with a caption and any size.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="A mask of the picture, to be the region's shape; its box is put "
+                    "around it. Models read the box, ReCo Layout To Masks gives the shape.",
                 ),
             ],
             outputs=[layout_output("It, with the region.")],
@@ -110,14 +118,20 @@ class ReCoAddRegion(io.ComfyNode):
         height: int,
         weight: float = 1.0,
         layout: Layout | None = None,
+        mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         from ..reco_core.layout import Box, Layout, Region
+        from .masks import one_mask
 
         if layout is None:
             layout = Layout()
-        box = Box.from_pixels(x, y, width, height, layout.width, layout.height)
-        return layout_out(layout.with_region(Region(text, box, weight)))
+        box, size, shape = (x, y, width, height), (layout.width, layout.height), None
+        if mask is not None:
+            box, size, shape = one_mask(mask, layout)
+        region = Region(text, Box.from_pixels(*box, *size), weight, mask=shape)
+        return layout_out(layout.with_region(region))
 
 
-def _pixels(name: str, default: int, minimum: int, tooltip: str) -> io.Int.Input:
+def _pixels(name: str, default: int, minimum: int, what: str) -> io.Int.Input:
+    tooltip = f"{what}, in pixels of the layout. Not used with a mask."
     return io.Int.Input(name, default=default, min=minimum, max=IMAGE_SIDE, tooltip=tooltip)

@@ -1,8 +1,13 @@
-"""Layouts from masks, and masks from layouts."""
+"""Layouts from masks, and masks from layouts.
+
+Soft and rounded edges are made of lines, along the rows and then along the columns: a box is the
+product of one row and one column, a mask has all of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -23,6 +28,7 @@ from .remarks import read_out, told
 
 if TYPE_CHECKING:
     from ..reco_core.layout import Layout
+    from ..reco_core.mask import Mask
     from ..reco_core.remarks import Reading
 
 LATENT_CELLS = "whole latent cells"
@@ -38,33 +44,84 @@ NO_TEXTS = "there are no texts: write what the masks show, one line for each, or
 def layout_from_masks(
     masks: torch.Tensor, texts: Sequence[str], caption: str = "", threshold: float = 0.5
 ) -> Reading:
-    """A region for every mask: the smallest box around its pixels above the threshold.
+    """A region for every mask: its pixels above the threshold, as strong as they are, and the
+    smallest box around them.
 
     masks: (B, H, W) in [0, 1]. texts: one for each mask, or one for all. The layout's size is the
     masks', rounded to multiples of 8. Raises ValueError for an empty mask and for missing texts.
     """
     from ..reco_core.interop import layout_from_boxes
+    from ..reco_core.remarks import Reading
 
     if not texts:
         raise ValueError(NO_TEXTS)
     height, width = masks.shape[-2:]
-    masks = masks.reshape(-1, height, width) > threshold
-    for number, mask in enumerate(masks, start=1):
-        if not mask.any():
-            raise ValueError(
-                f"mask {number} of {len(masks)} is empty, no pixel is above the threshold "
-                f"{threshold:g}: lower the threshold or take the mask out"
-            )
-    return layout_from_boxes([_mask_box(m) for m in masks], texts, caption, width, height)
+    masks = masks.reshape(-1, height, width)
+    cut = [
+        cut_out(mask, threshold, f"mask {number} of {len(masks)}")
+        for number, mask in enumerate(masks, start=1)
+    ]
+    reading = layout_from_boxes([box for box, _ in cut], texts, caption, width, height)
+    pairs = zip(reading.layout.regions, cut, strict=True)  # none is empty, so none was left out
+    regions = tuple(replace(region, mask=mask) for region, (_, mask) in pairs)
+    return Reading(replace(reading.layout, regions=regions), reading.remarks)
+
+
+def cut_out(
+    mask: torch.Tensor, threshold: float = 0.5, name: str = "the mask"
+) -> tuple[dict[str, int], Mask]:
+    """The smallest box, xywh in pixels, around what of an (H, W) mask is above a threshold, and
+    that part of it. Raises ValueError, with its name, if there is none."""
+    from ..reco_core.mask import Mask
+
+    inside = mask > threshold
+    if not inside.any():
+        raise ValueError(
+            f"{name} is empty, no pixel is above the threshold {threshold:g}: lower the threshold "
+            "or take the mask out"
+        )
+    (y0, y1), (x0, x1) = (inside.any(dim).nonzero().aminmax() for dim in (1, 0))
+    part = (mask * inside)[y0 : y1 + 1, x0 : x1 + 1]
+    box = {"x": int(x0), "y": int(y0), "width": part.shape[1], "height": part.shape[0]}
+    return box, Mask.from_fractions(part.float().cpu().numpy())
+
+
+def one_mask(
+    masks: torch.Tensor, layout: Layout
+) -> tuple[tuple[int, int, int, int], tuple[int, int], Mask]:
+    """The mask of a region to be added to a layout: its box, xywh in pixels, of a picture of
+    (width, height), and its shape in that box.
+
+    masks: (1, H, W) or (H, W). Raises ValueError when they are several, when the mask is empty, and
+    when it is of a picture with other proportions than the layout's.
+    """
+    height, width = masks.shape[-2:]
+    masks = masks.reshape(-1, height, width)
+    if len(masks) > 1:
+        raise ValueError(
+            f"the mask is a batch of {len(masks)}, and a region has one: choose one of them, or "
+            "make a region of each with ReCo Layout From Masks"
+        )
+    # Sides of layouts are rounded to steps, small ones by many hundredths.
+    difference = abs(width * layout.height - height * layout.width)
+    if difference >= max(SIZE_STEP * max(width, height), width * layout.height / 20):
+        raise ValueError(
+            f"the mask is {width} x {height} and the layout {layout.width} x {layout.height}: the "
+            "proportions differ, so they are of different pictures"
+        )
+    box, shape = cut_out(masks[0])
+    return (box["x"], box["y"], box["width"], box["height"]), (width, height), shape
 
 
 def layout_masks(layout: Layout, feather: int = 0, edges: str = LATENT_CELLS) -> torch.Tensor:
     """(N, H, W) in [0, 1], a mask for each of N regions at the layout's size.
 
-    edges: LATENT_CELLS, all cells of the latents that a box touches or nearly touches, whole; or
-        EXACT_PIXELS.
+    A region with a mask has that, and any other all of its box.
+
+    edges: LATENT_CELLS, all cells of the latents that a region touches or nearly touches, whole;
+        or EXACT_PIXELS.
     feather: width in pixels of the soft edge. It lies around whole cells. Of exact pixels, half of
-        it lies inside the box, so that neighbours fade into each other, and a box narrower than
+        it lies inside the region, so that neighbours fade into each other, and a box narrower than
         that has one as wide as itself. The picture's own border stays hard.
 
     Raises ValueError when the layout has no regions, or masks would take too much memory.
@@ -92,40 +149,64 @@ def _masks(layout: Layout, feather: int, edges: str) -> Iterator[torch.Tensor]:
     """(H, W), of one region after the other."""
     if not layout.regions:
         raise ValueError("the layout has no regions, so there are no masks: add a region to it")
-    side = _around_cells if edges == LATENT_CELLS else _across_edge
+    edge = _around_cells if edges == LATENT_CELLS else _across_edge
     for region in layout.regions:
         throw_exception_if_processing_interrupted()
         x0, y0, x1, y1 = region.box.covered_pixels(layout.width, layout.height)
-        rows, columns = side(y0, y1, layout.height, feather), side(x0, x1, layout.width, feather)
-        yield rows[:, None] * columns
+        if region.mask:
+            across = edge(_shape(region.mask, (x0, y0, x1, y1), layout), feather, x1 - x0)
+            yield edge(across.T, feather, y1 - y0).T
+        else:
+            column = edge(_line(y0, y1, layout.height), feather, y1 - y0)
+            yield column.T * edge(_line(x0, x1, layout.width), feather, x1 - x0)
 
 
-def _mask_box(mask: torch.Tensor) -> dict[str, int]:
-    """The smallest bounding box around what is true in an (H, W) mask."""
-    (y0, y1), (x0, x1) = (mask.any(dim).nonzero().aminmax() for dim in (1, 0))
-    return {"x": int(x0), "y": int(y0), "width": int(x1 - x0 + 1), "height": int(y1 - y0 + 1)}
+def _line(start: int, stop: int, length: int) -> torch.Tensor:
+    """(1, length): 1 from start to stop, 0 elsewhere."""
+    line = torch.zeros(1, length)
+    line[:, start:stop] = 1
+    return line
 
 
-def _across_edge(start: int, stop: int, length: int, feather: int) -> torch.Tensor:
-    """(length,): 1 between start and stop, 0 elsewhere, and rising in between."""
-    centres = torch.arange(length) + 0.5
-    width = min(feather, stop - start)  # of 0: the divisions give an infinity, never 0 / 0
-    rise = 0.5 + (centres - start) / width if start > 0 else torch.ones(length)
-    fall = 0.5 + (stop - centres) / width if stop < length else torch.ones(length)
-    return torch.minimum(rise, fall).clamp(0, 1)
+def _shape(mask: Mask, box: tuple[int, int, int, int], layout: Layout) -> torch.Tensor:
+    """(H, W): a mask in its box, xyxy in pixels, and 0 elsewhere."""
+    x0, y0, x1, y1 = box
+    shape = torch.zeros(layout.height, layout.width)
+    shape[y0:y1, x0:x1] = torch.from_numpy(mask.sized(x1 - x0, y1 - y0) / 255)
+    return shape
 
 
-def _around_cells(start: int, stop: int, length: int, feather: int) -> torch.Tensor:
-    """(length,): 1 in the cells from start to stop, and falling to 0 around them.
+def _across_edge(lines: torch.Tensor, feather: int, side: int) -> torch.Tensor:
+    """(N, length): the lines, each point of them the mean over a feather's width around it.
+
+    An edge rises evenly over the width of a feather; side: of the box, beyond which it cannot.
+    """
+    width = min(feather, side)
+    if not width:
+        return lines
+    halves = lines.double().repeat_interleave(2, dim=1) / 2  # a feather may be an odd number
+    first, last = halves[:, :1], halves[:, -1:]
+    padded = torch.cat([first.expand(-1, width), halves, last.expand(-1, width)], dim=1)
+    sums = torch.nn.functional.pad(padded.cumsum(dim=1), (1, 0))
+    middles = torch.arange(lines.shape[1]) * 2 + 1 + width
+    return ((sums[:, middles + width] - sums[:, middles - width]) / width).float().clamp(0, 1)
+
+
+def _around_cells(lines: torch.Tensor, feather: int, side: int) -> torch.Tensor:
+    """(N, length): the lines in whole cells, and falling to 0 around them over a feather's width.
 
     A latent's mask is read in the middle of its cells, and the VAE carries an edge into a cell that
-    it nearly touches: half a cell around the box belongs to it.
+    it nearly touches: half a cell around a region belongs to it.
     """
-    start = (start - SIZE_STEP // 2) // SIZE_STEP * SIZE_STEP
-    stop = -(-(stop + SIZE_STEP // 2) // SIZE_STEP) * SIZE_STEP
-    centres = torch.arange(length) + 0.5
-    away = torch.maximum(start - centres, centres - stop).clamp(min=0)
-    return (1 - away / feather).clamp(min=0) if feather else (away == 0).float()
+    pool = torch.nn.functional.max_pool1d
+    cells = pool(lines[:, None], 2 * SIZE_STEP, SIZE_STEP, SIZE_STEP // 2).transpose(1, 2)
+    soft = cells.expand(-1, -1, SIZE_STEP).clone()  # (N, cells, pixels of a cell)
+    centres = torch.arange(SIZE_STEP) + 0.5
+    for step in range(1, min(-(-feather // SIZE_STEP), len(cells[0]) - 1) + 1):
+        fall = (1 - (centres + (step - 1) * SIZE_STEP) / feather).clamp(min=0)
+        torch.maximum(soft[:, step:], cells[:, :-step] * fall, out=soft[:, step:])
+        torch.maximum(soft[:, :-step], cells[:, step:] * fall.flip(0), out=soft[:, :-step])
+    return soft.flatten(1)
 
 
 class ReCoLayoutFromMasks(io.ComfyNode):
@@ -135,7 +216,7 @@ class ReCoLayoutFromMasks(io.ComfyNode):
             node_id="ReCoLayoutFromMasks",
             display_name="ReCo Layout From Masks",
             category=CATEGORY,
-            description="Make a layout from masks: a box around each.",
+            description="Make a layout from masks: each keeps its shape, and a box around it.",
             inputs=[
                 io.Mask.Input(
                     "masks",
@@ -151,7 +232,8 @@ class ReCoLayoutFromMasks(io.ComfyNode):
                     max=0.99,
                     step=0.01,
                     optional=True,
-                    tooltip="Pixels above it belong to the mask.",
+                    tooltip="Pixels above it belong to the mask, as strong as they are; with 0 its "
+                    "whole soft edge does.",
                 ),
             ],
             outputs=[layout_output()],
@@ -175,9 +257,13 @@ class ReCoLayoutToMasks(io.ComfyNode):
             node_id="ReCoLayoutToMasks",
             display_name="ReCo Layout To Masks",
             category=CATEGORY,
-            description="Make masks of a layout's boxes, to inpaint or limit conditioning.",
+            description="Make masks of a layout's regions, to inpaint or limit conditioning.",
             inputs=[
-                RecoLayout.Input("layout", tooltip="The layout whose boxes are wanted."),
+                RecoLayout.Input(
+                    "layout",
+                    tooltip="The layout whose regions are wanted. One with a mask "
+                    "has that, any other its box.",
+                ),
                 io.Int.Input(
                     "feather",
                     default=0,
@@ -185,7 +271,7 @@ class ReCoLayoutToMasks(io.ComfyNode):
                     max=IMAGE_SIDE,
                     optional=True,
                     tooltip="Width of a soft edge in pixels: around whole latent cells, or half of "
-                    "it on either side of a box's exact edge. 0 is a hard edge.",
+                    "it on either side of the exact edge. 0 is a hard edge.",
                 ),
                 io.Combo.Input(
                     "edges",
@@ -212,9 +298,9 @@ class ReCoLayoutToMasks(io.ComfyNode):
                     tooltip="The region's mask, or with 0 a mask for each, of the layout's size.",
                 ),
                 io.Mask.Output(
-                    display_name="background", tooltip="One mask of all that no box covers."
+                    display_name="background", tooltip="One mask of all that no region covers."
                 ),
-                io.Mask.Output(display_name="all", tooltip="One mask of all boxes together."),
+                io.Mask.Output(display_name="all", tooltip="One mask of all regions together."),
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from .checks import check_length, finite, quote
-from .layout import Box, Layout, nearest_side
+from .layout import Box, Layout, Region, nearest_side
 from .limits import MAX_REGIONS, MAX_TEXT
 
 _ENDS = ("", "most", "ward", "wards", "hand", "handed")  # of words with left and right
@@ -90,10 +90,12 @@ def scale_picture(layout: Layout, factor: float) -> Layout:
 def scale_boxes(layout: Layout, factor: float) -> Layout:
     """Every box grown by a factor about its own centre; what leaves the image is cut off.
 
-    Raises ValueError when the factor is not a number above 0.
+    Raises ValueError when the factor is not a number above 0, or nothing of a region's mask stays
+    in the image.
     """
     factor = _positive(factor)
-    return _with_boxes(layout, lambda box: _scaled(box, factor))
+    regions = (_scaled(i, region, factor) for i, region in enumerate(layout.regions))
+    return replace(layout, regions=tuple(regions))
 
 
 def flip_layout(
@@ -103,10 +105,8 @@ def flip_layout(
 
     swap_words: let a horizontal flip also swap "left" and "right" in the caption and all texts.
     """
-    if vertical:
-        layout = _with_boxes(layout, lambda b: Box(b.x0, 1 - b.y1, b.x1, 1 - b.y0))
-    if horizontal:
-        layout = _with_boxes(layout, lambda b: Box(1 - b.x1, b.y0, 1 - b.x0, b.y1))
+    flipped = tuple(_flipped(region, horizontal, vertical) for region in layout.regions)
+    layout = replace(layout, regions=flipped)
     if not (horizontal and swap_words):
         return layout
     regions = tuple(replace(r, text=swap_left_right(r.text)) for r in layout.regions)
@@ -144,17 +144,32 @@ def _positive(factor: float) -> float:
     return factor
 
 
-def _with_boxes(layout: Layout, change: Callable[[Box], Box]) -> Layout:
-    regions = tuple(replace(region, box=change(region.box)) for region in layout.regions)
-    return replace(layout, regions=regions)
+def _flipped(region: Region, horizontal: bool, vertical: bool) -> Region:
+    box = region.box
+    x0, x1 = (1 - box.x1, 1 - box.x0) if horizontal else (box.x0, box.x1)
+    y0, y1 = (1 - box.y1, 1 - box.y0) if vertical else (box.y0, box.y1)
+    mask = region.mask and region.mask.flipped(horizontal, vertical)
+    return replace(region, box=Box(x0, y0, x1, y1), mask=mask)
 
 
-def _scaled(box: Box, factor: float) -> Box:
-    x0, x1 = _scaled_side(box.x0, box.x1, factor)
-    y0, y1 = _scaled_side(box.y0, box.y1, factor)
-    return Box(x0, y0, x1, y1)
+def _scaled(index: int, region: Region, factor: float) -> Region:
+    box = region.box
+    x0, x1, left, right = _scaled_side(box.x0, box.x1, factor)
+    y0, y1, top, bottom = _scaled_side(box.y0, box.y1, factor)
+    mask = region.mask and region.mask.cut(left, top, right, bottom)
+    if region.mask and not mask:
+        raise ValueError(
+            f"nothing of the mask of region {index + 1} ({quote(region.text)}) stays in the "
+            f"picture when its box is scaled by {factor:g}: use a smaller factor"
+        )
+    return replace(region, box=Box(x0, y0, x1, y1), mask=mask)
 
 
-def _scaled_side(low: float, high: float, factor: float) -> tuple[float, float]:
+def _scaled_side(low: float, high: float, factor: float) -> tuple[float, float, float, float]:
+    """What of a side stays in the image: where it is, and as shares of the whole scaled side."""
     centre, half = (low + high) / 2, (high - low) / 2 * factor
-    return max(0.0, centre - half), min(1.0, centre + half)
+    start, stop = max(0.0, centre - half), min(1.0, centre + half)
+    if not half:
+        return start, stop, 0.0, 1.0
+    first = centre - half
+    return start, stop, (start - first) / (2 * half), (stop - first) / (2 * half)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from .layout import Layout
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image, ImageDraw, ImageFont
+
+    from .mask import Mask
 
     Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -92,8 +95,9 @@ def draw_layout(
 ) -> Image.Image:
     """A copy of the image, RGB and of the same size, with the layout's boxes on it.
 
-    Boxes are fractions of this image, whatever the layout's own size. Every region gets its
-    number, counted from 1, and as much of its text as finds room without covering other labels.
+    Boxes are fractions of this image, whatever the layout's own size. One with a mask has a fine
+    frame, and the outline of the mask within. Every region gets its number, counted from 1, and as
+    much of its text as finds room without covering other labels.
 
     on_region: is called with each region's index, from 0, while its place is sought; what it raises
         ends the drawing.
@@ -107,8 +111,10 @@ def draw_layout(
     line_width = max(1, round(short_side / 200))
     rects = [region.box.covered_pixels(*drawn.size) for region in layout.regions]
     colours = [_rgb(region.color or region_color(i)) for i, region in enumerate(layout.regions)]
-    for rect, colour in zip(rects, colours, strict=True):
-        _draw_outline(draw, rect, colour, line_width)
+    for region, rect, colour in zip(layout.regions, rects, colours, strict=True):
+        _draw_outline(draw, rect, colour, 1 if region.mask else line_width)
+        if region.mask:
+            _draw_shape(drawn, region.mask, rect, colour, line_width)
     texts = [region.text for region in layout.regions]
     labels = _place_labels(texts, rects, drawn.size, kind, on_region)
     for label, colour in zip(labels, colours, strict=True):
@@ -139,6 +145,32 @@ def _draw_outline(
     x0, y0, x1, y1 = rect
     draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_BLACK, width=line_width + 2)
     draw.rectangle((x0, y0, x1 - 1, y1 - 1), outline=colour, width=line_width)
+
+
+def _draw_shape(
+    drawn: Image.Image, mask: Mask, rect: Rect, colour: tuple[int, int, int], line_width: int
+) -> None:
+    """A line just inside the shape of a mask, where it has half of its strength, on a black one."""
+    from PIL import Image
+
+    x0, y0, x1, y1 = rect
+    values = mask.sized(x1 - x0, y1 - y0)
+    shape = values >= max(1, int(values.max()) / 2)
+    for ink, width in ((_BLACK, line_width + 1), (colour, line_width)):
+        line = Image.fromarray(shape & ~_eroded(shape, width))
+        drawn.paste(ink, (x0, y0), line)
+
+
+def _eroded(shape: np.ndarray, width: int) -> np.ndarray:
+    """The pixels of a shape that are farther than a width from its edge, or from the array's."""
+    import numpy as np
+
+    for axis in (0, 1):
+        padding = [(width, width) if axis == side else (0, 0) for side in (0, 1)]
+        padded = np.pad(shape, padding)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1, axis)
+        shape = np.all(windows, axis=-1)
+    return shape
 
 
 def _draw_label(

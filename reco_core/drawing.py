@@ -1,8 +1,13 @@
-"""What the layout editor holds: a layout, of which some regions may be hidden."""
+"""What the layout editor holds: a layout, of which some regions may be hidden.
+
+It is text, so a region in it has the digest of a mask; the mask itself stays with the layout that
+the editor began with.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +21,14 @@ LEAVE_OUT, STOP = TEXTLESS = ("leave out", "stop")
 _NAMED = 20  # regions that a message names
 
 
-def read_drawing(text: str, width: int, height: int) -> tuple[Reading, str]:
+def read_drawing(
+    text: str, width: int, height: int, incoming: Layout | None = None
+) -> tuple[Reading, str]:
     """What an editor holds, and the fingerprint of the incoming layout it began with.
 
-    text: the widget's value, a layout's JSON in which regions may also be "hidden" (left out) or
-    "locked" (of no interest here); "" is an empty layout. width, height: pixels.
+    text: the widget's value, a layout's JSON in which regions may also be "hidden" (left out),
+    "locked" (of no interest here) or have a "mask", of those of the incoming layout; "" is an empty
+    layout. width, height: pixels.
     A region without a text is left out with a remark, or refused where the drawing says so.
     Messages have the regions' numbers in the editor's list. Raises ValueError for anything else.
     """
@@ -35,9 +43,10 @@ def read_drawing(text: str, width: int, height: int) -> tuple[Reading, str]:
     remarks = _left_out(textless, data.get("textless", LEAVE_OUT))
     complete = [index for index in shown if index not in set(textless)]
     data["regions"] = [regions[index] for index in complete]
-    reading = seen(Layout.from_data(data, complete), complete)
+    drawn, lost = _with_masks(Layout.from_data(data, complete), complete, regions, incoming)
+    reading = seen(drawn, complete)
     layout = replace(reading.layout, width=width, height=height)
-    read = replace(reading, layout=layout, remarks=(*remarks, *reading.remarks))
+    read = replace(reading, layout=layout, remarks=(*remarks, *lost, *reading.remarks))
     return read, str(data.get("incoming", ""))
 
 
@@ -67,6 +76,56 @@ def _left_out(textless: list[int], what: Any) -> list[Remark]:
     return [Remark("left out", f"{named} {why}. {remedy}", textless[0] if one else None)]
 
 
+def to_drawing(layout: Layout) -> dict[str, Any]:
+    """A layout's JSON with the digests of its masks, as `read_drawing` reads it."""
+    data = layout.to_data()
+    for region, drawn in zip(layout.regions, data["regions"], strict=True):
+        if region.mask:
+            drawn["mask"] = region.mask.digest
+    return data
+
+
 def fingerprint(layout: Layout) -> str:
     """16 hexadecimal digits that tell one layout from another."""
-    return hashlib.sha256(layout.to_json().encode()).hexdigest()[:16]
+    masks = "".join(region.mask.digest if region.mask else "-" for region in layout.regions)
+    told = layout.to_json() + (masks if masks.strip("-") else "")
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def masks_lost(drawing: Mapping[str, Any]) -> tuple[Remark, ...]:
+    """What is to be said where a drawing's JSON is handed on as text."""
+    regions = enumerate(drawing.get("regions") or (), start=1)
+    masked = [str(number) for number, region in regions if _mask_named(region)]
+    if not masked:
+        return ()
+    return (Remark("lost", f"Masks have no place in text: region {', '.join(masked)}."),)
+
+
+def _mask_named(region: Any) -> str:
+    """The digest of a drawn region's mask; "" for none."""
+    return str(region.get("mask") or "") if isinstance(region, Mapping) else ""
+
+
+def _with_masks(
+    layout: Layout,
+    indices: Sequence[int],
+    drawn: Sequence[Mapping[str, Any]],
+    incoming: Layout | None,
+) -> tuple[Layout, list[Remark]]:
+    """The layout with the masks that its drawing names, and a remark on each that is gone.
+
+    indices: of the layout's regions among those drawn.
+    """
+    sources = incoming.regions if incoming else ()
+    masks = {region.mask.digest: region.mask for region in sources if region.mask}
+    regions, remarks = [], []
+    for region, index in zip(layout.regions, indices, strict=True):
+        digest = _mask_named(drawn[index])
+        regions.append(replace(region, mask=masks.get(digest)))
+        if digest and digest not in masks:
+            message = (
+                f"region {index + 1} has lost its mask, which came by the layout input: all of its "
+                "box counts now. Connect that layout again to have it back."
+            )
+            remarks.append(Remark("lost", message, index))
+    return replace(layout, regions=tuple(regions)), remarks

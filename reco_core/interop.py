@@ -119,6 +119,20 @@ def layout_to_boxes(layout: Layout) -> list[dict[str, Any]]:
     return [_bounding_box(region, layout) for region in layout.regions]
 
 
+def boxes_lose(layout: Layout) -> tuple[Remark, ...]:
+    """What is to be said of regions that are more than a box, where boxes are handed on."""
+    masked = [str(index + 1) for index, region in enumerate(layout.regions) if region.mask]
+    if not masked:
+        return ()
+    return (
+        Remark(
+            "lost",
+            f"Masks have no place in boxes: region {', '.join(masked)}. ReCo Layout To Masks gives "
+            "them.",
+        ),
+    )
+
+
 def sentences(*pieces: str) -> str:
     """One text of several, each ended by a full stop where it has no stop and another follows."""
     said = [piece for piece in pieces if piece.strip()]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .checks import check_text, finite, is_color, pixel_side, quote, read_json
-from .limits import MAX_REGIONS, MAX_WORDS, SIZE_STEP
+from .limits import MAX_MASK_PIXELS, MAX_REGIONS, MAX_WORDS, SIZE_STEP
+from .mask import Mask
 
 JSON_VERSION = 1
 _PIXEL_TOLERANCE = 1e-6  # forgives the rounding error of x + width, not a box outside the image
@@ -103,16 +104,19 @@ class Region:
     text: the description, kept as written (prompt weights and embeddings included).
     weight: multiplies the prompt weight of all of the region's tokens; 1 changes nothing.
     color: "#rrggbb" to draw the box in, or None for the next of `draw.PALETTE`. No model sees it.
+    mask: what of the box it is, to inpaint; None for all of it, as is a mask that is full. Models
+        read the box alone, and written forms have no place for it.
 
     Raises:
         ValueError: the text is empty or too long, the weight is not a finite number, or the color
-            is none.
+            or the mask is none.
     """
 
     text: str
     box: Box
     weight: float = 1.0
     color: str | None = None
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
         check_text("region text", self.text)
@@ -129,6 +133,10 @@ class Region:
                 f"color {quote(self.color)} of region {quote(self.text)} is not a color: write it "
                 "as #rrggbb"
             )
+        if self.mask is not None and not isinstance(self.mask, Mask):
+            raise ValueError(f"region {quote(self.text)}: mask {quote(self.mask)} is not a Mask")
+        if self.mask is not None and self.mask.is_full:
+            object.__setattr__(self, "mask", None)
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,7 @@ class Layout:
                 f"the layout's texts have {words:,} characters together, more than the "
                 f"{MAX_WORDS:,} that are read: shorten them or remove regions"
             )
+        _check_masks(regions)
         object.__setattr__(self, "regions", regions)
         for name in ("width", "height"):
             value = pixel_side(f"layout {name}", getattr(self, name))
@@ -175,7 +184,7 @@ class Layout:
         return replace(self, regions=(*self.regions, region))
 
     def to_data(self) -> dict[str, Any]:
-        """As JSON, from which `from_data` makes an equal layout."""
+        """As JSON, from which `from_data` makes an equal layout, but for its masks."""
         return {
             "version": JSON_VERSION,
             "caption": self.caption,
@@ -185,7 +194,7 @@ class Layout:
         }
 
     def to_json(self) -> str:
-        """JSON text from which `from_json` makes an equal layout."""
+        """JSON text from which `from_json` makes an equal layout, but for its masks."""
         return json.dumps(self.to_data(), ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -227,6 +236,16 @@ def check_count(regions: int) -> None:
         raise ValueError(
             f"{regions:,} regions are more than the {MAX_REGIONS:,} that a layout may have: "
             "remove some"
+        )
+
+
+def _check_masks(regions: tuple[Region, ...]) -> None:
+    masks = [region.mask for region in regions if region.mask is not None]
+    pixels = sum(len(mask.pixels) for mask in masks)
+    if pixels > MAX_MASK_PIXELS:
+        raise ValueError(
+            f"{len(masks)} masks have {pixels:,} pixels together, more than the "
+            f"{MAX_MASK_PIXELS:,} that a layout may hold: make them smaller, or use fewer"
         )
 
 

@@ -13,6 +13,8 @@ MAX_SIDE = 65_536
 """Pixels of a layout's width or height."""
 IMAGE_SIDE = 16_384
 """Pixels of an image's width or height in ComfyUI: of what its nodes make, and what models do."""
+MAX_MASK_PIXELS = 1 << 28
+"""Pixels, a byte each, of all masks of a layout's regions together."""
 MAX_PROMPT = 400_000
 """Characters of a text that is no JSON: all words and all positions that a layout may have."""
 MAX_DOCUMENT = 2_000_000

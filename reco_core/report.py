@@ -45,6 +45,7 @@ def describe_sequence(
     ):
         left, top, right, bottom = region.box.to_pixels(layout.width, layout.height)
         corners = f"({left:g}, {top:g}) to ({right:g}, {bottom:g})"
+        corners += ", the box of its mask" if region.mask else ""
         lines.append(f"region {number}: {_length(span)} tokens: {corners}: {_short(region.text)}")
     if weights:
         listed = ", ".join(f"{_short(words.strip())} {weight:g}" for words, weight in weights)

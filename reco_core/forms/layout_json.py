@@ -24,9 +24,9 @@ def seen(layout: Layout, indices: Sequence[int] | None = None) -> Reading:
     indices: of each region among its likes, from 0, where these are not all of them; the reading
         has them of the regions that are left.
     """
-    regions, remarks = regions_inside(
+    _, remarks = regions_inside(
         (
-            FoundBox(region.text, corners, list(corners), region.weight, region.color)
+            FoundBox(region.text, corners, list(corners))
             for region in layout.regions
             for corners in [(region.box.x0, region.box.y0, region.box.x1, region.box.y1)]
         ),
@@ -37,8 +37,9 @@ def seen(layout: Layout, indices: Sequence[int] | None = None) -> Reading:
         return Reading(layout, indices=indices)
     left_out = {remark.region for remark in remarks}
     all_of_them = range(len(layout.regions)) if indices is None else indices
-    kept = [index for index in all_of_them if index not in left_out]
-    return Reading(replace(layout, regions=regions), remarks, kept)
+    pairs = zip(all_of_them, layout.regions, strict=True)
+    kept = {index: region for index, region in pairs if index not in left_out}
+    return Reading(replace(layout, regions=tuple(kept.values())), remarks, list(kept))
 
 
 def _read(source: Source) -> Reading | None:
@@ -85,7 +86,8 @@ def _unread(data: Mapping[str, Any]) -> Iterator[Remark]:
         for name in region.keys() - REGION_NAMES if isinstance(region, Mapping) else ():
             others.setdefault(name, index)
     for name, index in sorted(others.items(), key=lambda item: item[1]):
-        message = f"{quote(name)} of region {index + 1} is left out: no region has it."
+        why = "a text cannot hold it" if name == "mask" else "no region has it"
+        message = f"{quote(name)} of region {index + 1} is left out: {why}."
         yield Remark("left out", message, index)
 
 

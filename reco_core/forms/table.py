@@ -78,7 +78,8 @@ def write_layout(
     text = chosen.write(layout, vocabulary)
     if chosen.read is None:
         words = (
-            "Boxes become words in this form: it cannot be read back, nor can weights and colors."
+            "Boxes become words in this form: it cannot be read back, nor can weights, colors and "
+            "masks."
         )
         return Written(text, (Remark("lost", words),))
     again = read_layout(text, layout.width, layout.height, vocabulary)

@@ -7,7 +7,7 @@ fed here fails.
 import json
 
 import pytest
-from workflows import ask, node, value
+from workflows import ask, inputs_of, listed, node, value
 
 from reco_core.layout import Box, Layout, Region
 
@@ -128,17 +128,6 @@ def words(inside) -> list[str]:
     assert "LoRA tag" in said[0]
     assert "4 x 20 px" in said[1]
     return said
-
-
-def listed(server, wanted) -> set[str]:
-    """The pack's nodes of a kind, by ComfyUI's own list."""
-    info = json.loads(server.get("/object_info"))
-    return {name for name, one in info.items() if one["category"] == "ReCo" and wanted(one)}
-
-
-def inputs_of(info: dict) -> set[str]:
-    groups = info["input"].values()
-    return {kind[0] for group in groups for kind in group.values() if isinstance(kind[0], str)}
 
 
 def test_every_door_is_walked_through(server, inside):

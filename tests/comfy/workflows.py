@@ -45,6 +45,17 @@ def needs(server, kind: str) -> None:
         pytest.skip(f"this ComfyUI has no {kind}")
 
 
+def listed(server, wanted) -> set[str]:
+    """The pack's nodes of a kind, by ComfyUI's own list."""
+    info = json.loads(server.get("/object_info"))
+    return {name for name, one in info.items() if one["category"] == "ReCo" and wanted(one)}
+
+
+def inputs_of(info: dict) -> set[str]:
+    groups = info["input"].values()
+    return {kind[0] for group in groups for kind in group.values() if isinstance(kind[0], str)}
+
+
 def ask(server, path: str, body: dict) -> dict:
     """The answer of one of the pack's own routes."""
     request = urllib.request.Request(

@@ -3,7 +3,8 @@
 //
 // {caption, incoming, textless, regions: [{text, box, weight, color, locked, hidden}]}; box: see
 // geometry.js; incoming: the fingerprint of the layout from another node that it began with;
-// textless: what Run does with regions that have no text, one of TEXTLESS.
+// textless: what Run does with regions that have no text, one of TEXTLESS. A region that came with a
+// mask also has that one's digest as mask, and keeps it wherever its box goes.
 
 import { bounds, boxBetween, clamp, shiftInside, translate } from "../shared/geometry.js";
 import { choose } from "./choices.js";
@@ -70,11 +71,14 @@ function readRegion(region, index) {
     color: /^#[0-9a-f]{6}$/i.test(region.color) ? region.color : PALETTE[index % PALETTE.length],
     locked: region.locked === true,
     hidden: region.hidden === true,
+    ...maskOf(region),
   };
 }
 
-function writeRegion({ text, box, weight, color, locked, hidden }) {
-  const data = { text, box, weight, color };
+const maskOf = ({ mask }) => (/^[0-9a-f]{16}$/.test(mask) ? { mask } : {});
+
+function writeRegion({ locked, hidden, ...region }) {
+  const data = regionData(region);
   if (locked) data.locked = true;
   if (hidden) data.hidden = true;
   return data;
@@ -87,9 +91,17 @@ export function toLayout({ caption, regions }, size) {
     caption,
     width: size.width,
     height: size.height,
-    regions: regions.map(({ text, box, weight, color }) => ({ text, box, weight, color })),
+    regions: regions.map(regionData),
   };
 }
+
+const regionData = ({ text, box, weight, color, ...region }) => ({
+  text,
+  box,
+  weight,
+  color,
+  ...maskOf(region),
+});
 
 /** Indices of the regions that the layout will have: not hidden, and with a text. */
 export function completeRegions({ regions }) {

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -21,7 +21,7 @@ PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/pyt
 COMFY_HOME = ROOT / ".comfyui"
 FETCHED_COMFYUI = COMFY_HOME / "ComfyUI"
 PACK = "comfyui-reco"
-ONLY_THIS_PACK = ("--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK)
+ONLY_THIS_PACK = {PACK: ROOT}
 HEADLESS = (
     *("--listen", "127.0.0.1", "--cpu", "--use-pytorch-cross-attention", "--disable-api-nodes"),
     *("--disable-auto-launch", "--database-url", "sqlite:///:memory:"),
@@ -42,8 +42,9 @@ class ComfyServer:
 
     base_dir holds its models, input, output, user and custom_nodes folders and its log,
     comfyui.log. extra_args are further ComfyUI flags. comfyui is its source folder, by default the
-    one COMFYUI_PATH names or dev.py fetched. Entering returns when ComfyUI answers and leaving ends
-    it. Raises Failure when it ends by itself or does not answer within `timeout` seconds.
+    one COMFYUI_PATH names or dev.py fetched. packs are the folders of custom nodes by name, by
+    default this pack alone. Entering returns when ComfyUI answers and leaving ends it. Raises
+    Failure when it ends by itself or does not answer within `timeout` seconds.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class ComfyServer:
         extra_args: Sequence[str] = (),
         comfyui: str | Path | None = None,
         timeout: float = 180,
+        packs: Mapping[str, Path] = ONLY_THIS_PACK,
     ) -> None:
         self.base_dir = Path(base_dir).resolve()
         self.log = self.base_dir / "comfyui.log"
@@ -61,7 +63,7 @@ class ComfyServer:
         self.process: subprocess.Popen[bytes] | None = None
         source = Path(comfyui) if comfyui else given_comfyui() or FETCHED_COMFYUI
         flags = ("--port", str(self.port), *HEADLESS, *extra_args)
-        self.command = comfyui_command(source, self.base_dir, *flags)
+        self.command = comfyui_command(source, self.base_dir, *flags, packs=packs)
 
     def __enter__(self) -> ComfyServer:
         # Idle threads that spin would starve whatever shares the CPU.
@@ -223,26 +225,30 @@ def given_comfyui() -> Path | None:
     return folder
 
 
-def comfyui_command(comfyui: Path, base_dir: Path, *flags: str) -> list[str]:
-    """The command that starts ComfyUI on base_dir, after linking this pack into it."""
-    link_pack(base_dir)
+def comfyui_command(
+    comfyui: Path, base_dir: Path, *flags: str, packs: Mapping[str, Path] = ONLY_THIS_PACK
+) -> list[str]:
+    """The command that starts ComfyUI on base_dir, after linking these packs alone into it."""
+    for name, folder in packs.items():
+        link_pack(base_dir, name, folder)
     start = [str(PYTHON), str(comfyui / "main.py"), "--base-directory", str(base_dir)]
-    return [*start, *ONLY_THIS_PACK, *flags]
+    alone = ["--disable-all-custom-nodes", "--whitelist-custom-nodes", *packs]
+    return [*start, *alone, *flags]
 
 
-def link_pack(base_dir: Path) -> None:
-    """Make base_dir/custom_nodes/comfyui-reco lead to this folder."""
-    link = base_dir / "custom_nodes" / PACK
-    if link.exists() and link.resolve() == ROOT:
+def link_pack(base_dir: Path, name: str = PACK, folder: Path = ROOT) -> None:
+    """Make base_dir/custom_nodes/<name> lead to a folder."""
+    link = base_dir / "custom_nodes" / name
+    if link.exists() and link.resolve() == folder:
         return
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
     if sys.platform == "win32":  # a junction needs no rights there, a symbolic link does
         import _winapi
 
-        _winapi.CreateJunction(str(ROOT), str(link))
+        _winapi.CreateJunction(str(folder), str(link))
     else:
-        link.symlink_to(ROOT, target_is_directory=True)
+        link.symlink_to(folder, target_is_directory=True)
 
 
 def free_port() -> int:

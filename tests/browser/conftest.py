@@ -5,27 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 sys.path.append(str(Path(__file__).parent))
 
-from comfy_page import EMPTY, VIEWPORT, ComfyPage, Renderer  # noqa: E402
+from chromium import new_page, run_chromium  # noqa: E402
+from comfy_page import EMPTY, ComfyPage, Renderer  # noqa: E402
 from editor_page import BOXES, TEXTS, EditorPage  # noqa: E402
 
-from browser import find_chromium  # noqa: E402
 from comfy_server import ComfyServer  # noqa: E402
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 # Milliseconds that are long even on a busy machine: only a failure waits them out.
 expect.set_options(timeout=20_000)
-PATIENCE = 60_000
 
 
 @pytest.fixture(scope="session")
@@ -36,20 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
+    with run_chromium() as browser:
         yield browser
-        browser.close()
-
-
-@contextmanager
-def new_page(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
-    """A page with a profile of its own, on which nothing is open yet."""
-    context = chromium.new_context(viewport=VIEWPORT, locale="en-US", reduced_motion="reduce")
-    context.set_default_timeout(PATIENCE)
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
-    yield ComfyPage(context.new_page(), server)
-    context.close()
 
 
 def check_errors(page: ComfyPage) -> None:

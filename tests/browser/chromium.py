@@ -16,7 +16,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 # Milliseconds that are long even on a busy machine: only a failure waits them out.
-PATIENCE = 60_000
+PATIENCE = 180_000
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -21,6 +22,8 @@ PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/pyt
 COMFY_HOME = ROOT / ".comfyui"
 FETCHED_COMFYUI = COMFY_HOME / "ComfyUI"
 PACK = "comfyui-reco"
+FRONT_END = "comfyui-frontend-package"
+FRONT_END_ROOT = "comfyui_frontend_package/static"
 ONLY_THIS_PACK = {PACK: ROOT}
 HEADLESS = (
     *("--listen", "127.0.0.1", "--cpu", "--use-pytorch-cross-attention", "--disable-api-nodes"),
@@ -62,7 +65,7 @@ class ComfyServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         source = Path(comfyui) if comfyui else given_comfyui() or FETCHED_COMFYUI
-        flags = ("--port", str(self.port), *HEADLESS, *extra_args)
+        flags = ("--port", str(self.port), *HEADLESS, *front_end_flags(), *extra_args)
         self.command = comfyui_command(source, self.base_dir, *flags, packs=packs)
 
     def __enter__(self) -> ComfyServer:
@@ -223,6 +226,33 @@ def given_comfyui() -> Path | None:
             "Set it to ComfyUI's own folder, or unset it to use a pinned release."
         )
     return folder
+
+
+def given_front_end() -> Path | None:
+    """The folder of the front end's package that FRONT_END_PATH names, or None if it is not set."""
+    path = os.environ.get("FRONT_END_PATH")
+    if not path:
+        return None
+    folder = Path(path).expanduser().resolve()
+    if not (folder / FRONT_END_ROOT / "index.html").is_file():
+        raise Failure(
+            f"FRONT_END_PATH is {path!r}, which has no {FRONT_END_ROOT}/index.html. Set it to a"
+            f" folder that `pip install --no-deps --target FOLDER {FRONT_END}` made, or unset it"
+            " to use ComfyUI's own."
+        )
+    return folder
+
+
+def front_end_version() -> str:
+    """That of the front end which a ComfyServer shows."""
+    folder = given_front_end()
+    places = [str(folder)] if folder else sys.path
+    return next(iter(metadata.distributions(name=FRONT_END, path=places))).version
+
+
+def front_end_flags() -> tuple[str, ...]:
+    folder = given_front_end()
+    return ("--front-end-root", str(folder / FRONT_END_ROOT)) if folder else ()
 
 
 def comfyui_command(

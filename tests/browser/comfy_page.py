@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, TimeoutError
 
-from comfy_server import PACK, ROOT, ComfyServer
+from comfy_server import PACK, ROOT, ComfyServer, front_end_version
 
 Renderer = Literal["classic", "vue"]
 Theme = Literal["dark", "light"]
@@ -55,7 +54,7 @@ class ComfyPage:
         """Open the editor with an empty graph and all settings as a user first finds them."""
         settings = {
             **SETTINGS,
-            "Comfy.InstalledVersion": version("comfyui-frontend-package"),
+            "Comfy.InstalledVersion": front_end_version(),
             "Comfy.VueNodes.Enabled": renderer == "vue",
             "Comfy.ColorPalette": theme,
         }

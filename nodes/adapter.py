@@ -9,7 +9,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from .adapter_files import HOW_TO_GET_ONE, adapter_names, adapter_path, why_no_adapter
-from .inputs import CATEGORY
+from .inputs import CATEGORY, reads
 from .loaders import (
     checkpoint_names,
     checkpoint_path,
@@ -32,6 +32,7 @@ def _adapter_inputs() -> list[io.Input]:
         io.Combo.Input(
             "adapter_name",
             options=adapter_names(),
+            extra_dict=reads("adapter"),
             tooltip=f"A ReCo adapter from ComfyUI's loras folder: {HOW_TO_GET_ONE}. Other LoRAs "
             "are not listed: load those with Load LoRA.",
         ),

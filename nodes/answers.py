@@ -4,37 +4,21 @@ in which layouts are pasted and copied.
 The questions' parameters tell a request's JSON: their names, types and defaults are checked.
 """
 
-import functools
 import inspect
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import folder_paths
-
-from ..reco_core.adapter import adapted_info, read_adapter
-from ..reco_core.checkpoint_info import CheckpointInfo, full_size
 from ..reco_core.checks import quote, read_json
 from ..reco_core.drawing import masks_lost
-from ..reco_core.family import SD1
 from ..reco_core.forms.form import Form
 from ..reco_core.forms.table import FORMS, read_layout, write_layout
 from ..reco_core.layout import Layout
-from ..reco_core.position_tokens import DEFAULT_VOCABULARY
 from ..reco_core.remarks import Remark
-from .account import read_prompt
-from .adapter_files import adapter_names, adapter_path
-from .checkpoints import read_reco_checkpoint
-from .loaders import checkpoint_names, checkpoint_path, written
+from .account import Account, read_prompt
+from .readers import NO_CHECKPOINT, find_tokenizers
 from .remarks import all_remarks
-from .tokenizer import ReCoTokenizer
-
-NO_CHECKPOINT = full_size(SD1, num_bins=DEFAULT_VOCABULARY.num_bins)
-"""For counting before a checkpoint is chosen."""
-
-Read = Callable[[Path], CheckpointInfo]
 
 
 def answer(question: str, body: bytes) -> str:
@@ -68,28 +52,45 @@ def _arguments(function: Callable[..., dict], data: Any) -> dict[str, Any]:
     return data
 
 
-def count(layout: dict, checkpoint: str | None = None, adapter: str | None = None) -> dict:
-    """Tokens of a layout for a checkpoint of ReCo Load Checkpoint's list, or any that has an
-    adapter of ReCo Apply Adapter's.
+def count(layout: dict, readers: list | None = None) -> dict:
+    """Tokens of a layout for those who read it, as find_tokenizers takes them; of several with
+    another account each, for the one with the least room.
 
-    Returns {"limit": tokens the checkpoint reads, or None without any, "used", "caption",
-    "regions": tokens of each, "overflow": indices from 0 of those that do not fit,
-    "remarks": all there is to know, "size": [width, height] in pixels that the checkpoint was
-    trained for, the layout's own if it was, or None}.
+    Returns {"limit": tokens it reads, or None without any, "used", "caption", "regions": tokens of
+    each, "overflow": indices from 0 of those that do not fit, "remarks": all there is to know,
+    "size": [width, height] in pixels that it was trained for, the layout's own if it was, or None}.
     """
     parsed = Layout.from_data(layout)
-    tokenizer = _tokenizer(checkpoint, adapter)
+    found = find_tokenizers(readers or [])
+    accounts = [read_prompt(tokenizer, parsed) for _, tokenizer in found]
+    (name, tokenizer), account = min(
+        zip(found, accounts, strict=True), key=lambda each: each[0][1].info.max_length
+    )
+    remarks = _remarks_of([reader for reader, _ in found], accounts, name)
     is_known = tokenizer.info is not NO_CHECKPOINT
-    account = read_prompt(tokenizer, parsed)
     return {
         "limit": tokenizer.info.max_length if is_known else None,
         "used": account.whole.needed,
         "caption": _length(account.whole.caption_span),
         "regions": [_length(span) for span in account.whole.region_spans],
         "overflow": list(account.dropped) if is_known else [],
-        "remarks": [remark.to_data() for remark in account.remarks],
+        "remarks": [remark.to_data() for remark in remarks],
         "size": tokenizer.info.nearest_size(parsed.width, parsed.height) if is_known else None,
     }
+
+
+def _remarks_of(readers: list[str], accounts: list[Account], counted: str) -> list[Remark]:
+    """Those of all readers, each once; by name where not all of them say so."""
+    everybody = set.intersection(*(set(account.remarks) for account in accounts))
+    remarks = [remark for remark in accounts[0].remarks if remark in everybody]
+    if len(readers) > 1:
+        said = f"{len(readers)} checkpoints read this layout: {', '.join(map(quote, readers))}"
+        least = f"the tokens are counted for {quote(counted)}, which reads the fewest"
+        remarks.append(Remark("file", f"{said}; {least}."))
+    for name, account in zip(readers, accounts, strict=True):
+        own = [remark for remark in account.remarks if remark not in everybody]
+        remarks += [replace(each, message=f"{quote(name)}: {each.message}") for each in own]
+    return remarks
 
 
 def read(text: str, width: int, height: int) -> dict:
@@ -121,43 +122,6 @@ def _written(layout: Layout, form: Form, lost: tuple[Remark, ...]) -> dict:
         "text": written.text,
         "remarks": [remark.to_data() for remark in (*lost, *written.remarks)],
     }
-
-
-def _tokenizer(checkpoint: str | None, adapter: str | None) -> ReCoTokenizer:
-    if adapter:
-        if adapter not in adapter_names():
-            raise ValueError(f"there is no ReCo adapter {quote(adapter)} in models/loras")
-        return _build_tokenizer(_adapter_info, adapter_path(adapter))
-    if not checkpoint:
-        return _build_tokenizer(None, Path())
-    if checkpoint not in checkpoint_names():
-        raise ValueError(f"there is no checkpoint {quote(checkpoint)}")
-    return _build_tokenizer(_checkpoint_info, checkpoint_path(checkpoint))
-
-
-def _build_tokenizer(read: Read | None, path: Path) -> ReCoTokenizer:
-    return _remembered(read, path, written(path) if read else None)
-
-
-@functools.lru_cache(maxsize=4)
-def _remembered(read: Read | None, path: Path, when: object) -> ReCoTokenizer:
-    """when: it was written, so that a newly trained one is read again."""
-    info = read(path) if read else NO_CHECKPOINT
-    embeddings = folder_paths.get_folder_paths("embeddings")
-    return ReCoTokenizer(embeddings, tokenizer_data={"reco_info": info})
-
-
-def _checkpoint_info(path: Path) -> CheckpointInfo:
-    return read_reco_checkpoint(path)[1]
-
-
-def _adapter_info(path: Path) -> CheckpointInfo:
-    """Of any checkpoint with it: what its text is read by is in the adapter."""
-    adapter = read_adapter(path).info
-    base = full_size(adapter.family)
-    (encoder,) = base.encoders
-    sized = replace(base, encoders=(replace(encoder, width=adapter.text_width),))
-    return adapted_info(sized, adapter)
 
 
 def _length(span: tuple[int, int]) -> int:

@@ -16,6 +16,16 @@ OVERFLOW_DROP = "drop regions that do not fit"
 VALIDATED = 50_000  # characters of text that are read in milliseconds
 
 
+def reads(kind: str) -> dict[str, str]:
+    """For an input's extra_dict: it tells by which position tokens the node's CLIP reads layouts.
+
+    kind: of a step of readers.py, whose file the input names; or "transplant" for the CLIP input
+    whose tokens the node passes on. The editor finds a layout's readers by it
+    (web/js/comfy/readers.js).
+    """
+    return {"reco_reads": kind}
+
+
 def side_input(name: str, more: str = "") -> io.Int.Input:
     """The width or height of the picture. more: a sentence for the tooltip's end."""
     return io.Int.Input(

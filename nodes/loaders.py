@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import folder_paths
 from comfy_api.latest import io
 
-from .inputs import CATEGORY
+from .inputs import CATEGORY, reads
 from .registration import is_registering
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class ReCoLoadCheckpoint(io.ComfyNode):
                 io.Combo.Input(
                     "ckpt_name",
                     options=checkpoint_names(),
+                    extra_dict=reads("checkpoint"),
                     tooltip="A ReCo checkpoint: a file (.safetensors or .ckpt) from ComfyUI's "
                     "checkpoints folder, a folder from its diffusers folder, or one that comes "
                     "with this pack.",

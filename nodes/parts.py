@@ -7,7 +7,7 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io
 
-from .inputs import CATEGORY
+from .inputs import CATEGORY, reads
 from .loaders import SUFFIXES, network_outputs, size_outputs, start_size
 
 UNET_FOLDER, TEXT_ENCODER_FOLDER = "diffusion_models", "text_encoders"
@@ -38,11 +38,13 @@ class ReCoLoadParts(io.ComfyNode):
                 io.Combo.Input(
                     "unet_name",
                     options=part_names(UNET_FOLDER),
+                    extra_dict=reads("unet"),
                     tooltip="What ModelSave wrote, from ComfyUI's diffusion_models folder.",
                 ),
                 io.Combo.Input(
                     "clip_name",
                     options=part_names(TEXT_ENCODER_FOLDER),
+                    extra_dict=reads("text_encoder"),
                     tooltip="What CLIPSave wrote, from ComfyUI's text_encoders folder.",
                 ),
             ],

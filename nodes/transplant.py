@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import folder_paths
 from comfy_api.latest import io
 
-from .inputs import CATEGORY
+from .inputs import CATEGORY, reads
 from .loaders import network_outputs, size_outputs, start_size
 from .remarks import told
 
@@ -35,7 +35,9 @@ class ReCoTransplant(io.ComfyNode):
                     "reco_model", tooltip="Of the ReCo checkpoint, from ReCo Load Checkpoint."
                 ),
                 io.Clip.Input(
-                    "reco_clip", tooltip="Of the ReCo checkpoint. Its position tokens are taken."
+                    "reco_clip",
+                    tooltip="Of the ReCo checkpoint. Its position tokens are taken.",
+                    extra_dict=reads("transplant"),
                 ),
                 io.Model.Input(
                     "other_model",

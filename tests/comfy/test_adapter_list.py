@@ -171,19 +171,24 @@ def test_the_nodes_list_adapters_alone(server, adapter):
 def test_tokens_are_counted_as_an_adapter_reads_them(server, adapter):
     box = {"text": "blue square", "box": [0, 0, 0.5, 0.5]}
     regions = {"caption": "a scene", "width": 64, "height": 64, "regions": [box] * 40}
-    own = ask(server, "count", {"layout": regions, "adapter": adapter})
+
+    def count(*steps: dict) -> dict:
+        return ask(server, "count", {"layout": regions, "readers": [list(steps)]})
+
+    own = count({"adapter": adapter})
     checkpoint = "reco-tiny.safetensors"  # of as many tokens and positions
-    theirs = ask(server, "count", {"layout": regions, "checkpoint": checkpoint})
+    theirs = count({"checkpoint": checkpoint})
     compared = ("limit", "used", "caption", "regions", "overflow", "size")
     assert [own[key] for key in compared] == [theirs[key] for key in compared]
     assert own["overflow"] == [38, 39]
-    without = ask(server, "count", {"layout": regions, "adapter": ""})
+    without = count({"adapter": ""})
     assert without["limit"] is None and without["overflow"] == []
 
 
 @pytest.mark.parametrize("name", ["lora.safetensors", "../secret", NONE])
 def test_a_count_for_what_is_no_adapter_is_refused(server, adapter, name):
-    body = {"layout": {"caption": "a", "width": 64, "height": 64, "regions": []}, "adapter": name}
+    layout = {"caption": "a", "width": 64, "height": 64, "regions": []}
+    body = {"layout": layout, "readers": [[{"adapter": name}]]}
     with pytest.raises(urllib.error.HTTPError) as refusal:
         ask(server, "count", body)
     assert "there is no ReCo adapter" in json.load(refusal.value)["error"]

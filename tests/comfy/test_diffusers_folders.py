@@ -51,7 +51,8 @@ def of_folder(name: str) -> dict:
 
 def limit(server, name: str) -> int:
     """Tokens that the checkpoint of a name reads, by the editor's count."""
-    return ask(server, "count", {"layout": Layout("a").to_data(), "checkpoint": name})["limit"]
+    reader = [{"checkpoint": name}]
+    return ask(server, "count", {"layout": Layout("a").to_data(), "readers": [reader]})["limit"]
 
 
 @pytest.mark.parametrize("kind", ["ReCoLoadCheckpoint", "ReCoLoadAdapter"])

@@ -136,7 +136,7 @@ def layout(*regions: dict, caption: str = "a scene") -> dict:
 def test_tokens_are_counted_as_the_checkpoint_reads_them(server, tiny):
     body = {
         "layout": layout(CIRCLE, {**SQUARE, "text": "(a blue dog:1.2)"}),
-        "checkpoint": tiny.name,
+        "readers": [[{"checkpoint": tiny.name}]],
     }
     assert ask(server, "count", body) == {
         "limit": 308,
@@ -157,7 +157,7 @@ def test_tokens_are_counted_as_the_checkpoint_reads_them(server, tiny):
 
 def test_regions_that_do_not_fit_are_named(server, tiny):
     many = layout(*[SQUARE] * 40)
-    counted = ask(server, "count", {"layout": many, "checkpoint": tiny.name})
+    counted = ask(server, "count", {"layout": many, "readers": [[{"checkpoint": tiny.name}]]})
     assert (counted["used"], counted["regions"][39]) == (4 + 40 * 8, 8)
     assert counted["overflow"] == [38, 39]
     without = ask(server, "count", {"layout": many})
@@ -209,12 +209,12 @@ def test_a_form_that_cannot_hold_a_text_says_so(server):
         ("read", {"text": "a dog"}, "width"),
         (
             "count",
-            {"layout": layout(CIRCLE), "checkpoint": "../secret"},
+            {"layout": layout(CIRCLE), "readers": [[{"checkpoint": "../secret"}]]},
             "no checkpoint '../secret'",
         ),
         (
             "count",
-            {"layout": layout(CIRCLE), "checkpoint": "plain-sd1.safetensors"},
+            {"layout": layout(CIRCLE), "readers": [[{"checkpoint": "plain-sd1.safetensors"}]]},
             "plain Stable",
         ),
         ("count", {"layout": {"a": 1}}, "not a layout"),

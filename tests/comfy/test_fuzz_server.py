@@ -26,7 +26,12 @@ SECONDS = 8  # an answer takes two at most, on a machine that does nothing else
 CLEAR = ("ValueError", "FileNotFoundError")
 TEXTS = [write_layout(PETS, form.name).text for form in FORMS]
 REQUESTS = {
-    "count": [{"layout": json.loads(PETS.to_json()), "checkpoint": "reco-tiny.safetensors"}],
+    "count": [
+        {
+            "layout": json.loads(PETS.to_json()),
+            "readers": [[{"checkpoint": "reco-tiny.safetensors"}, {"transplant": True}]],
+        }
+    ],
     "read": [{"text": text, "width": 128, "height": 64} for text in TEXTS],
     "write": [{"layout": json.loads(PETS.to_json())}],
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from comfy_server import PACK
+from comfy_server import DIRECT, PACK
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "web" / "docs"
@@ -65,6 +65,22 @@ def test_every_node_stands_in_one_menu_under_a_name_of_its_own(nodes):
     assert all(name.startswith("ReCo") for name in nodes)
     titles = [info["display_name"] for info in nodes.values()]
     assert len(set(titles)) == len(titles) and all(title.startswith("ReCo ") for title in titles)
+
+
+def test_the_editor_is_told_by_which_tokens_every_clip_of_the_pack_reads(server, nodes):
+    """Else its meter would pass over the node in silence."""
+    for name, info in nodes.items():
+        if "CLIP" not in info["output"]:
+            continue
+        said = {
+            o["reco_reads"]: key for key, (_, o) in inputs_of(info).items() if "reco_reads" in o
+        }
+        assert said, f"{name} brings a CLIP: mark the input that names its file (nodes/inputs.py)"
+        step = {kind: True if kind == "transplant" else "" for kind in said}
+        layout = {"caption": "", "width": 8, "height": 8, "regions": []}
+        body = json.dumps({"layout": layout, "readers": [[step]]}).encode()
+        with DIRECT.open(server.url + "/reco/count", body) as answer:
+            assert json.load(answer)["limit"] is None
 
 
 def test_what_is_not_explained_is_found(server, nodes):

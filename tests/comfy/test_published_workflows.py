@@ -82,7 +82,8 @@ def test_it_is_of_the_papers_settings_and_its_layout_fits(server, models, name):
     width, height, drawing = nodes["ReCoLayoutEditor"]
     assert (width, height) == (512, 512)
     layout = {**json.loads(drawing), "width": width, "height": height}
-    counted = ask(server, "count", {"layout": layout, "checkpoint": WORKFLOWS[name]})
+    reader = [{"checkpoint": WORKFLOWS[name]}]
+    counted = ask(server, "count", {"layout": layout, "readers": [reader]})
     assert (counted["limit"], counted["overflow"], counted["remarks"]) == (616, [], [])
     assert len(counted["regions"]) == 4
 

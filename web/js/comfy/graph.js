@@ -1,64 +1,123 @@
-// The workflow around a node: which nodes it is linked with. Pure functions of LiteGraph's nodes.
+// What comes into a node when the workflow runs, as ComfyUI's front end works it out for a prompt:
+// what is muted sends nothing, what is bypassed passes on what comes into it, subgraphs and reroutes
+// are seen through. Pure functions of LiteGraph's nodes.
+//
+// A place is {node, within}: a node, and the subgraphs' nodes around it from the outside in. A node
+// of a subgraph that is used twice has two.
 
-const inputOf = (node, name) => node.inputs?.find((input) => input.name === name);
+const MUTED = 2;
+const BYPASSED = 4;
+const ANY = "*";
 
-export const isLinked = (node, inputName) => inputOf(node, inputName)?.link != null;
+const isSubgraph = (node) => Boolean(node.isSubgraphNode?.());
 
-/** The node at the other end of an input's link, or undefined. */
-export function originOf(node, inputName) {
-  if (!isLinked(node, inputName)) return undefined;
-  return node.graph?.getNodeById(linkOf(node, inputOf(node, inputName).link)?.origin_id);
+/** Every place of a graph that runs. */
+export function* placesOf(graph, within = []) {
+  for (const node of graph?.nodes ?? []) {
+    if (node.mode === MUTED || node.mode === BYPASSED) continue;
+    if (isSubgraph(node)) yield* placesOf(node.subgraph, [...within, node]);
+    else yield { node, within };
+  }
 }
+
+/** The first place of a node, also of one that does not run; without subgraphs around if unknown. */
+export function placeOf(node, graph) {
+  for (const within of waysTo(node.graph, graph)) return { node, within };
+  return { node, within: [] };
+}
+
+function* waysTo(wanted, graph, within = []) {
+  if (graph === wanted) yield within;
+  for (const node of graph?.nodes ?? []) {
+    if (isSubgraph(node)) yield* waysTo(wanted, node.subgraph, [...within, node]);
+  }
+}
+
+export const slotOf = ({ inputs = [] }, name) => inputs.findIndex((input) => input.name === name);
+
+export function isLinked(node, name) {
+  const slot = slotOf(node, name);
+  return slot >= 0 && node.isInputConnected(slot);
+}
+
+/** What a linked input brings, if a widget shows it: null if only the run can tell. */
+export function linkedValue(place, name) {
+  const { widget, place: origin } = senderOf(place, slotOf(place.node, name)) ?? {};
+  if (widget) return widget.value;
+  const named = (wanted) => origin?.node.widgets?.find((widget) => widget.name === wanted);
+  return (named(name) ?? named("value"))?.value ?? null;
+}
+
+/** The types that a slot takes or gives. */
+export const typesOf = ({ type }) => String(type || ANY).toUpperCase().split(",");
 
 /**
- * Which file tells how a node's layout is read: {checkpoint} or {adapter}, its name. It is that of
- * the first node up the CLIP that brings position tokens, else of the only one; {} if none does.
+ * What sends into an input: {place, slot} of the output; or, where a subgraph's own widget does,
+ * {widget}; null without any.
  */
-export function readerFor(node, graphs) {
-  const readers = layoutReaders(node).map(loaderOf).filter(Boolean);
-  const all = graphs.flatMap((graph) => graph.nodes.filter(isLoader));
-  const loader = readers[0] ?? (all.length === 1 ? all[0] : null);
-  if (!loader) return {};
-  const [kind, widget] = LOADERS[loader.comfyClass];
-  return { [kind]: loader.widgets?.find(({ name }) => name === widget)?.value ?? "" };
-}
-
-/** What brings position tokens: a kind of file, and the widget that names it. */
-const LOADERS = {
-  ReCoLoadCheckpoint: ["checkpoint", "ckpt_name"],
-  ReCoLoadAdapter: ["adapter", "adapter_name"],
-  ReCoApplyAdapter: ["adapter", "adapter_name"],
-};
-
-const isLoader = (node) => Object.hasOwn(LOADERS, node.comfyClass ?? "");
-
-/** A link by its id; none for a node that is in no graph, as while it is copied. */
-const linkOf = ({ graph }, id) => graph?.links?.get?.(id) ?? graph?.links?.[id];
-
-/** The nodes that a node's layout reaches, through others that pass layouts on. */
-function layoutReaders(node) {
-  const found = new Set([node]);
-  for (const sender of found) {
-    for (const output of sender.outputs ?? []) {
-      if (output.type !== "RECO_LAYOUT") continue;
-      for (const id of output.links ?? []) {
-        const reader = sender.graph?.getNodeById(linkOf(sender, id)?.target_id);
-        if (reader) found.add(reader);
-      }
+export function senderOf(place, slot) {
+  let from = beforeInput(place, slot);
+  let types = typesOf(place.node.inputs[slot]);
+  for (const seen = new Set(); from?.place; ) {
+    const { node, within } = from.place;
+    const key = [...within, node].map(({ id }) => id).join(":") + `/${from.slot}`;
+    if (seen.has(key) || node.mode === MUTED) return null;
+    seen.add(key);
+    if (node.mode === BYPASSED) {
+      const passed = passedSlot(node, from.slot, types);
+      if (passed < 0) return null;
+      types = typesOf(node.inputs[passed]);
+      from = beforeInput(from.place, passed);
+    } else if (isSubgraph(node)) {
+      const link = node.resolveSubgraphOutputLink(from.slot)?.link;
+      from = originOf(link, node.subgraph, [...within, node]);
+    } else if (node.isVirtualNode && node.inputs?.length) {
+      from = beforeInput(from.place, node.inputs[from.slot] ? from.slot : 0);
+    } else {
+      return from;
     }
   }
-  return [...found];
+  return from;
 }
 
-/** The loader whose CLIP a node reads, through others that change it. */
-function loaderOf(node) {
-  const seen = new Set();
-  for (let at = clipOf(node); at && !seen.has(at); at = clipOf(at)) {
-    if (isLoader(at)) return at;
-    seen.add(at);
+/** What is linked to an input, whatever it may be; null without a link. */
+function beforeInput({ node, within }, slot) {
+  return node.graph && originOf(linkInto(node, slot), node.graph, within);
+}
+
+/** Where a link of a graph begins. */
+function originOf(link, graph, within) {
+  if (!link) return null;
+  if (!link.originIsIoNode) {
+    const node = graph.getNodeById(link.origin_id);
+    return node && { place: { node, within }, slot: link.origin_slot };
   }
-  return null;
+  const around = within.at(-1);
+  if (!around) return null;
+  const place = { node: around, within: within.slice(0, -1) };
+  return beforeInput(place, link.origin_slot) ?? ownWidget(around, link.origin_slot);
 }
 
-/** The node whose CLIP a node reads, of several that with the position tokens. */
-const clipOf = (node) => originOf(node, "reco_clip") ?? originOf(node, "clip");
+function ownWidget(node, slot) {
+  const widget = node.getWidgetFromSlot?.(node.inputs[slot]);
+  return widget ? { widget } : null;
+}
+
+/** The link into an input. A subgraph's node gives one within it when it is asked itself. */
+function linkInto(node, slot) {
+  if (!isSubgraph(node)) return node.getInputLink(slot);
+  return globalThis.LiteGraph.LGraphNode.prototype.getInputLink.call(node, slot);
+}
+
+/** The input that a bypassed node passes on to an output, for an input of these types; -1 if none. */
+function passedSlot({ inputs, outputs }, slot, types) {
+  const made = typesOf(outputs[slot]);
+  if (types.includes(ANY)) return inputs[slot] ? slot : inputs.length ? 0 : -1;
+  const fits = (input) => input && meet(typesOf(input), made) && meet(typesOf(input), types);
+  if (fits(inputs[slot])) return slot;
+  const exact = inputs.findIndex((input) => typesOf(input).join() === types.join());
+  return exact >= 0 ? exact : inputs.findIndex(fits);
+}
+
+const meet = (some, others) =>
+  some.includes(ANY) || others.includes(ANY) || some.some((type) => others.includes(type));

@@ -1,6 +1,7 @@
 // What a LayoutEditor asks of the application around it, answered for a node of ComfyUI.
 
-import { readerFor, isLinked, originOf } from "./graph.js";
+import { isLinked, linkedValue, placeOf } from "./graph.js";
+import { readersOf } from "./readers.js";
 
 const SIDE_PX = 512; // where nothing tells the picture's
 
@@ -33,7 +34,8 @@ export class ComfyHost {
   side(name, axis) {
     const own = positive(this.sideWidget(name)?.value);
     if (!this.isLinked(name)) return own ?? SIDE_PX;
-    return positive(this.linkedValue(name)) ?? this.sent.size?.[axis] ?? own ?? SIDE_PX;
+    const linked = linkedValue(placeOf(this.node, this.frontEnd.root), name);
+    return positive(linked) ?? this.sent.size?.[axis] ?? own ?? SIDE_PX;
   }
 
   setSize(width, height) {
@@ -55,13 +57,6 @@ export class ComfyHost {
 
   isLinked(name) {
     return isLinked(this.node, name);
-  }
-
-  /** The number that a link brings, if the node it comes from shows it in a widget. */
-  linkedValue(name) {
-    const origin = originOf(this.node, name);
-    const named = origin?.widgets?.find((widget) => widget.name === name);
-    return (named ?? origin?.widgets?.find((widget) => widget.name === "value"))?.value;
   }
 
   // The workflow
@@ -101,13 +96,13 @@ export class ComfyHost {
 
   // The server
 
-  /** Of which checkpoint or adapter this node's layout will be read; {} when that cannot be told. */
-  reader() {
-    return readerFor(this.node, this.frontEnd.graphs);
+  /** What tells how this node's layout will be read: see readers.js. */
+  readers() {
+    return readersOf(this.node, this.frontEnd.root);
   }
 
-  count(layout, reader) {
-    return this.frontEnd.ask("count", { layout, ...reader });
+  count(layout, readers) {
+    return this.frontEnd.ask("count", { layout, readers });
   }
 
   /** {layout, remarks} of a text in any form. */

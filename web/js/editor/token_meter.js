@@ -27,22 +27,22 @@ export class TokenMeter {
   render() {
     set(this.unit, "value", this.model.preferences.unit);
     const { layout, regions } = this.model.longest;
-    const reader = this.host.reader();
-    const question = JSON.stringify([reader, layout, regions]);
+    const readers = this.host.readers();
+    const question = JSON.stringify([readers, layout, regions]);
     if (question === this.asked) return;
     this.asked = question;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(question, layout, regions, reader), DELAY_MS);
+    this.timer = setTimeout(() => this.ask(question, layout, regions, readers), DELAY_MS);
   }
 
   remove() {
     clearTimeout(this.timer);
   }
 
-  async ask(question, layout, regions, reader) {
+  async ask(question, layout, regions, readers) {
     let answer;
     try {
-      answer = await this.host.count(layout, reader);
+      answer = await this.host.count(layout, readers);
     } catch (error) {
       if (question !== this.asked) return;
       this.asked = ""; // so that it is asked again

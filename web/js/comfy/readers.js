@@ -1,0 +1,99 @@
+// Which files tell how an editor's layout is read: those behind each CLIP that meets it, as far as
+// the workflow tells. Nodes that bring position tokens are known by what the server says of their
+// inputs (nodes/inputs.py, reads): no list of them is kept here.
+//
+// A reader is a list of steps, {kind: name of a file} each, from the loader on; nodes/readers.py
+// reads them.
+
+import { isLinked, linkedValue, placesOf, senderOf, slotOf, typesOf } from "./graph.js";
+
+const CARRYING = ["RECO_LAYOUT", "STRING", "*"]; // types in which a layout travels
+const THROUGH_CLIP = "transplant"; // the kind that is no file: what the CLIP before brings, changed
+
+/**
+ * The readers of a node's layout in a graph with subgraphs. One that nothing reads yet will be read
+ * by the only one there is, if there is but one.
+ */
+export function readersOf(node, graph) {
+  const places = [...placesOf(graph)];
+  const readers = places
+    .filter((place) => slotsOf(place, ["CLIP"]).length && carries(place, node))
+    .flatMap((place) => readersInto(place));
+  return distinct(readers.length ? readers : onlyReader(places));
+}
+
+/** Whether what comes into a place was made of a node's layout. */
+function carries(place, node, seen = new Set()) {
+  return slotsOf(place, CARRYING).some((slot) => {
+    const { place: origin, slot: output } = senderOf(place, slot) ?? {};
+    if (!origin || seen.has(keyOf(origin))) return false;
+    const types = typesOf(origin.node.outputs[output]);
+    if (!types.some((type) => CARRYING.includes(type))) return false;
+    if (origin.node === node) return types.includes("RECO_LAYOUT");
+    seen.add(keyOf(origin));
+    return carries(origin, node, seen);
+  });
+}
+
+/** The readers that the CLIPs into a place bring; several where it is one of them that it uses. */
+function readersInto(place, slots = clipsOf(place), seen = new Set()) {
+  return slots.flatMap((slot) => {
+    const { place: origin } = senderOf(place, slot) ?? {};
+    return origin && !seen.has(keyOf(origin)) ? readersAt(origin, new Set(seen)) : [];
+  });
+}
+
+function readersAt(place, seen = new Set()) {
+  seen.add(keyOf(place));
+  const marks = marksOf(place.node);
+  const kinds = Object.keys(marks);
+  if (!kinds.length) return readersInto(place, clipsOf(place), seen);
+  const own = Object.hasOwn(marks, THROUGH_CLIP);
+  const slots = own ? [slotOf(place.node, marks[THROUGH_CLIP])] : clipsOf(place);
+  const before = readersInto(place, slots, seen);
+  if (own && !before.length) return [];
+  const entries = kinds.map((kind) => [kind, kind === THROUGH_CLIP || fileOf(place, marks[kind])]);
+  const step = Object.fromEntries(entries);
+  return (before.length ? before : [[]]).map((steps) => [...steps, step]);
+}
+
+/** Of the nodes that bring position tokens, the only one whose CLIP goes to no other of them. */
+function onlyReader(places) {
+  const bringing = places.filter(({ node }) => Object.keys(marksOf(node)).length);
+  const readers = distinct(bringing.flatMap((place) => readersAt(place)));
+  const last = readers.filter((one) => !readers.some((other) => goesOn(one, other)));
+  return last.length === 1 ? last : [];
+}
+
+/** {kind: name of the input} of what a node brings; {} if it brings no position tokens. */
+function marksOf(node) {
+  const { required = {}, optional = {} } = node.constructor.nodeData?.input ?? {};
+  const marks = {};
+  for (const [name, [, options]] of Object.entries({ ...required, ...optional })) {
+    if (options?.reco_reads) marks[options.reco_reads] = name;
+  }
+  return marks;
+}
+
+function fileOf(place, name) {
+  const value = isLinked(place.node, name)
+    ? linkedValue(place, name)
+    : place.node.widgets?.find((widget) => widget.name === name)?.value;
+  return String(value ?? "");
+}
+
+const slotsOf = ({ node }, wanted) =>
+  [...(node.inputs ?? []).keys()].filter((slot) =>
+    typesOf(node.inputs[slot]).some((type) => wanted.includes(type)),
+  );
+
+const clipsOf = (place) => slotsOf(place, ["CLIP", "*"]);
+
+const keyOf = ({ node, within }) => [...within, node].map(({ id }) => id).join(":");
+
+const goesOn = (one, other) =>
+  other.length > one.length && JSON.stringify(other.slice(0, one.length)) === JSON.stringify(one);
+
+const distinct = (readers) => [
+  ...new Map(readers.map((reader) => [JSON.stringify(reader), reader])).values(),
+];

@@ -26,6 +26,7 @@ from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint
 from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
 from .parts import ReCoLoadParts
 from .preview import ReCoDrawLayout
+from .recall import ReCoLayoutFromImage, ReCoSaveImage
 from .registration import begin_registration
 from .routes import add_routes
 from .save import ReCoSaveCheckpoint
@@ -51,6 +52,7 @@ class ReCoExtension(ComfyExtension):
             ReCoLayoutFromElements,
             ReCoLayoutFromMasks,
             ReCoLayoutFromCoco,
+            ReCoLayoutFromImage,
             ReCoMergeLayouts,
             ReCoReorderRegions,
             ReCoScaleLayout,
@@ -58,6 +60,7 @@ class ReCoExtension(ComfyExtension):
             ReCoConditioning,
             ReCoTextEncode,
             ReCoDrawLayout,
+            ReCoSaveImage,
             ReCoScoreLayout,
             ReCoLayoutToText,
             ReCoLayoutToBoxes,

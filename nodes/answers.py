@@ -15,9 +15,10 @@ from ..reco_core.drawing import masks_lost
 from ..reco_core.forms.form import Form
 from ..reco_core.forms.table import FORMS, read_layout, write_layout
 from ..reco_core.layout import Layout
-from ..reco_core.remarks import Remark
+from ..reco_core.remarks import Reading, Remark
 from .account import Account, read_prompt
 from .readers import NO_CHECKPOINT, find_tokenizers
+from .recalling import recall as recalled
 from .remarks import all_remarks
 
 
@@ -95,7 +96,28 @@ def _remarks_of(readers: list[str], accounts: list[Account], counted: str) -> li
 
 def read(text: str, width: int, height: int) -> dict:
     """{"layout", "remarks"} of any written form. width, height: of those that bring no size."""
-    reading = read_layout(text, width, height)
+    return _read_data(read_layout(text, width, height))
+
+
+def recall(parameters: dict[str, str], file: bytes) -> dict:
+    """{"layout", "remarks", "text": the layout's JSON} of a picture's file, or of one with text.
+
+    parameters: "name" of the file, and "width" and "height" of text forms that bring no size.
+    """
+    unknown = parameters.keys() - {"name", "width", "height"}
+    if unknown:
+        raise ValueError(f"the request has {quote(min(unknown))}, which is unknown")
+    sides = []
+    for name in ("width", "height"):
+        side = parameters.get(name, "512")
+        if not (side.isascii() and side.isdecimal() and len(side) < 10):
+            raise ValueError(f"{name} = {quote(side)} is no number of pixels")
+        sides.append(int(side))
+    reading = recalled(file, parameters.get("name", ""), *sides)
+    return {**_read_data(reading), "text": write_layout(reading.layout, "json").text}
+
+
+def _read_data(reading: Reading) -> dict:
     return {
         "layout": reading.layout.to_data(),
         "remarks": [remark.to_data() for remark in all_remarks(reading)],

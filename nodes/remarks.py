@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
@@ -17,12 +19,25 @@ UI_KEY = "reco_remarks"
 """Of a node's `ui` output; web/js/comfy/words.js shows it on the node as plain text, to stay."""
 
 
+_IS_LOGGED = ContextVar("reco_is_logged", default=True)
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Log no remarks meanwhile, as of nodes that are run to see what they once made."""
+    token = _IS_LOGGED.set(False)
+    try:
+        yield
+    finally:
+        _IS_LOGGED.reset(token)
+
+
 def told(remarks: Sequence[Remark], report: str = "") -> dict[str, list]:
     """Log the remarks; the `ui` output that shows a report and them on the node.
 
     Return it also without remarks: it takes away those of an earlier run. report: plain text.
     """
-    for remark in remarks:
+    for remark in remarks if _IS_LOGGED.get() else ():
         logging.warning(f"ReCo: {remark.message}")
     return {UI_KEY: [{"report": report, "remarks": [remark.to_data() for remark in remarks]}]}
 

@@ -76,9 +76,9 @@ def is_color(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value) is not None
 
 
-def read_json(text: str, limit: int = MAX_DOCUMENT) -> Any:
+def read_json(text: str, limit: int = MAX_DOCUMENT, is_strict: bool = True) -> Any:
     """Parse JSON of finite numbers, in whose objects every name stands once. limit: characters
-    that are read.
+    that are read. is_strict: false reads other numbers as null, and the last value of a name.
 
     Raises ValueError that says where it breaks.
     """
@@ -86,9 +86,9 @@ def read_json(text: str, limit: int = MAX_DOCUMENT) -> Any:
     try:
         return json.loads(
             text,
-            parse_constant=_reject_constant,
+            parse_constant=_reject_constant if is_strict else lambda _: None,
             parse_int=_whole,
-            object_pairs_hook=_object,
+            object_pairs_hook=_object if is_strict else None,
         )
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}; the text begins {quote(text)}") from None

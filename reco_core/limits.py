@@ -21,6 +21,10 @@ MAX_DOCUMENT = 2_000_000
 """Characters of a layout, prompt or JSON that is pasted, queued or sent to a route."""
 MAX_ANNOTATIONS = 100_000_000
 """Characters of an annotation file, which describes many pictures."""
+MAX_PICTURE = 64_000_000
+"""Bytes of a picture from which a layout is recalled."""
+MAX_PICTURE_TEXT = 8_000_000
+"""Bytes of the texts in it: the workflow that made it, twice."""
 
 SIZE_STEP = 8
 """Pixels: sides of a layout are its multiples, since a latent of Stable Diffusion covers 8 x 8."""

@@ -138,6 +138,11 @@ def routes() -> list[str]:
     return [route.path for route in table]
 
 
+def recalled_kinds() -> list[str]:
+    """The nodes that are run again when a layout is recalled from a picture."""
+    return [maker.define_schema().node_id for maker in module("nodes.recalling").MAKERS]
+
+
 def stock_clip_error() -> str:
     """What the encoder says to a CLIP that did not come from a ReCo checkpoint."""
     clip = comfy.sd.CLIP(no_init=True)

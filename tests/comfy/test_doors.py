@@ -7,6 +7,8 @@ fed here fails.
 import json
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from workflows import ask, inputs_of, listed, node, value
 
 from reco_core.layout import Box, Layout, Region
@@ -46,7 +48,9 @@ def arranged(kind: str, **inputs) -> dict[str, dict]:
     return door(kind, GIVEN, layout=["given", 0], **inputs)
 
 
+PICTURE = "with a bad layout.png"
 LAYOUT_DOORS = {
+    "ReCoLayoutFromImage": [door("ReCoLayoutFromImage", image=PICTURE)],
     "ReCoLayoutFromText": [
         door("ReCoLayoutFromText", text=text, **SIZE)
         for text in (
@@ -106,6 +110,7 @@ ENCODERS = {
 }
 ROUTES = {
     "/reco/read": {"text": BAD.to_json(), **SIZE},
+    "/reco/recall": json.loads(BAD.to_json()),
     "/reco/count": {"layout": json.loads(BAD.to_json()), "checkpoint": "reco-tiny.safetensors"},
 }
 SILENT_ROUTES = {"/reco/write"}  # they make no layout and encode none
@@ -118,6 +123,15 @@ def messages(remarks: list[dict]) -> list[str]:
         for remark in remarks
         if remark["kind"] in ("syntax", "small")
     ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def picture(server) -> None:
+    texts = PngInfo()
+    texts.add_text("reco_layout", BAD.to_json())
+    folder = server.base_dir / "input"
+    folder.mkdir(exist_ok=True)
+    Image.new("RGB", (128, 128)).save(folder / PICTURE, pnginfo=texts)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from node_js import evaluate
 from reco_core.draw import PALETTE, ink_on
 from reco_core.drawing import TEXTLESS, read_drawing
 from reco_core.forms.layout_json import LAYOUT_NAMES, REGION_NAMES
-from reco_core.forms.table import read_layout
 from reco_core.layout import JSON_VERSION, Box, Layout, Region
 from reco_core.layout_remarks import layout_remarks
 from reco_core.limits import SIZE_STEP
@@ -127,22 +126,34 @@ def test_the_server_knows_every_name_of_what_the_editor_keeps() -> None:
     assert kept["version"] == JSON_VERSION
 
 
-def test_what_is_pasted_without_the_server_is_what_the_server_reads() -> None:
+NOTHING = '{"version": 1, "caption": "", "regions": []}'
+
+
+def said_by(drawing: str) -> list[tuple]:
+    """What the server reads, without colors, which are chosen where there are none."""
+    layout = read_drawing(drawing, 512, 512)[0].layout
+    regions = [(region.text, region.box, region.weight) for region in layout.regions]
+    return [(layout.caption,), *regions]
+
+
+def test_the_editor_opens_nothing_that_the_server_refuses_and_keeps_what_it_opens() -> None:
     chance = random.Random(0)
     texts = [spoiled(layout, chance) for layout in LAYOUTS for _ in range(10)]
-    pasted = evaluate("editor/pasting.js", "given.map(module.readCopied)", texts)
-    known = [(text, layout) for text, layout in zip(texts, pasted, strict=True) if layout]
-    assert 100 < len(known) < len(texts) - 100
-    for text, layout in known:
-        if not all(region["text"].strip() for region in layout["regions"]):
-            continue  # the editor's alone: to be written yet
-        reading = read_layout(text, 512, 512)
-        assert not reading.remarks
-        assert reading.layout.caption == layout["caption"]
-        assert [
-            (r.text, [r.box.x0, r.box.y0, r.box.x1, r.box.y1], r.weight)
-            for r in reading.layout.regions
-        ] == [(r["text"], r["box"], r["weight"]) for r in layout["regions"]], text
+    kept = """given.map((text) => {
+        try { return module.formatDrawing(module.parseDrawing(text)) } catch { return null }
+    })"""
+    saved = evaluate("editor/drawing.js", kept, texts)
+    opened = [(text, again) for text, again in zip(texts, saved, strict=True) if again is not None]
+    assert 100 < len(opened) < len(texts) - 100
+    for text, again in opened:
+        before, after = json.loads(text), json.loads(again or NOTHING)
+        regions = before.pop("regions")
+        for data, written in [(before, after), *zip(regions, after["regions"], strict=True)]:
+            own = {name: value for name, value in data.items() if name not in ("width", "height")}
+            said = {name: value for name, value in own.items() if value not in (False, None, "")}
+            assert {name: written[name] for name in said} == said
+        if all(region["text"].strip() for region in after["regions"] if not region.get("hidden")):
+            assert said_by(text) == said_by(again), text
 
 
 def test_remarks_of_regions_begin_with_what_the_editor_renumbers() -> None:

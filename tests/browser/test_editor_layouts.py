@@ -7,7 +7,7 @@ import re
 
 import pytest
 from editor_page import BOXES, TEXTS
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 A = BOXES[0]
 FORMS = {"json": '"version"', "authors": "<125>", "diffusers": "<bin125>", "elements": '"bbox"'}
@@ -23,41 +23,76 @@ def editor(farm):
     return farm
 
 
-def test_the_layout_is_copied_and_pasted_as_text_in_every_form(comfy, editor):
+def open_panel(editor) -> tuple[Locator, Locator]:
+    """The panel's text and message, when the drawing stands there as text."""
     root = editor.root
-    text, message = (
-        root.get_by_label("The layout as text", exact=True),
-        root.locator(".reco-exchange-message"),
-    )
+    root.get_by_label("Copy or paste the layout as text").first.click()
+    text = root.get_by_label("The layout as text", exact=True)
+    expect(text).to_have_value(re.compile("a cat"))
+    return text, root.locator(".reco-exchange-message")
+
+
+def press(editor, name: str) -> None:
+    editor.root.get_by_role("button", name=name, exact=True).click()
+
+
+def test_the_layout_is_copied_and_pasted_as_text_in_every_form(comfy, editor):
     seen = {}
     for form in FORMS:
-        root.get_by_label("Copy or paste the layout as text").first.click()
-        root.get_by_label("Form of the text").select_option(form)
+        text, message = open_panel(editor)
+        editor.root.get_by_label("Form of the text").select_option(form)
         expect(text).to_have_value(re.compile(FORMS[form]))
-        root.get_by_role("button", name="Copy", exact=True).click()
-        comfy.page.wait_for_function(
-            "message => message.textContent === 'Copied.'", arg=message.element_handle()
-        )
+        press(editor, "Copy")
+        expect(message).to_have_text("Copied.")
         seen[form] = comfy.page.evaluate("() => navigator.clipboard.readText()")
-        root.get_by_role("button", name="Replace").click()
+        text.fill("")
+        text.fill(seen[form])
+        press(editor, "Replace")
         text.wait_for(state="hidden")
         assert editor.texts == TEXTS, form
         assert editor.boxes[0] == pytest.approx(A, abs=0.002)
     assert json.loads(seen["json"])["regions"][0]["text"] == "a cat"
+    assert '\n    {"text": "a cat", "box": [0.125, ' in seen["json"]
     assert seen["authors"].startswith("a farm <125> <125>")
     assert "<bin125>" in seen["diffusers"]
     assert json.loads(seen["elements"])[0]["bbox"] == pytest.approx([125, 125, 375, 375], abs=2)
 
-    root.get_by_label("Copy or paste the layout as text").first.click()
+    text, message = open_panel(editor)
     text.fill("a field <1> <2> a bird")
-    root.get_by_role("button", name="Add", exact=True).click()
-    comfy.page.wait_for_function(
-        "message => message.textContent.includes('four')", arg=message.element_handle()
-    )
+    expect(message).to_contain_text("four")
+    expect(editor.root.get_by_role("button", name="Replace")).to_be_disabled()
     text.fill("<0> <0> <500> <500> a bird")
-    root.get_by_role("button", name="Add", exact=True).click()
+    press(editor, "Add")
     text.wait_for(state="hidden")
     assert editor.texts == [*TEXTS, "a bird"]
+
+
+def test_what_was_read_is_shown_before_it_replaces_anything(comfy, editor):
+    value = comfy.value(editor.node, "editor")
+    text, message = open_panel(editor)
+    expect(editor.root.get_by_role("button", name="Replace")).to_be_disabled()
+    bird = {"text": "a bird", "box": [0.1, 0.2, 0.3, 0.4], "shape": "round"}
+    tree = {"text": "a tree", "box": [0.5, 0.25, 1, 1], "weight": 1.5, "color": "#123456"}
+    layout = {"caption": "a field", "width": 640, "height": 320, "regions": [bird, tree]}
+    text.fill(f"Here you are:\n```json\n{json.dumps(layout)}\n```")
+    shown = editor.root.get_by_role("group", name="What was read")
+    for words in ("a field", "2 regions, 640 × 320 px", "a bird", "x 320, y 80, 320 × 240 px"):
+        expect(shown).to_contain_text(words)
+    expect(shown).to_contain_text("weight 1.5")
+    expect(message).to_contain_text("'shape' of region 1 is left out")
+    picture = shown.locator(".reco-preview-picture").bounding_box()
+    box = shown.locator(".reco-preview-box").nth(1).bounding_box()
+    assert picture["width"] == pytest.approx(2 * picture["height"], rel=0.02)
+    assert (box["x"] - picture["x"]) / picture["width"] == pytest.approx(0.5, abs=0.02)
+    assert box["width"] / picture["width"] == pytest.approx(0.5, abs=0.02)
+    assert comfy.value(editor.node, "editor") == value
+    comfy.screenshot("editor-preview", editor.node)
+    text.fill("")
+    expect(editor.root.get_by_role("button", name="Replace")).to_be_disabled()
+    text.fill(json.dumps(layout))
+    press(editor, "Replace")
+    assert (editor.texts, comfy.value(editor.node, "width")) == (["a bird", "a tree"], 640)
+    assert "2 regions instead of 3 regions" in editor.status
 
 
 def test_a_prompt_can_be_pasted_onto_the_canvas(comfy, editor):
@@ -96,23 +131,22 @@ def test_a_text_without_regions_becomes_the_caption_and_destroys_nothing(comfy, 
     drawn = editor.regions
     put_on_clipboard(comfy, "a field in spring")
     editor.press("Control+v")
-    expect(editor.root.locator(".reco-status")).to_contain_text("it became the caption")
-    expect(editor.root.locator(".reco-status")).to_contain_text("The caption was: a farm")
+    shown = editor.root.get_by_role("group", name="What was read")
+    expect(shown).to_contain_text("a field in spring")
+    assert (editor.drawing["caption"], editor.regions) == ("a farm", drawn)
+    expect(editor.root.get_by_role("button", name="Add", exact=True)).to_be_disabled()
+    press(editor, "Use as caption")
+    assert "it became the caption" in editor.status
+    assert "The caption was: a farm" in editor.status
     assert (editor.drawing["caption"], editor.regions) == ("a field in spring", drawn)
     comfy.undo()
     assert (editor.drawing["caption"], editor.regions) == ("a farm", drawn)
 
-    root = editor.root
-    root.get_by_label("Copy or paste the layout as text").first.click()
-    text = root.get_by_label("The layout as text", exact=True)
-    expect(text).to_have_value(re.compile("a cat"))
-    text.fill("a field in autumn")
-    root.get_by_role("button", name="Replace").click()
-    expect(root.locator(".reco-exchange-message")).to_contain_text("it became the caption")
+    editor.write_caption("")  # nothing is replaced then
+    put_on_clipboard(comfy, "a field in autumn")
+    editor.press("Control+v")
+    expect(editor.root.locator(".reco-status")).to_contain_text("it became the caption")
     assert (editor.drawing["caption"], editor.regions) == ("a field in autumn", drawn)
-    root.get_by_role("button", name="Add", exact=True).click()
-    expect(root.locator(".reco-exchange-message")).to_contain_text("no regions to add")
-    assert editor.regions == drawn
 
 
 REFUSED = [
@@ -126,23 +160,20 @@ REFUSED = [
 
 def test_a_text_that_is_refused_changes_nothing_and_says_why(comfy, editor):
     value = comfy.value(editor.node, "editor")
-    root = editor.root
-    status, message = root.locator(".reco-status"), root.locator(".reco-exchange-message")
-    text = root.get_by_label("The layout as text", exact=True)
+    status = editor.root.locator(".reco-status")
     for refused in REFUSED:
         put_on_clipboard(comfy, refused)
         editor.press("Control+v")
         expect(status).to_contain_text("This cannot be pasted:")
         why = editor.status.removeprefix("This cannot be pasted: ")
-        root.get_by_label("Copy or paste the layout as text").first.click()
-        expect(text).to_have_value(re.compile("a cat"))
+        text, message = open_panel(editor)
         text.fill(refused)
-        root.get_by_role("button", name="Replace").click()
         expect(message).to_have_text(why)
-        expect(text).to_have_value(refused)
-        root.get_by_role("button", name="Close").click()
+        for button in ("Replace", "Add"):
+            expect(editor.root.get_by_role("button", name=button, exact=True)).to_be_disabled()
+        press(editor, "Close")
         assert comfy.value(editor.node, "editor") == value
-        root.locator(".reco-status").evaluate("status => (status.textContent = '')")
+        status.evaluate("status => (status.textContent = '')")
 
 
 def test_the_menu_is_the_servers_and_names_what_a_form_loses(comfy, editor):
@@ -191,9 +222,28 @@ def test_an_incoming_layout_seeds_the_editor_and_edits_win_until_it_changes(comf
     assert editor.texts == ["a large bird"]
 
 
-def test_a_value_that_cannot_be_read_is_kept(comfy, editor):
-    comfy.set_value(editor.node, "editor", '{"regions": "from a newer version"}')
-    assert "cannot be read" in editor.status
-    assert comfy.value(editor.node, "editor") == '{"regions": "from a newer version"}'
+def test_a_drawing_that_cannot_be_read_is_kept_and_can_be_mended_or_left(comfy, editor):
+    newer = '{"version": 2, "regions": [{"text": "a cat", "box": [0, 0, 1, 1]}]}'
+    comfy.set_value(editor.node, "editor", newer)
+    said = editor.root.get_by_role("alert")
+    expect(said).to_contain_text("its version is 2, newer than this ReCo reads (1): update ReCo")
+    comfy.screenshot("editor-unreadable", editor.node)
+    editor.drag((0.1, 0.1), (0.5, 0.5))
+    comfy.page.keyboard.press("Insert")
+    assert comfy.value(editor.node, "editor") == newer
+    assert comfy.prompt()[editor.node]["inputs"]["editor"] == newer
+    press(editor, "Show its text")
+    text = editor.root.get_by_label("The layout as text", exact=True)
+    expect(text).to_have_value(newer)
+    expect(editor.root.locator(".reco-exchange-message")).to_contain_text("update ReCo")
+    text.fill(newer.replace("2", "1", 1))
+    press(editor, "Replace")
+    assert editor.texts == ["a cat"]
+
+    heavy = '{"regions": [{"text": "a cat", "box": [0, 0, 1, 1], "weight": "heavy"}]}'
+    comfy.set_value(editor.node, "editor", heavy)
+    expect(said).to_contain_text('the weight of region 1 is not a number: "heavy"')
+    press(editor, "Draw anew")
+    expect(said).to_be_hidden()
     editor.drag((0.1, 0.1), (0.5, 0.5))
     assert len(editor.boxes) == 1

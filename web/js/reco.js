@@ -7,7 +7,7 @@ import { FrontEnd } from "./comfy/frontend.js";
 import { Tellings } from "./comfy/tellings.js";
 import { element } from "./shared/dom.js";
 
-const STYLES = ["editor", "canvas", "meter", "list", "remarks"]; // below css/
+const STYLES = ["editor", "canvas", "meter", "list", "remarks", "exchange"]; // below css/
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 
 const frontEnd = new FrontEnd(app, api);
@@ -17,6 +17,7 @@ const tellings = new Tellings(frontEnd);
 app.registerExtension({
   name: "comfyui.reco",
   getCustomWidgets: () => ({ [WIDGET_TYPE]: (node, name) => editors.add(node, name) }),
+  nodeCreated: (node) => node.comfyClass === "ReCoSaveImage" && frontEnd.fillPrefix(node),
   onNodeOutputsUpdated: () => tellings.showAll(),
   setup() {
     for (const name of STYLES) {

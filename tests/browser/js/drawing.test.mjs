@@ -63,12 +63,12 @@ test("what cannot be read says why", () => {
   assert.throws(() => parseDrawing(region(undefined)), /region 2/);
   for (const textless of ["nope", ["stop"], null, "constructor"]) {
     const said = JSON.stringify({ regions: [], textless });
-    assert.throws(() => parseDrawing(said), /textless = .* is not known/);
+    assert.throws(() => parseDrawing(said), /textless is not leave out or stop/);
   }
 });
 
-test("what a region lacks is filled in, and its box is put in order", () => {
-  const text = JSON.stringify({ regions: [{ box: [0.9, 0, 0.2, 7] }, { box: A, color: "red" }] });
+test("what a region lacks is filled in", () => {
+  const text = JSON.stringify({ regions: [{ box: [0.2, 0, 0.9, 1 + 1e-12] }, { box: A, color: null }] });
   const { caption, incoming, regions } = parseDrawing(text);
   assert.deepEqual([caption, incoming], ["", ""]);
   assert.deepEqual(regions[0], {
@@ -80,6 +80,32 @@ test("what a region lacks is filled in, and its box is put in order", () => {
     hidden: false,
   });
   assert.equal(regions[1].color, PALETTE[1]);
+});
+
+for (const [what, change] of Object.entries({
+  "a box beyond the picture": { box: [0.1, 0.1, 1.3, 0.3] },
+  "a box whose edges are swapped": { box: [0.3, 0.1, 0.1, 0.3] },
+  "a box of texts": { box: ["0.1", "0.1", "0.3", "0.3"] },
+  "a text that is a number": { text: 7 },
+  "a weight that is a text": { weight: "heavy" },
+  "a color that is none": { color: "red" },
+  "a mark that is neither true nor false": { hidden: "no" },
+})) {
+  test(`${what} is not mended in silence`, () => {
+    const text = JSON.stringify({ regions: [{ box: A }, { box: B, ...change }] });
+    assert.throws(() => parseDrawing(text), new RegExp(`${Object.keys(change)[0]} of region 2 is not`));
+  });
+}
+
+test("what another ReCo has written is kept, or refused when it is newer", () => {
+  const more = { caption: "a park", style: { name: "ink" }, regions: [{ box: A, mask: "m1" }] };
+  const moved = editing.changeRegions(parseDrawing(JSON.stringify(more)), [0], { box: B });
+  const saved = JSON.parse(formatDrawing(editing.withCaption(moved, "a street")));
+  assert.deepEqual([saved.style, saved.regions[0].mask], [{ name: "ink" }, "m1"]);
+  assert.deepEqual([saved.caption, saved.regions[0].box], ["a street", B]);
+  for (const version of [2, 0, 1.5, "1", null, true]) {
+    assert.throws(() => parseDrawing(JSON.stringify({ version, regions: [] })), /version is/);
+  }
 });
 
 test("a layout from elsewhere becomes a drawing that remembers where it began", () => {

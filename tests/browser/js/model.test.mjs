@@ -67,14 +67,17 @@ test("a drag that changed nothing is no step of undo, nor is one that was cancel
   assert.equal(asked.commits, 0);
 });
 
-test("a value that cannot be read is kept until something is drawn", () => {
+test("a value that cannot be read is kept, with why, until it is replaced", () => {
   const { model } = modelOf(drawingOf(A));
-  assert.throws(() => model.load("{no drawing"));
+  model.load("{no drawing");
+  assert.equal(model.unreadable.value, "{no drawing");
+  assert.match(model.unreadable.why, /JSON/);
   assert.equal(model.value, "{no drawing");
   assert.equal(model.queued, "{no drawing");
   assert.deepEqual(model.drawing.regions, []);
   model.update(captioned(model, "a park"));
   assert.equal(model.value, formatDrawing(model.drawing));
+  assert.equal(model.unreadable, null);
 });
 
 test("changes that wait are one step of undo", () => {

@@ -1,53 +1,71 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { toLayout } from "../../../web/js/editor/drawing.js";
-import { readCopied } from "../../../web/js/editor/pasting.js";
+import { formatDrawing, withCaption } from "../../../web/js/editor/drawing.js";
+import { Model } from "../../../web/js/editor/model.js";
+import * as pasting from "../../../web/js/editor/pasting.js";
+import { assertClose } from "./close.mjs";
 import { drawingOf } from "./drawings.mjs";
 
-const SIZE = { width: 512, height: 256 };
-const COPIED = toLayout(drawingOf([0.1, 0.1, 0.3, 0.3], [0.5, 0.5, 0.9, 0.9]), SIZE);
+const A = [0.1, 0.1, 0.3, 0.3];
+const BIRD = { text: "a bird", box: [0.5, 0.5, 0.9, 0.9], weight: 1, color: "#aa0000" };
+const FIELD = { caption: "a field", width: 640, height: 320, regions: [BIRD] };
+const SILENT = { ...FIELD, caption: "" };
+const WORDS = { ...FIELD, regions: [] };
 
-/** What is read of copied regions after the first was given other properties. */
-function readWith(change, ofLayout = {}) {
-  const regions = COPIED.regions.map((region, i) => (i ? region : { ...region, ...change }));
-  return readCopied(JSON.stringify({ ...COPIED, ...ofLayout, regions }));
+/** An editor's model and host around a drawing. */
+function editorOf(drawing) {
+  const sizes = [];
+  const host = {
+    size: () => ({ width: 512, height: 256 }),
+    preferences: () => ({}),
+    commit() {},
+    setSize: (...size) => sizes.push(size),
+  };
+  const model = new Model(host, { render() {}, refresh() {}, reveal() {} });
+  model.load(formatDrawing(drawing));
+  return { model, host, sizes };
 }
 
-test("what the editor copies is read as it is, texts or none", () => {
-  assert.deepEqual(readCopied(JSON.stringify(COPIED)), COPIED);
-  assert.equal(readWith({ text: "a dog" }).regions[0].text, "a dog");
+const farm = () => editorOf(withCaption(drawingOf({ box: A, text: "a cat" }), "a farm"));
+const textsOf = ({ drawing }) => drawing.regions.map(({ text }) => text);
+
+test("a layout takes the place of the drawing, and its size that of the picture", () => {
+  const editor = farm();
+  const done = pasting.takeLayout(editor, FIELD);
+  assert.equal(done, "1 region instead of 1 region. Undo brings back what was.");
+  assert.deepEqual([textsOf(editor.model), editor.model.drawing.caption], [["a bird"], "a field"]);
+  assert.deepEqual(editor.sizes, [[640, 320]]);
 });
 
-test("what a layout need not say is as it is in a new drawing", () => {
-  const read = readCopied('{"regions": [{"text": "a dog", "box": [0, 0, 0.5, 1]}]}');
-  assert.equal(read.caption, "");
-  assert.equal(read.regions[0].weight, 1);
+test("a layout without regions takes none away", () => {
+  const editor = farm();
+  assert.match(pasting.takeLayout(editor, WORDS), /became the caption; the regions stay.*a farm$/);
+  assert.deepEqual([textsOf(editor.model), editor.model.drawing.caption], [["a cat"], "a field"]);
+  assert.deepEqual(editor.sizes, []);
 });
 
-for (const [what, change] of Object.entries({
-  "a box beyond the picture": { box: [0.1, 0.1, 1.3, 0.3] },
-  "a box whose edges are swapped": { box: [0.3, 0.1, 0.1, 0.3] },
-  "a box without an area": { box: [0.1, 0.1, 0.1, 0.3] },
-  "a box of texts": { box: ["0.1", "0.1", "0.3", "0.3"] },
-  "a text that is a number": { text: 7 },
-  "no text": { text: undefined },
-  "a weight that is a text": { weight: "1.2" },
-  "a color that is none": { color: "red" },
-  "a region that is hidden": { hidden: true },
-  "a name that no region has": { label: "a dog" },
-})) {
-  test(`${what} is for the server to read`, () => assert.equal(readWith(change), null));
-}
-
-test("a newer version, and a name that no layout has, are for the server to read", () => {
-  assert.equal(readWith({}, { version: 2 }), null);
-  assert.equal(readWith({}, { prompt: "a park" }), null);
-  assert.equal(readWith({}, { caption: 7 }), null);
-});
-
-test("what is no layout is for the server to read", () => {
-  for (const text of ["", "a dog", "{", "[]", "null", "7", '{"caption": "a park"}']) {
-    assert.equal(readCopied(text), null, text);
+test("a layout of nothing changes nothing", () => {
+  for (const editor of [farm(), editorOf(drawingOf())]) {
+    const { value } = editor.model;
+    assert.match(pasting.takeLayout(editor, { ...WORDS, caption: " " }), /nothing is changed/);
+    assert.equal(editor.model.value, value);
   }
+});
+
+test("added regions of a whole picture stay where they were, others come to the pointer", () => {
+  const { model } = farm();
+  assert.match(pasting.addLayout(model, FIELD, [0.5, 0.5]), /The caption was not: a field/);
+  pasting.addLayout(model, SILENT, [0.5, 0.5]);
+  const [, there, here] = model.drawing.regions;
+  assert.deepEqual(there.box, BIRD.box);
+  assertClose(here.box, [0.3, 0.3, 0.7, 0.7]);
+});
+
+test("copies may lack texts, and keep what only another ReCo knows", () => {
+  const { model } = farm();
+  pasting.addCopies(model, [{ ...BIRD, text: "", mask: "m", locked: true }], null);
+  const { text, mask, locked, color } = model.drawing.regions[1];
+  assert.deepEqual([text, mask, locked], ["", "m", false]);
+  assert.notEqual(color, BIRD.color);
 });

@@ -61,15 +61,36 @@ export class FrontEnd {
   }
 
   /** The answer of nodes/routes.py. Throws an Error with its message. */
-  async ask(path, body) {
-    const response = await this.api.fetchApi(`/reco/${path}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
+  ask(path, body) {
+    return this.send(path, JSON.stringify(body), { "Content-Type": "application/json" });
+  }
+
+  /** The same to a file or text. */
+  async send(path, body, headers = {}) {
+    const response = await this.api.fetchApi(`/reco/${path}`, { method: "POST", headers, body });
     if (response.ok) return response.json();
     const { error } = await response.json().catch(() => ({}));
     throw new Error(error ?? `ComfyUI answered with status ${response.status}; see its log.`);
+  }
+
+  /** Fill in, as for ComfyUI's own nodes that save, %date:yyyy-MM-dd% and %Node name.widget%. */
+  fillPrefix(node) {
+    const widget = node.widgets?.find(({ name }) => name === "filename_prefix");
+    const fill = globalThis.comfyAPI?.utils?.applyTextReplacements;
+    if (widget && fill) widget.serializeValue = () => fill(this.app.graph, widget.value);
+  }
+
+  /** The file of a picture that this ComfyUI shows, as it was saved. Throws an Error otherwise. */
+  async fetchPicture(link) {
+    const address = new URL(link, location.href);
+    if (address.origin !== location.origin) {
+      throw new Error(`${address.host} is another site: save its picture, and drop the file`);
+    }
+    address.searchParams.delete("preview"); // which is made anew, without what the file says
+    const response = await fetch(address);
+    if (!response.ok) throw new Error(`ComfyUI does not find this picture (${response.status})`);
+    const name = address.searchParams.get("filename") ?? address.pathname.split("/").at(-1);
+    return new File([await response.blob()], name);
   }
 
   /** Let the wheel zoom and the middle button pan the canvas over an element, as elsewhere. */

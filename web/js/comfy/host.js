@@ -110,6 +110,17 @@ export class ComfyHost {
     return this.frontEnd.ask("read", { text, ...this.size() });
   }
 
+  /** {layout, remarks, text} of a picture or a file of JSON: text is the layout's JSON. */
+  recall(file) {
+    const about = new URLSearchParams({ name: file.name, ...this.size() });
+    return this.frontEnd.send(`recall?${about}`, file);
+  }
+
+  /** The file of a picture that this ComfyUI shows. Throws an Error when it is another's. */
+  fetchPicture(link) {
+    return this.frontEnd.fetchPicture(link);
+  }
+
   /** {form: {label, text, remarks} or {label, error}}. */
   write(layout) {
     return this.frontEnd.ask("write", { layout });

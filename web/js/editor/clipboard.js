@@ -1,8 +1,11 @@
 // Copying and pasting regions with the keyboard while the canvas has the focus. What is copied is a
-// layout's JSON; what can be pasted is every form that the server reads.
+// layout's JSON, and beside it the regions as the editor keeps them, texts or none; what can be
+// pasted is that, every form of text that the server reads, and pictures.
 
-import { removeRegions, toLayout } from "./drawing.js";
-import { addLayout, numberOf, readCopied, takeCaption } from "./pasting.js";
+import { formatDrawing, parseDrawing, removeRegions, toLayout } from "./drawing.js";
+import { addCopies, addLayout, numberOf, takeCaption } from "./pasting.js";
+
+const OWN = "application/x-reco-regions"; // the type of what the editor copies for itself
 
 export class Clipboard {
   constructor(editor) {
@@ -36,9 +39,9 @@ export class Clipboard {
   copy({ clipboardData }) {
     const { drawing, selection, size } = this.editor.model;
     const chosen = selection.length ? selection : drawing.regions.map((_, index) => index);
-    const regions = chosen.map((index) => drawing.regions[index]);
-    const layout = toLayout({ caption: "", regions }, size);
-    clipboardData.setData("text/plain", JSON.stringify(layout));
+    const copied = { caption: "", regions: chosen.map((index) => drawing.regions[index]) };
+    clipboardData.setData("text/plain", layoutText(toLayout(copied, size)));
+    clipboardData.setData(OWN, formatDrawing(copied));
     this.editor.announce(`${numberOf(chosen)} copied.`);
   }
 
@@ -49,23 +52,52 @@ export class Clipboard {
     if (selection.length) model.apply(removeRegions(drawing, selection));
   }
 
-  async paste({ clipboardData }) {
+  paste({ clipboardData }) {
     const { editor } = this;
-    const { model } = editor;
+    const own = clipboardData.getData(OWN);
     const text = clipboardData.getData("text/plain");
-    const { pointerAt } = editor.stage;
+    const [file] = clipboardData.files;
+    if (own) return this.pasteOwn(own);
+    if (text.trim()) return this.pasteText(text);
+    if (file) return editor.exchange.offerFile(file);
+    editor.announce("The clipboard holds no text and no picture: nothing is pasted.");
+  }
+
+  pasteOwn(text) {
+    const { editor } = this;
     try {
-      const copied = readCopied(text);
-      const { layout, remarks } = copied
-        ? { layout: copied, remarks: [] }
-        : await editor.host.read(text);
-      const done = layout.regions.length
-        ? addLayout(model, layout, pointerAt)
-        : takeCaption(model, layout);
-      const found = remarks.map(({ message }) => `What was pasted: ${message}`);
-      editor.announce([done, ...found].join("\n"));
+      const { regions } = parseDrawing(text);
+      editor.announce(addCopies(editor.model, regions, editor.stage.pointerAt));
     } catch (error) {
       editor.announce(`This cannot be pasted: ${error.message}`);
     }
   }
+
+  /** Add what the text says. What would replace something is shown first. */
+  async pasteText(text) {
+    const { editor } = this;
+    const { model } = editor;
+    const { pointerAt } = editor.stage;
+    let reading;
+    try {
+      reading = await editor.host.read(text);
+    } catch (error) {
+      return editor.announce(`This cannot be pasted: ${error.message}`);
+    }
+    const { layout, remarks } = reading;
+    const replaces = !layout.regions.length && model.drawing.caption.trim();
+    if (replaces) return editor.exchange.offer(text, reading);
+    const done = layout.regions.length
+      ? addLayout(model, layout, pointerAt)
+      : takeCaption(model, layout);
+    const found = remarks.map(({ message }) => `What was pasted: ${message}`);
+    editor.announce([done, ...found].join("\n"));
+  }
+}
+
+/** A layout's JSON with each region on a line, as reco_core/indented.py writes it. */
+function layoutText({ regions, ...head }) {
+  const lines = regions.map((region) => `    ${JSON.stringify(region)}`);
+  const begin = JSON.stringify(head, null, 2).replace(/\n\}$/, "");
+  return `${begin},\n  "regions": [\n${lines.join(",\n")}\n  ]\n}`;
 }

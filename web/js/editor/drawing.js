@@ -4,12 +4,14 @@
 // {caption, incoming, textless, regions: [{text, box, weight, color, locked, hidden}]}; box: see
 // geometry.js; incoming: the fingerprint of the layout from another node that it began with;
 // textless: what Run does with regions that have no text, one of TEXTLESS. A region that came with a
-// mask also has that one's digest as mask, and keeps it wherever its box goes.
+// mask also has that one's digest as mask, and keeps it wherever its box goes. Other names in it or its
+// regions, which another ReCo or a person gave them, stay.
 
 import { bounds, boxBetween, clamp, shiftInside, translate } from "../shared/geometry.js";
 import { choose } from "./choices.js";
 
 const VERSION = 1;
+const ROUNDING = 1e-9; // how far an edge may lie outside by what arithmetic loses
 
 /** Of a drawing's `textless`: words for a menu. The first is meant where a drawing has none. */
 export const TEXTLESS = { "leave out": "left out by Run", stop: "stops Run" };
@@ -33,56 +35,94 @@ export const PALETTE = [
 
 export const EMPTY = { caption: "", incoming: "", textless: LEAVE_OUT, regions: [] };
 
-/** Read a drawing. "" is the empty one. Throws an Error that says what is wrong. */
+/**
+ * Read a drawing. "" is the empty one. What has other names than those above is kept as it is.
+ * Throws an Error that says what is wrong; what the server refuses is wrong here too.
+ */
 export function parseDrawing(text) {
   if (!text.trim()) return EMPTY;
-  const data = JSON.parse(text);
+  const data = JSON.parse(text, refuseInfinite);
   if (!Array.isArray(data?.regions)) throw new Error("it has no regions");
-  const { textless = LEAVE_OUT } = data;
-  if (typeof textless !== "string" || !Object.hasOwn(TEXTLESS, textless)) {
-    throw new Error(`textless = ${JSON.stringify(textless)} is not known`);
-  }
+  // Its size is the node's own.
+  const { version = VERSION, width, height, ...drawing } = data;
+  const { caption = "", incoming = "", textless = LEAVE_OUT } = drawing;
+  checkVersion(version);
   return {
-    caption: String(data.caption ?? ""),
-    incoming: String(data.incoming ?? ""),
-    textless,
+    ...drawing,
+    caption: checked("the caption", caption, "a text", isText),
+    incoming: checked("incoming", incoming, "a text", isText),
+    textless: checked("textless", textless, TEXTLESS_KIND, isTextless),
     regions: data.regions.map(readRegion),
   };
 }
 
 /** The text that parseDrawing reads; "" for a drawing on which nothing is. */
-export function formatDrawing({ caption, incoming, textless, regions }) {
-  const data = { version: VERSION, caption, regions: regions.map(writeRegion) };
+export function formatDrawing({ caption, incoming, textless, regions, ...others }) {
+  const data = { version: VERSION, caption, ...others, regions: regions.map(writeRegion) };
   if (incoming) data.incoming = incoming;
   if (textless !== LEAVE_OUT) data.textless = textless;
   const isEmpty = !caption && !regions.length && Object.keys(data).length === 3;
   return isEmpty ? "" : JSON.stringify(data);
 }
 
+/** A number of more than JavaScript's numbers hold could not be kept. */
+function refuseInfinite(key, value) {
+  if (value === Infinity || value === -Infinity) throw new Error(`its number ${key} is too large`);
+  return value;
+}
+
 function readRegion(region, index) {
-  const box = Array.isArray(region?.box) ? region.box.map(Number) : [];
-  if (box.length !== 4 || !box.every(Number.isFinite)) {
-    throw new Error(`the box of region ${index + 1} is not four numbers`);
-  }
+  const { text = "", box, weight = 1, color, locked = false, hidden = false, ...others } =
+    checked(`region ${index + 1}`, region, "an object", isObject);
+  const of = (name, value, kind, isRight) =>
+    checked(`the ${name} of region ${index + 1}`, value, kind, isRight);
+  of("box", box, "four numbers from 0 to 1, [left, top, right, bottom]", isBox);
   return {
-    text: String(region.text ?? ""),
+    ...others,
+    text: of("text", text, "a text", isText),
     box: boxBetween(box.slice(0, 2), box.slice(2)),
-    weight: Number.isFinite(region.weight) ? region.weight : 1,
-    color: /^#[0-9a-f]{6}$/i.test(region.color) ? region.color : PALETTE[index % PALETTE.length],
-    locked: region.locked === true,
-    hidden: region.hidden === true,
-    ...maskOf(region),
+    weight: of("weight", weight, "a number", Number.isFinite),
+    color: of("color", color ?? PALETTE[index % PALETTE.length], "as #rrggbb", isColor),
+    locked: of("locked", locked, "true or false", isFlag),
+    hidden: of("hidden", hidden, "true or false", isFlag),
   };
 }
 
-const maskOf = ({ mask }) => (/^[0-9a-f]{16}$/.test(mask) ? { mask } : {});
-
-function writeRegion({ locked, hidden, ...region }) {
-  const data = regionData(region);
+function writeRegion({ text, box, weight, color, locked, hidden, ...others }) {
+  const data = { text, box, weight, color, ...others };
   if (locked) data.locked = true;
   if (hidden) data.hidden = true;
   return data;
 }
+
+function checkVersion(version) {
+  const number = checked("its version", version, "a number from 1", isVersion);
+  if (number > VERSION) {
+    throw new Error(`its version is ${number}, newer than this ReCo reads (${VERSION}): update ReCo`);
+  }
+}
+
+/** A value of which isRight is true. Throws an Error that says otherwise. */
+function checked(what, value, kind, isRight) {
+  if (isRight(value)) return value;
+  const said = value === undefined ? "missing" : (JSON.stringify(value) ?? "").slice(0, 60);
+  throw new Error(`${what} is not ${kind}: ${said}`);
+}
+
+const isVersion = (value) => Number.isInteger(value) && value > 0;
+const isText = (value) => typeof value === "string";
+const TEXTLESS_KIND = Object.keys(TEXTLESS).join(" or ");
+const isTextless = (value) => isText(value) && Object.hasOwn(TEXTLESS, value);
+const isFlag = (value) => typeof value === "boolean";
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const isColor = (value) => isText(value) && /^#[0-9a-f]{6}$/i.test(value);
+const isEdge = (value) => Number.isFinite(value) && value > -ROUNDING && value < 1 + ROUNDING;
+const isBox = (value) =>
+  Array.isArray(value) &&
+  value.length === 4 &&
+  value.every(isEdge) &&
+  value[0] <= value[2] &&
+  value[1] <= value[3];
 
 /** A layout as the server reads it: without what the editor alone knows. size: in pixels. */
 export function toLayout({ caption, regions }, size) {
@@ -95,12 +135,12 @@ export function toLayout({ caption, regions }, size) {
   };
 }
 
-const regionData = ({ text, box, weight, color, ...region }) => ({
+const regionData = ({ text, box, weight, color, mask }) => ({
   text,
   box,
   weight,
   color,
-  ...maskOf(region),
+  ...(mask === undefined ? {} : { mask }),
 });
 
 /** Indices of the regions that the layout will have: not hidden, and with a text. */

@@ -4,6 +4,7 @@
 import { element, set } from "../shared/dom.js";
 import { Clipboard } from "./clipboard.js";
 import { addRegions, fromLayout, withCaption } from "./drawing.js";
+import { takeDrops } from "./dropping.js";
 import { Exchange } from "./exchange.js";
 import { keyDown } from "./keys.js";
 import { RegionList } from "./list.js";
@@ -13,6 +14,7 @@ import { Stage } from "./stage.js";
 import { TextlessNotice } from "./textless.js";
 import { TokenMeter } from "./token_meter.js";
 import { Toolbar } from "./toolbar.js";
+import { Unreadable } from "./unreadable.js";
 
 export const MIN_HEIGHT = 440; // in pixels
 
@@ -41,10 +43,13 @@ export class LayoutEditor {
     this.meter = new TokenMeter(this);
     this.exchange = new Exchange(this);
     this.clipboard = new Clipboard(this);
+    this.unreadable = new Unreadable(this);
     this.caption = this.makeCaption();
     this.textless = new TextlessNotice(this);
     this.status = element("div", { class: "reco-status", role: "status" });
+    this.body = this.makeBody();
     this.element = this.arrange();
+    takeDrops(this);
     this.element.addEventListener("beforeinput", leaveToComfy, true);
     this.resizing = new ResizeObserver(() => this.stage.render());
     this.resizing.observe(this.stage.element);
@@ -66,8 +71,17 @@ export class LayoutEditor {
     return area;
   }
 
-  arrange() {
+  makeBody() {
     const frame = element("div", { class: "reco-frame" }, this.stage.element);
+    return element(
+      "div",
+      { class: "reco-body" },
+      element("div", { class: "reco-main" }, frame, this.caption, this.meter.element),
+      this.list.element,
+    );
+  }
+
+  arrange() {
     return element(
       "div",
       {
@@ -77,14 +91,10 @@ export class LayoutEditor {
         on: { keydown: (event) => keyDown(this, event) },
       },
       this.toolbar.element,
-      element(
-        "div",
-        { class: "reco-body" },
-        element("div", { class: "reco-main" }, frame, this.caption, this.meter.element),
-        this.list.element,
-      ),
+      this.body,
       this.textless.element,
       this.status,
+      this.unreadable.element,
       this.exchange.element,
       element("div", { id: this.hintId, hidden: true }, HINT),
     );
@@ -102,12 +112,7 @@ export class LayoutEditor {
 
   /** Show a value that was saved. */
   load(value) {
-    try {
-      this.model.load(value);
-    } catch (error) {
-      const why = `The saved drawing cannot be read: ${error.message}.`;
-      this.announce(`${why} It is kept until you draw.`);
-    }
+    this.model.load(value);
   }
 
   /** A layout that another node sent replaces the drawing, unless the drawing began with it. */
@@ -170,6 +175,7 @@ export class LayoutEditor {
     this.list.render();
     this.meter.render();
     this.textless.render();
+    this.unreadable.render(this.body, this.toolbar.element);
   }
 
   reveal(index) {

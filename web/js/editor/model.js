@@ -26,7 +26,7 @@ export class Model {
   #view;
   #drawing = EMPTY;
   #selection = [];
-  #unreadable = null; // a value that is no drawing, kept until something is drawn
+  #unreadable = null; // {value, why} of one that is no drawing, kept until it is replaced
   #uncommitted = false; // whether there are changes that are no step of undo yet
   #before = null; // {drawing, selection} when the drag began that goes on
   #count = UNCOUNTED;
@@ -57,12 +57,12 @@ export class Model {
   // The value that the workflow keeps
 
   get value() {
-    return this.#unreadable ?? formatDrawing(this.#settled);
+    return this.#unreadable?.value ?? formatDrawing(this.#settled);
   }
 
   /** What is queued: the value, with one of each choice {a|b} in its texts, another each time. */
   get queued() {
-    return this.#unreadable ?? formatDrawing(withChoices(this.#settled));
+    return this.#unreadable?.value ?? formatDrawing(withChoices(this.#settled));
   }
 
   /** A drag counts when it has ended: ComfyUI may ask in its midst. */
@@ -70,17 +70,22 @@ export class Model {
     return this.#before?.drawing ?? this.#drawing;
   }
 
-  /** Show a saved value. Throws an Error that says why it is no drawing; it is kept then too. */
+  /** Show a saved value. One that is no drawing is kept, see unreadable. */
   load(value) {
     if (value === this.value) return;
+    let drawing = EMPTY;
+    this.#unreadable = null;
     try {
-      this.#show(parseDrawing(String(value ?? "")));
-      this.#unreadable = null;
-    } catch (error) {
-      this.#show(EMPTY);
-      this.#unreadable = value;
-      throw error;
+      drawing = parseDrawing(String(value ?? ""));
+    } catch ({ message }) {
+      this.#unreadable = { value, why: message.replace(/\.$/, "") };
     }
+    this.#show(drawing);
+  }
+
+  /** {value, why} of a saved value that is no drawing; null when it is one. */
+  get unreadable() {
+    return this.#unreadable;
   }
 
   #show(drawing) {

@@ -1,66 +1,51 @@
-// Layouts from elsewhere, and what they do to a drawing.
+// Layouts from elsewhere, and what they do to a drawing. Each function returns what was done, in words.
 
-import {
-  addRegions,
-  copies,
-  fromLayout,
-  placeRegions,
-  toLayout,
-  withCaption,
-} from "./drawing.js";
+import { addRegions, copies, fromLayout, placeRegions, withCaption } from "./drawing.js";
 
-/**
- * The layout of a text such as the editor copies, whose regions may still lack texts, else null:
- * all else is for the server to read, and to say what it left out or why it cannot.
- */
-export function readCopied(text) {
-  try {
-    const layout = JSON.parse(text);
-    const read = toLayout(fromLayout(layout), layout);
-    const isWhole = addsNothing({ ...layout, regions: [] }, { ...read, regions: [] });
-    return isWhole && layout.regions.every((region, i) => isRead(region, read.regions[i]))
-      ? read
-      : null;
-  } catch {
-    return null;
-  }
-}
-
-const isRead = (region, read) =>
-  addsNothing(region, read) && "text" in region && hasArea(read.box);
-
-const hasArea = ([x0, y0, x1, y1]) => x0 < x1 && y0 < y1;
-
-/** Whether an object says nothing besides, or otherwise than, what was read of it. */
-const addsNothing = (data, read) => JSON.stringify({ ...read, ...data }) === JSON.stringify(read);
-
-/** Take over a caption and nothing else. Returns what was done, in words. */
+/** Take over a caption and nothing else. */
 export function takeCaption(model, { caption }) {
   const { drawing } = model;
-  if (!caption.trim()) return "This text has neither a caption nor regions: nothing is changed.";
+  if (!caption.trim()) return NOTHING;
   model.update(withCaption(drawing, caption));
   const stay = drawing.regions.length ? "; the regions stay" : "";
   const before = drawing.caption ? ` The caption was: ${drawing.caption}` : "";
   return `This text has no regions: it became the caption${stay}.${before}`;
 }
 
-/**
- * Add regions: those of a whole picture where they were, others at a point, if there is one.
- * Returns what was done, in words.
- */
+/** Add regions: those of a whole picture where they were, others at a point, if there is one. */
 export function addLayout(model, layout, point) {
   const { drawing } = model;
   const { regions } = fromLayout(layout);
-  if (layout.caption && !drawing.caption && !drawing.regions.length) {
+  if (layout.caption && isEmpty(drawing)) {
     model.apply({ drawing: fromLayout(layout, drawing), selection: [] });
     return `${numberOf(regions)} and a caption pasted.`;
   }
-  const fresh = copies({ regions }, regions.map((_, index) => index));
-  const at = layout.caption ? null : point;
-  model.apply(addRegions(drawing, placeRegions(fresh, at)));
+  addCopies(model, regions, layout.caption ? null : point);
   const lost = layout.caption && layout.caption !== drawing.caption;
   return `${numberOf(regions)} pasted.` + (lost ? ` The caption was not: ${layout.caption}` : "");
 }
+
+/** Add regions of this or another editor, around a point. */
+export function addCopies(model, regions, point) {
+  const fresh = copies({ regions }, regions.map((_, index) => index));
+  model.apply(addRegions(model.drawing, placeRegions(fresh, point)));
+  return `${numberOf(regions)} pasted.`;
+}
+
+/** Replace a drawing and the picture's size by a layout's, or its caption alone if it has no more. */
+export function takeLayout({ model, host }, layout) {
+  const { drawing } = model;
+  if (!layout.regions.length && drawing.regions.length) return takeCaption(model, layout);
+  if (!layout.regions.length && !layout.caption.trim()) return NOTHING;
+  host.setSize(layout.width, layout.height);
+  model.apply({ drawing: fromLayout(layout, drawing), selection: [] });
+  const before = drawing.regions.length ? ` instead of ${numberOf(drawing.regions)}` : "";
+  return `${numberOf(layout.regions)}${before}. Undo brings back what was.`;
+}
+
+const NOTHING = "This text has neither a caption nor regions: nothing is changed.";
+
+const isEmpty = ({ caption, regions }) => !caption && !regions.length;
 
 /** "1 region", "2 regions". */
 export const numberOf = (regions) => `${regions.length} region${regions.length === 1 ? "" : "s"}`;

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..reco_core.checkpoint_info import CheckpointInfo
@@ -95,6 +95,15 @@ def read_prompt(
         remarks.append(remark)
     dropped = {index: layout.regions[index].text for index in left_out}
     return Account(layout, fitted, sequence, whole, dropped, tuple(remarks))
+
+
+def strange_regions(account: Account, tokenizer: Tokenizer) -> Iterator[int]:
+    """Indices of the layout's regions with words that the checkpoint was not trained on."""
+    whole = account.whole
+    for index, (start, stop) in enumerate(whole.region_spans):
+        part = replace(whole, ids=whole.ids[start:stop], needed=stop - start)
+        if unknown_words(part, tokenizer.decode, tokenizer.info.words):
+            yield index
 
 
 def overflow_remarks(account: Account, limit: int) -> tuple[Remark, ...]:

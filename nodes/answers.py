@@ -16,7 +16,7 @@ from ..reco_core.forms.form import Form
 from ..reco_core.forms.table import FORMS, read_layout, write_layout
 from ..reco_core.layout import Layout
 from ..reco_core.remarks import Reading, Remark
-from .account import Account, read_prompt
+from .account import Account, read_prompt, strange_regions
 from .readers import NO_CHECKPOINT, find_tokenizers
 from .recalling import recall as recalled
 from .remarks import all_remarks
@@ -58,8 +58,9 @@ def count(layout: dict, readers: list | None = None) -> dict:
     another account each, for the one with the least room.
 
     Returns {"limit": tokens it reads, or None without any, "used", "caption", "regions": tokens of
-    each, "overflow": indices from 0 of those that do not fit, "remarks": all there is to know,
-    "size": [width, height] in pixels that it was trained for, the layout's own if it was, or None}.
+    each, "overflow": indices from 0 of those that do not fit, "strange": indices of
+    those with words that it was not trained on, "remarks": all there is to know, "size": [width,
+    height] in pixels that it was trained for, the layout's own if it was, or None}.
     """
     parsed = Layout.from_data(layout)
     found = find_tokenizers(readers or [])
@@ -75,6 +76,7 @@ def count(layout: dict, readers: list | None = None) -> dict:
         "caption": _length(account.whole.caption_span),
         "regions": [_length(span) for span in account.whole.region_spans],
         "overflow": list(account.dropped) if is_known else [],
+        "strange": list(strange_regions(account, tokenizer)) if is_known else [],
         "remarks": [remark.to_data() for remark in remarks],
         "size": tokenizer.info.nearest_size(parsed.width, parsed.height) if is_known else None,
     }

@@ -34,7 +34,7 @@ class ReCoLayoutEditor(io.ComfyNode):
                     default="",
                     socketless=True,
                     extra_dict={"widgetType": WIDGET_TYPE},
-                    tooltip="The drawing: caption, boxes, texts, weights and colors, as JSON.",
+                    tooltip="Drag to draw a box, type what goes into it.",
                 ),
                 RecoLayout.Input(
                     "layout",

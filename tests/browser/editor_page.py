@@ -151,8 +151,14 @@ class EditorPage:
         """A field or button of a region's row, by what screen readers call it."""
         return self.rows.nth(index).get_by_label(f"{label} region {index + 1}", exact=True)
 
+    def open(self, index: int) -> None:
+        """Select a region by its row, which then shows its numbers."""
+        self.rows.nth(index).locator(".reco-grip").click()
+
     def fill(self, index: int, label: str, value: str) -> None:
         field = self.field(index, label)
+        if not field.is_visible():
+            self.open(index)
         field.fill(value)
         field.press("Tab")
 

@@ -87,6 +87,7 @@ def test_three_boxes_are_drawn_described_undone_kept_and_obeyed(comfy, editor):
     assert editor.boxes == BOXES
     stage = editor.stage.bounding_box()
     assert stage["width"] == pytest.approx(2 * stage["height"], rel=0.01)
+    editor.open(0)
     assert editor.field(0, "Width of").input_value() == "96"
     comfy.set_value(editor.node, "width", 128)
 

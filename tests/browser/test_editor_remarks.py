@@ -92,6 +92,33 @@ def test_figures_of_a_drawing_that_cannot_be_counted_are_marked_as_old(comfy, ed
     expect(editor.root.locator(".reco-meter")).not_to_have_class(re.compile("reco-old"))
 
 
+def test_a_count_that_failed_is_tried_again_by_itself(comfy, editor):
+    comfy.page.route("**/reco/count", lambda route: route.abort())
+    editor.fill(0, "Text of", "a large cat")
+    expect(editor.meter).to_contain_text("Not counted: ")
+    comfy.page.unroute("**/reco/count")
+    expect(editor.meter).to_have_text("29 of 96 tokens")
+
+
+def test_what_a_checkpoint_cannot_do_leads_to_the_regions_concerned(comfy, editor):
+    bar = editor.root.locator(".reco-meter-bar")
+    expect(bar).to_be_visible()
+    editor.fill(1, "Text of", "a red circle")
+    expect(remarks(editor).first).not_to_contain_text("dog")
+    remarks(editor).first.get_by_role("button", name="select").click()
+    assert editor.selected == [0, 2]
+    editor.fill(2, "Text of", "very " * 90)
+    expect(editor.meter).to_contain_text("region 3 will not fit")
+    editor.click((0.95, 0.95))
+    editor.root.locator(".reco-meter-line").get_by_role("button", name="select").click()
+    assert editor.selected == [2]
+    loader = next(node for node in comfy.nodes() if "ckpt_name" in comfy.widgets(node))
+    comfy.page.evaluate("id => { app.canvas.graph.remove(harness.node(id)); }", loader)
+    comfy.set_value(editor.node, "width", 520)
+    expect(editor.meter).to_contain_text("tokens; connect a checkpoint")
+    expect(bar).to_be_hidden()  # full of what is not known
+
+
 # Choices of one, so that each text has one reading.
 CHOICES = [
     "a {red|red} circle",

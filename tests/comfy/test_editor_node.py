@@ -144,6 +144,7 @@ def test_tokens_are_counted_as_the_checkpoint_reads_them(server, tiny):
         "caption": 4,
         "regions": [8, 9],
         "overflow": [],
+        "strange": [1],
         "remarks": [
             {
                 "kind": "word",

@@ -7,7 +7,7 @@ import { FrontEnd } from "./comfy/frontend.js";
 import { Tellings } from "./comfy/tellings.js";
 import { element } from "./shared/dom.js";
 
-const STYLES = ["editor", "canvas", "meter", "list", "remarks", "exchange"]; // below css/
+const STYLES = ["editor", "canvas", "meter", "list", "menu", "remarks", "exchange"]; // below css/
 const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 
 const frontEnd = new FrontEnd(app, api);
@@ -29,5 +29,6 @@ app.registerExtension({
     api.addEventListener("executed", (event) => editors.keepPicture(event));
     api.addEventListener("graphChanged", () => editors.refresh());
     editors.followZoom();
+    frontEnd.keepWheel();
   },
 });

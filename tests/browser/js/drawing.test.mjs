@@ -237,3 +237,11 @@ function assertSameShape(boxes, others) {
     assertClose(place(box, frame), place(others[index], otherFrame));
   });
 }
+
+test("regions are put before or after all others, in their order", () => {
+  const drawing = named("a", "b", "c", "d");
+  const last = editing.orderRegions(drawing, [2, 0], true);
+  assert.deepEqual([textsOf(last.drawing), last.selection], [["b", "d", "a", "c"], [2, 3]]);
+  const first = editing.orderRegions(drawing, [3, 1], false);
+  assert.deepEqual([textsOf(first.drawing), first.selection], [["b", "d", "a", "c"], [0, 1]]);
+});

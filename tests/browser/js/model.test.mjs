@@ -10,12 +10,13 @@ const B = [0.5, 0.5, 0.9, 0.9];
 
 /** A model of a drawing, and what it has asked of what is around it. */
 function modelOf(drawing, preferences = {}) {
-  const asked = { commits: 0, kept: null, revealed: [] };
+  const asked = { commits: 0, drafts: 0, kept: null, revealed: [] };
   const host = {
     size: () => ({ width: 512, height: 256 }),
     preferences: () => preferences,
     setPreferences: (kept) => (asked.kept = kept),
     commit: () => asked.commits++,
+    keepDraft: () => asked.drafts++,
   };
   const view = { render() {}, refresh() {}, reveal: (index) => asked.revealed.push(index) };
   const model = new Model(host, view);
@@ -83,7 +84,7 @@ test("a value that cannot be read is kept, with why, until it is replaced", () =
 test("changes that wait are one step of undo", () => {
   const { model, asked } = modelOf(drawingOf(A));
   for (const caption of ["a", "ab"]) model.update(captioned(model, caption), { commit: false });
-  assert.equal(asked.commits, 0);
+  assert.deepEqual([asked.commits, asked.drafts], [0, 2]);
   model.commitChanges();
   model.commitChanges();
   assert.equal(asked.commits, 1);

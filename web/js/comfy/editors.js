@@ -4,7 +4,7 @@ import { LayoutEditor, MIN_HEIGHT } from "../editor/editor.js";
 import { ComfyHost } from "./host.js";
 import { Succession } from "./succession.js";
 
-const MIN_SIZE = { width: 480, height: 820 }; // of a new node
+const MIN_SIZE = { width: 480, height: 940 }; // of a new node
 
 export class Editors {
   #shown = new Set();

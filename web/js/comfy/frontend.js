@@ -1,12 +1,21 @@
 // ComfyUI's front end, as this pack uses it. Its own modules `app` and `api` come from reco.js, the
 // one file that can import them.
 
-const SCROLLING = "textarea, .reco-list, .reco-meter-remarks, .reco-remarks";
+const SCROLLING = ".reco-editor textarea, .reco-list, .reco-meter-remarks, .reco-remarks";
 const POINTER = {
   pointerdown: "processMouseDown",
   pointermove: "processMouseMove",
   pointerup: "processMouseUp",
 };
+
+/** Whether a turn of the wheel is for something of ours that scrolls. */
+function scrolls({ target, ctrlKey, metaKey, deltaX, deltaY }) {
+  if (ctrlKey || metaKey || Math.abs(deltaX) > Math.abs(deltaY)) return false;
+  for (let at = target.closest?.(SCROLLING); at; at = at.parentElement?.closest(SCROLLING)) {
+    if (at.scrollHeight > at.clientHeight + 1) return true;
+  }
+  return false;
+}
 
 export class FrontEnd {
   constructor(app, api) {
@@ -51,6 +60,25 @@ export class FrontEnd {
     else tracker?.checkState?.();
   }
 
+  /** How many steps there are to "undo" or to "redo"; undefined when that cannot be told. */
+  stepsTo(way) {
+    return this.workflow?.changeTracker?.[`${way}Queue`]?.length;
+  }
+
+  /** Run a command of ComfyUI's. */
+  run(command) {
+    this.app.extensionManager?.command?.execute(command);
+  }
+
+  /** Have the draft of the workflow saved as it is now, without a step of undo. */
+  keepDraft() {
+    const { workflow } = this;
+    if (!workflow) return;
+    workflow.isModified = true; // or the draft of a saved one would be removed
+    const { changeTracker } = workflow;
+    this.api.dispatchCustomEvent?.("graphChanged", changeTracker?.activeState);
+  }
+
   get zoom() {
     return this.app.canvas?.ds?.scale || 1;
   }
@@ -93,12 +121,21 @@ export class FrontEnd {
     return new File([await response.blob()], name);
   }
 
+  /**
+   * Let what scrolls have the wheel, also when it is at its end: Nodes 2.0 gives it only to what has
+   * the focus, and zooms elsewhere.
+   */
+  keepWheel() {
+    const keep = (event) => {
+      if (scrolls(event)) event.stopImmediatePropagation();
+    };
+    addEventListener("wheel", keep, { capture: true, passive: true });
+  }
+
   /** Let the wheel zoom and the middle button pan the canvas over an element, as elsewhere. */
   passToCanvas(element) {
     const { app } = this;
     const wheel = (event) => {
-      const scrolls = event.target.closest(SCROLLING);
-      if (scrolls && scrolls.scrollHeight > scrolls.clientHeight && !event.ctrlKey) return;
       if (globalThis.LiteGraph?.vueNodesMode) return; // the node does it
       event.preventDefault();
       app.canvas.processMouseWheel(event);

@@ -3,10 +3,12 @@
 import { isLinked, linkedValue, placeOf } from "./graph.js";
 import { readersOf } from "./readers.js";
 
+const DRAFT_MS = 300; // after a key, until the next
 const SIDE_PX = 512; // where nothing tells the picture's
 
 export class ComfyHost {
   #widget = null; // which shows the editor
+  #draft = null; // a timer
 
   /** lastPicture: returns the last picture that any node has shown, or null. */
   constructor(node, frontEnd, lastPicture) {
@@ -63,9 +65,29 @@ export class ComfyHost {
 
   /** End a step of ComfyUI's undo. */
   commit() {
+    clearTimeout(this.#draft);
     this.#widget?.callback?.(this.#widget.value);
     this.node.graph?.setDirtyCanvas?.(true, true);
     this.frontEnd.endStep();
+  }
+
+  undo() {
+    this.frontEnd.run("Comfy.Undo");
+  }
+
+  redo() {
+    this.frontEnd.run("Comfy.Redo");
+  }
+
+  /** Whether there is a step to "undo" or to "redo"; true when that cannot be told. */
+  canTravel(way) {
+    return this.frontEnd.stepsTo(way) !== 0;
+  }
+
+  /** Something was typed that is no step of undo yet: a reload must not lose it. */
+  keepDraft() {
+    clearTimeout(this.#draft);
+    this.#draft = setTimeout(() => this.frontEnd.keepDraft(), DRAFT_MS);
   }
 
   /** What the workflow says of them: anything, see editor/preferences.js. */

@@ -23,11 +23,12 @@ export class BoxFields {
   }
 
   makeInput(field, name) {
-    const made = this.row.makeInput("number", name, (value) => {
+    const read = (value) => {
       delete made.dataset.typing;
       const box = this.boxWith(field, value);
       return box && { box };
-    });
+    };
+    const made = this.row.makeInput("number", name, read, () => [this.row.index]);
     made.step = "any";
     made.addEventListener("input", () => (made.dataset.typing = "true"));
     return made;

@@ -226,6 +226,16 @@ export function reorderRegion(drawing, from, to) {
   return { drawing: { ...drawing, regions }, selection: [regions.indexOf(moved)] };
 }
 
+/** Put regions before all others, or after them: these are drawn above. */
+export function orderRegions(drawing, selection, last) {
+  const chosen = indices(drawing.regions, (_, index) => selection.includes(index));
+  const others = indices(drawing.regions, (_, index) => !selection.includes(index));
+  const sequence = last ? [...others, ...chosen] : [...chosen, ...others];
+  const regions = sequence.map((index) => drawing.regions[index]);
+  const first = last ? others.length : 0;
+  return { drawing: { ...drawing, regions }, selection: chosen.map((_, i) => first + i) };
+}
+
 /** Some regions as new ones: to be seen, unlocked, and without a color yet. */
 export function copies({ regions }, selection) {
   const fresh = { color: undefined, locked: false, hidden: false };
@@ -250,5 +260,5 @@ function nextColor({ regions }) {
 }
 
 export function indices(items, test) {
-  return items.flatMap((item, index) => (test(item) ? [index] : []));
+  return items.flatMap((item, index) => (test(item, index) ? [index] : []));
 }

@@ -2,6 +2,7 @@
 // nothing of ComfyUI; what it needs from there is `host` (comfy/host.js).
 
 import { element, set } from "../shared/dom.js";
+import { removeAll } from "./actions.js";
 import { Clipboard } from "./clipboard.js";
 import { addRegions, fromLayout, withCaption } from "./drawing.js";
 import { takeDrops } from "./dropping.js";
@@ -10,6 +11,7 @@ import { keyDown } from "./keys.js";
 import { RegionList } from "./list.js";
 import { gridPx } from "./measures.js";
 import { Model } from "./model.js";
+import { RegionMenu } from "./region_menu.js";
 import { Stage } from "./stage.js";
 import { TextlessNotice } from "./textless.js";
 import { TokenMeter } from "./token_meter.js";
@@ -48,7 +50,9 @@ export class LayoutEditor {
     this.textless = new TextlessNotice(this);
     this.status = element("div", { class: "reco-status", role: "status" });
     this.body = this.makeBody();
+    this.menu = new RegionMenu(this);
     this.element = this.arrange();
+    this.menu.follow(this.element);
     takeDrops(this);
     this.element.addEventListener("beforeinput", leaveToComfy, true);
     this.resizing = new ResizeObserver(() => this.stage.render());
@@ -61,6 +65,7 @@ export class LayoutEditor {
     const area = element("textarea", {
       class: "reco-caption",
       rows: 2,
+      dir: "auto",
       placeholder: "caption of the whole picture",
       "aria-label": "Caption of the whole picture",
       on: {
@@ -132,6 +137,7 @@ export class LayoutEditor {
   remove() {
     this.resizing.disconnect();
     this.meter.remove();
+    this.menu.close();
   }
 
   /** The element on which boxes are drawn, and which takes the keys. */
@@ -152,6 +158,22 @@ export class LayoutEditor {
     this.list.reveal(model.selection[0], { write: true });
   }
 
+  /** Let a region's text be written: on its box, or in its row where that is hidden. */
+  write(index) {
+    if (this.model.drawing.regions[index].hidden) this.list.reveal(index, { write: true });
+    else this.stage.text.open(index);
+  }
+
+  /** Take away all regions; undo brings them back. */
+  clear() {
+    const { model } = this;
+    const { length } = model.drawing.regions;
+    if (!length) return;
+    removeAll(model);
+    this.announce(`${length} region${length === 1 ? "" : "s"} removed: undo brings them back.`);
+    this.stage.focus();
+  }
+
   // Showing it
 
   /** Show everything again, also what ComfyUI knows: size, background, preferences. */
@@ -163,6 +185,7 @@ export class LayoutEditor {
     stage.showGuides(guides);
     const { width, height } = model.size;
     const side = gridPx(model.size);
+    this.element.style.setProperty("--reco-aspect", String(width / height));
     this.element.style.setProperty("--reco-grid-x", `${(100 * side) / width}%`);
     this.element.style.setProperty("--reco-grid-y", `${(100 * side) / height}%`);
     this.toolbar.render();

@@ -22,6 +22,7 @@ export class Exchange {
       class: "reco-exchange-text",
       spellcheck: false,
       placeholder: "Paste a layout in any form, or what a language model wrote",
+      dir: "auto",
       "aria-label": "The layout as text",
       on: { input: () => this.readSoon() },
     });

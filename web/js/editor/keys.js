@@ -1,8 +1,8 @@
 // What keys do on the canvas. Undo and redo are ComfyUI's own: every step here is one of its steps.
 
 import { bounds, clamp, shiftInside, translate } from "../shared/geometry.js";
-import { changeRegions, duplicateRegions, movable, removeRegions } from "./drawing.js";
-import { COPY_PX, pixels } from "./measures.js";
+import * as actions from "./actions.js";
+import { changeRegions, movable } from "./drawing.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const STEP_PX = 1;
@@ -11,7 +11,11 @@ const WRITE = Symbol("write the text");
 
 /** Handle a key pressed in the editor; one that is handled goes no further. */
 export function keyDown(editor, event) {
-  if (event.target !== editor.stage.element) return keepFromComfyUI(event);
+  if (opensMenu(event)) {
+    swallow(event);
+    return editor.menu.openByKey(event.target);
+  }
+  if (event.target !== editor.stage.element) return keepFromComfyUI(editor, event);
   if (editor.model.dragging && event.key !== "Escape") return swallow(event);
   const command = commandFor(editor, event);
   if (!command) return;
@@ -26,15 +30,29 @@ function swallow(event) {
   event.stopPropagation();
 }
 
-/** Delete and the like must act on the text or button they are typed on, not on the node. */
-function keepFromComfyUI(event) {
-  const { key, ctrlKey, metaKey } = event;
-  if (!ctrlKey && !metaKey && key !== "Tab" && key !== "Escape") event.stopPropagation();
+/** A field keeps the browser's menu. */
+const opensMenu = ({ key, shiftKey, target }) =>
+  (key === "ContextMenu" || (key === "F10" && shiftKey)) && !target.matches("textarea, input");
+
+/**
+ * Delete and the like must act on the text or button they are typed on, not on the node. Escape goes
+ * back to the canvas. What ComfyUI has on Control, such as to save or to run, it does, with what was
+ * typed until then.
+ */
+function keepFromComfyUI(editor, event) {
+  const { key, ctrlKey, metaKey, isComposing } = event;
+  if (ctrlKey || metaKey) {
+    if (["enter", "s"].includes(key.toLowerCase())) editor.model.commitChanges();
+    return;
+  }
+  if (key === "Tab") return;
+  event.stopPropagation();
+  if (key === "Escape" && !isComposing) editor.stage.focus();
 }
 
 function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
   const { model } = editor;
-  const { drawing, selection, size } = model;
+  const { drawing, selection } = model;
   const control = ctrlKey || metaKey;
   const some = selection.length > 0;
   if (ARROWS[key] && !altKey) {
@@ -42,7 +60,7 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
     return () => (control ? grow(model, arrow) : nudge(model, arrow));
   }
   if (control && key.toLowerCase() === "d") {
-    return () => some && model.apply(duplicateRegions(drawing, selection, pixels(COPY_PX, size)));
+    return () => actions.duplicate(model, selection);
   }
   if (control && key.toLowerCase() === "a") {
     const all = drawing.regions.map((_, index) => index);
@@ -54,9 +72,9 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
     case "Delete":
     case "Backspace":
       // Also when there is nothing to delete: ComfyUI would delete the node.
-      return () => some && model.apply(removeRegions(drawing, selection));
-    case "Escape":
-      return () => editor.stage.cancelDrag() || model.select([]);
+      return () => actions.remove(model, selection);
+    case "Escape": // with nothing to give up, it is ComfyUI's: to leave a subgraph
+      return some || model.dragging ? () => editor.stage.cancelDrag() || model.select([]) : null;
     case "Enter":
     case "F2":
       return () => some && write(editor);

@@ -28,8 +28,21 @@ export class RegionList {
   /** Show the row of a region, and let its text be written if asked. */
   reveal(index, { write = false } = {}) {
     const row = this.rows[index];
-    row?.element.scrollIntoView({ block: "nearest" });
-    if (write) row?.text.focus({ preventScroll: true });
+    if (!row) return;
+    this.scrollTo(row.element);
+    if (write) row.text.focus({ preventScroll: true });
+  }
+
+  /** Scroll the list alone: scrollIntoView would move ComfyUI's canvas too. */
+  scrollTo({ offsetTop, offsetHeight }) {
+    const { scrollTop, clientHeight } = this.element;
+    const least = offsetTop + offsetHeight - clientHeight;
+    this.element.scrollTop = Math.min(offsetTop, Math.max(scrollTop, least));
+  }
+
+  /** The row that an element is in, if it is in one. */
+  rowOf(part) {
+    return this.rows.find(({ element }) => element.contains(part));
   }
 
   focusGrip(index) {

@@ -103,12 +103,18 @@ export class Model {
     this.#preview(drawing, selection);
     this.#uncommitted = true;
     if (commit) this.commit();
+    else this.#host.keepDraft();
   }
 
   /** Take over what a function of drawing.js returned; regions may have other numbers now. */
   apply({ drawing, selection }) {
     this.#count = UNCOUNTED;
     this.update(drawing, { selection });
+    this.#reveal();
+  }
+
+  #reveal() {
+    if (this.#selection.length) this.#view.reveal(this.#selection.at(-1));
   }
 
   /** End a step of undo. */
@@ -126,7 +132,7 @@ export class Model {
     if (String(selection) === String(this.#selection)) return;
     this.#selection = selection;
     this.#view.render();
-    if (selection.length) this.#view.reveal(selection.at(-1));
+    this.#reveal();
   }
 
   // A drag: its states are shown, and the last of them counts
@@ -147,7 +153,9 @@ export class Model {
   endDrag() {
     const { drawing } = this.#before;
     this.#before = null;
-    if (this.#drawing !== drawing) this.update(this.#drawing);
+    if (this.#drawing === drawing) return;
+    this.update(this.#drawing);
+    this.#reveal();
   }
 
   /** End a drag as if it had not been. */

@@ -8,6 +8,7 @@ export const CHOICES = {
   snap: { off: "snap: no", cells: `snap: ${CELL_PX} px`, grid: "snap: grid" },
   guides: { none: "guides: no", thirds: "thirds", grid: "grid" },
   background: { none: "ground: no", image: "image input", last: "last picture" },
+  list: { texts: "texts", numbers: "texts and numbers" },
   unit: Object.fromEntries(Object.entries(UNITS).map(([name, { label }]) => [name, label])),
 };
 /** By how much the background is dimmed, at most. */
@@ -20,6 +21,7 @@ const USUAL = {
   guides: "none",
   background: "image",
   dim: 0.5,
+  list: "texts",
   unit: "px",
 };
 

@@ -1,13 +1,13 @@
-// A row of the list: order, text, exact numbers, weight and tokens of a region, and what can be
-// done to it.
+// A row of the list: order, text and tokens of a region, and what can be done to it; the exact numbers
+// of its box and its weight while it is selected, or of all rows if one likes.
 
 import { element, set } from "../shared/dom.js";
 import { remarkElements } from "../shared/remarks.js";
 import { BoxFields } from "./box_fields.js";
 import { iconButton } from "./controls.js";
-import { changeRegions, duplicateRegions, removeRegions } from "./drawing.js";
+import * as actions from "./actions.js";
+import { changeRegions } from "./drawing.js";
 import { Grip } from "./grip.js";
-import { COPY_PX, pixels } from "./measures.js";
 
 const NONE = [];
 
@@ -33,8 +33,11 @@ export class Row {
     this.element = this.arrange();
   }
 
-  /** A field of the region. read: {property: value} of what was typed, or null. */
-  makeInput(type, name, read) {
+  /**
+   * A field of the region. read: {property: value} of what was typed, or null. indices: of the
+   * regions that get it.
+   */
+  makeInput(type, name, read, indices = () => this.meant) {
     const label = `${name} of region ${this.index + 1}`;
     const made = element("input", {
       type,
@@ -44,7 +47,7 @@ export class Row {
       on: {
         change: () => {
           const change = read(made.value);
-          if (change) this.change(change);
+          if (change) this.change(change, true, indices());
           else this.editor.announce(`${made.value || "Nothing"} is not a number.`);
           this.render();
         },
@@ -57,6 +60,7 @@ export class Row {
     const area = element("textarea", {
       class: "reco-text",
       rows: 1,
+      dir: "auto",
       placeholder: "what to paint in this box",
       "aria-label": `Text of region ${this.index + 1}`,
       on: {
@@ -72,15 +76,15 @@ export class Row {
     const number = this.index + 1;
     const details = element(
       "div",
-      { class: "reco-details" },
+      { class: "reco-details", hidden: true },
       ...this.numbers.elements,
       element("label", {}, "×", this.weight),
-      this.lock,
-      this.hide,
       iconButton("clone", `Duplicate region ${number}`, () => this.duplicate()),
       iconButton("trash", `Delete region ${number}`, () => this.remove()),
     );
+    this.details = details;
     const press = (event) => {
+      if (event.button !== 0) return;
       if (event.target === made || event.target === details) this.select(event);
     };
     const made = element(
@@ -90,6 +94,8 @@ export class Row {
       this.color,
       this.text,
       this.tokens,
+      this.lock,
+      this.hide,
       details,
       this.remarks,
     );
@@ -112,12 +118,20 @@ export class Row {
     classes.toggle("reco-textless", isTextless);
     set(this.color, "value", region.color);
     set(this.text, "value", region.text);
-    this.numbers.render();
-    if (this.weight !== document.activeElement) set(this.weight, "value", String(region.weight));
+    this.showNumbers(selection.includes(index));
     this.showTokens(isTextless, unfit);
     this.showRemarks(count.remarks[index] ?? NONE);
     mark(this.lock, region.locked, ["lock", "lock-open"], ["Unlock", "Lock"], index);
     mark(this.hide, region.hidden, ["eye-slash", "eye"], ["Show", "Hide"], index);
+  }
+
+  showNumbers(isSelected) {
+    const isOpen = isSelected || this.model.preferences.list === "numbers";
+    set(this.details, "hidden", !isOpen);
+    if (!isOpen) return;
+    this.numbers.render();
+    const { weight } = this;
+    if (weight !== document.activeElement) set(weight, "value", String(this.region.weight));
   }
 
   showTokens(isTextless, unfit) {
@@ -135,22 +149,20 @@ export class Row {
 
   // What can be done to it
 
-  change(patch, commit = true) {
-    this.model.update(changeRegions(this.model.drawing, [this.index], patch), { commit });
+  change(patch, commit = true, indices = [this.index]) {
+    this.model.update(changeRegions(this.model.drawing, indices, patch), { commit });
   }
 
   toggle(property) {
-    const patch = { [property]: !this.region[property] };
-    this.model.update(changeRegions(this.model.drawing, this.meant, patch));
+    actions.toggle(this.model, this.meant, property, this.index);
   }
 
   duplicate() {
-    const { drawing, size } = this.model;
-    this.model.apply(duplicateRegions(drawing, this.meant, pixels(COPY_PX, size)));
+    actions.duplicate(this.model, this.meant);
   }
 
   remove() {
-    this.model.apply(removeRegions(this.model.drawing, this.meant));
+    actions.remove(this.model, this.meant);
   }
 
   /** This region, or all that are selected if it is one of them. */
@@ -173,5 +185,5 @@ function mark(button, on, [iconOn, iconOff], [labelOn, labelOff], index) {
   set(button.firstElementChild, "className", `pi pi-${on ? iconOn : iconOff}`);
   set(button, "title", label);
   set(button, "ariaLabel", label);
-  set(button, "ariaPressed", String(on));
+  button.classList.toggle("reco-on", on);
 }

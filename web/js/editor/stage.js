@@ -42,7 +42,11 @@ export class Stage {
         "aria-label": "Regions of the picture",
         "aria-multiselectable": "true",
         "aria-describedby": hintId,
-        on: { keyup: () => this.model.commitChanges(), blur: () => this.model.commitChanges() },
+        on: {
+          // What is typed into a text on it waits until that is left.
+          keyup: ({ target }) => target === this.element && this.model.commitChanges(),
+          blur: () => this.model.commitChanges(),
+        },
       },
       this.background,
       this.guides,
@@ -57,6 +61,11 @@ export class Stage {
   /** Where the pointer is, as fractions of the image, or null when it is elsewhere. */
   get pointerAt() {
     return this.pointer.at;
+  }
+
+  /** A place on the page as fractions of the image. */
+  pointAt(place) {
+    return this.pointer.pointAt(place);
   }
 
   /** End a drag as if it had not been. Returns whether there was one. */

@@ -13,6 +13,7 @@ export class TextInPlace {
       hidden: true,
       "aria-label": "Text of the region",
       on: {
+        input: () => this.write(this.area.value, false),
         keydown: (event) => this.keyDown(event),
         blur: () => this.keep(),
         pointerdown: (event) => event.stopPropagation(),
@@ -24,7 +25,8 @@ export class TextInPlace {
 
   open(index) {
     this.index = index;
-    this.area.value = this.model.drawing.regions[index].text;
+    this.before = this.model.drawing.regions[index].text;
+    this.area.value = this.before;
     this.area.ariaLabel = `Text of region ${index + 1}`;
     this.area.hidden = false;
     this.follow();
@@ -46,14 +48,28 @@ export class TextInPlace {
     this.area.style.height = `${100 * height}%`;
   }
 
+  /** commit: whether it ends a step of undo. */
+  write(text, commit) {
+    const { drawing } = this.model;
+    if (drawing.regions[this.index]?.text === text) return commit && this.model.commitChanges();
+    this.model.update(changeRegions(drawing, [this.index], { text }), { commit });
+  }
+
   /** Take over what was written. */
   keep() {
     if (this.index === null) return;
-    const [index, text] = [this.index, this.area.value];
+    this.write(this.area.value, true);
     this.close();
-    if (this.model.drawing.regions[index]?.text !== text) {
-      this.model.update(changeRegions(this.model.drawing, [index], { text }));
-    }
+  }
+
+  /** What ComfyUI does on Control, it does with what was written: Enter is to run. */
+  control({ key }) {
+    if (key === "Enter") this.keep();
+  }
+
+  giveUp() {
+    this.write(this.before, true);
+    this.close();
   }
 
   close() {
@@ -66,13 +82,14 @@ export class TextInPlace {
   }
 
   keyDown(event) {
+    if (event.ctrlKey || event.metaKey) return this.control(event);
     event.stopPropagation();
     if (event.isComposing) return; // Enter ends a word of an input method
     const keeps = event.key === "Enter" && !event.shiftKey;
     if (!keeps && event.key !== "Escape") return;
     event.preventDefault();
     if (keeps) this.keep();
-    else this.close();
+    else this.giveUp();
     this.stage.focus();
   }
 }

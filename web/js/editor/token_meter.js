@@ -3,10 +3,12 @@
 
 import { element, set } from "../shared/dom.js";
 import { remarkElements, renumbered } from "../shared/remarks.js";
-import { choice } from "./controls.js";
+import { choice, iconButton, wordButton } from "./controls.js";
 import { CHOICES } from "./preferences.js";
 
 const DELAY_MS = 250;
+const RETRY_MS = 2_000; // after a count that failed, then twice as long each time
+const MOST_RETRY_MS = 60_000;
 
 export class TokenMeter {
   constructor({ model, host }) {
@@ -18,21 +20,34 @@ export class TokenMeter {
     this.bar = element("div", { class: "reco-meter-bar" });
     this.text = element("span", { class: "reco-meter-text" });
     this.unit = choice("Unit of the numbers", CHOICES.unit, (unit) => model.prefer({ unit }));
-    const line = element("div", { class: "reco-meter-line" }, this.text, this.unit);
+    this.numbers = iconButton("hashtag", "Numbers of all regions", () => {
+      model.prefer({ list: model.preferences.list === "numbers" ? "texts" : "numbers" });
+    });
+    this.find = wordButton("select", "Select the regions that do not fit", () => this.findUnfit());
+    const words = element("span", { class: "reco-meter-words" }, this.text, this.find);
+    const line = element("div", { class: "reco-meter-line" }, words, this.numbers, this.unit);
     this.remarks = element("div", { class: "reco-meter-remarks", role: "status" });
     this.element = element("div", { class: "reco-meter" }, this.bar, line, this.remarks);
   }
 
   /** Ask again if anything that counts has changed. */
   render() {
-    set(this.unit, "value", this.model.preferences.unit);
+    const { preferences, count } = this.model;
+    set(this.unit, "value", preferences.unit);
+    set(this.numbers, "ariaPressed", String(preferences.list === "numbers"));
+    set(this.find, "hidden", !count.unfit.size);
     const { layout, regions } = this.model.longest;
     const readers = this.host.readers();
     const question = JSON.stringify([readers, layout, regions]);
     if (question === this.asked) return;
+    this.retry = RETRY_MS;
+    this.askSoon(DELAY_MS, question, layout, regions, readers);
+  }
+
+  askSoon(delay, question, ...rest) {
     this.asked = question;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(question, layout, regions, readers), DELAY_MS);
+    this.timer = setTimeout(() => this.ask(question, ...rest), delay);
   }
 
   remove() {
@@ -45,8 +60,9 @@ export class TokenMeter {
       answer = await this.host.count(layout, readers);
     } catch (error) {
       if (question !== this.asked) return;
-      this.asked = ""; // so that it is asked again
       this.showFailure(renumbered(error.message, regions));
+      this.askSoon(this.retry, question, layout, regions, readers);
+      this.retry = Math.min(2 * this.retry, MOST_RETRY_MS);
       return;
     }
     if (question === this.asked) this.show(answer, layout, regions);
@@ -62,38 +78,53 @@ export class TokenMeter {
   /** answer: of the server, whose regions are those of the layout. regions: their indices. */
   show(answer, layout, regions) {
     const { limit, used, overflow, remarks, size } = answer;
+    const strange = answer.strange.map((i) => regions[i]);
     this.showBar(answer, layout);
     this.element.classList.remove("reco-old");
     this.element.classList.toggle("reco-unfit", limit !== null && used > limit);
     this.counted = describe(limit, used, overflow, regions);
     set(this.text, "textContent", this.counted);
-    this.showRemarks(remarks.filter(({ region }) => region === null), size);
+    this.showRemarks(remarks.filter(({ region }) => region === null), size, strange);
     this.model.takeCount(countOf(answer, regions));
   }
 
   showBar({ limit, used, caption, regions }, layout) {
     const parts = [
-      { tokens: caption, color: "var(--descrip-text, #999)" },
+      { tokens: caption, color: "var(--reco-faint)" },
       ...regions.map((tokens, i) => ({ tokens, color: layout.regions[i].color })),
     ];
-    const total = Math.max(limit ?? used, used);
+    this.bar.classList.toggle("reco-unknown", limit === null);
+    if (limit === null) return this.bar.replaceChildren(); // of how many is not known
+    const total = Math.max(limit, used);
     const shareOf = (tokens) => `${(100 * tokens) / total}%`;
     this.bar.replaceChildren(
       ...parts.map(({ tokens, color }) =>
         element("div", { style: { width: shareOf(tokens), background: color } }),
       ),
     );
-    if (limit && used > limit) {
+    if (used > limit) {
       this.bar.append(element("div", { class: "reco-meter-limit", style: { left: shareOf(limit) } }));
     }
   }
 
   /** Remarks of the whole layout; those of a region stand in its row. */
-  showRemarks(remarks, size) {
+  showRemarks(remarks, size, strange) {
     const parts = remarkElements(remarks);
+    const words = remarks.findIndex(({ kind }) => kind === "word");
+    if (words >= 0 && strange.length) parts[words].append(this.wordsButton(strange));
     const at = remarks.findIndex(({ kind }) => kind === "size");
     if (at >= 0 && size) parts[at].append(this.sizeButton(size));
     this.remarks.replaceChildren(...parts);
+  }
+
+  findUnfit() {
+    this.model.select([...this.model.count.unfit]);
+  }
+
+  /** A button that selects the regions with words that the checkpoint does not know. */
+  wordsButton(strange) {
+    const title = "Select the regions with these words";
+    return wordButton("select", title, () => this.model.select(strange));
   }
 
   /** A button that gives the picture the checkpoint's size, unless the size comes in by links. */
@@ -105,11 +136,7 @@ export class TokenMeter {
       this.host.setSize(width, height);
       this.model.commit();
     };
-    return element(
-      "button",
-      { type: "button", class: "reco-word", on: { click: press } },
-      `use ${width} × ${height}`,
-    );
+    return wordButton(`use ${width} × ${height}`, "Give the picture this size", press);
   }
 }
 

@@ -38,6 +38,9 @@ export class Toolbar {
         change: () => model.prefer({ dim: Number(this.dim.value) }),
       },
     });
+    this.undo = iconButton("undo", "Undo (Ctrl+Z)", () => this.travel("undo"));
+    this.redo = iconButton("refresh", "Redo (Ctrl+Y)", () => this.travel("redo"));
+    this.clear = iconButton("eraser", "Clear all: remove every region", () => editor.clear());
     this.element = this.arrange();
   }
 
@@ -47,6 +50,9 @@ export class Toolbar {
       "div",
       { class: "reco-toolbar", role: "toolbar", "aria-label": "Layout editor" },
       iconButton("plus", "Add a region (Insert)", () => editor.addRegion()),
+      this.undo,
+      this.redo,
+      this.clear,
       menus.snap,
       element(
         "label",
@@ -63,8 +69,18 @@ export class Toolbar {
     );
   }
 
+  /** Undo and redo are ComfyUI's own. */
+  travel(way) {
+    this.editor.stage.focus();
+    this.editor.model.commitChanges();
+    this.editor.host[way]();
+  }
+
   render() {
     const { model, host } = this.editor;
+    set(this.undo, "disabled", !host.canTravel("undo"));
+    set(this.redo, "disabled", !host.canTravel("redo"));
+    set(this.clear, "disabled", !model.drawing.regions.length);
     const { preferences } = model;
     for (const [name, menu] of Object.entries(this.menus)) set(menu, "value", preferences[name]);
     set(this.snapBoxes, "checked", preferences.snapBoxes);

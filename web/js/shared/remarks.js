@@ -14,11 +14,12 @@ export const remarkElements = (remarks) =>
   );
 
 /**
- * A message of the server with the number that a region has in the list. It counts the regions that
- * it is asked of; the list has others between them. regions: their indices in the list.
+ * A message of the server, perhaps of one of several checkpoints, with the number that a region has
+ * in the list. It counts the regions that it is asked of; the list has others between them.
+ * regions: their indices in the list.
  */
 export const renumbered = (message, regions) =>
   message.replace(
-    /^((?:layout )?region )(\d+)/,
+    /^((?:(?:'[^']*'|"[^"]*"): )?(?:layout )?region )(\d+)/,
     (_, before, number) => `${before}${regions[number - 1] + 1}`,
   );

@@ -1,0 +1,130 @@
+"""The list of regions: what it shows of them, how it scrolls, and the room it leaves."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from comfy_page import ComfyPage
+from editor_page import EditorPage
+from playwright.sync_api import expect
+
+LONG = "a brown dog with a red collar that sits on green grass in front of an old house " * 2
+
+
+@pytest.fixture
+def comfy(shared: ComfyPage) -> ComfyPage:
+    return shared
+
+
+@pytest.fixture
+def editor(farm: EditorPage) -> EditorPage:
+    return farm
+
+
+def hidden_part(field) -> tuple[int, int]:
+    """Pixels of a field's content that are not to be seen, across and down."""
+    return tuple(
+        field.evaluate("f => [f.scrollWidth - f.clientWidth, f.scrollHeight - f.clientHeight]")
+    )
+
+
+def draw_many(editor: EditorPage, count: int) -> None:
+    regions = [{"text": f"thing {i}", "box": [0.1, 0.1, 0.4, 0.4]} for i in range(count)]
+    editor.comfy.set_value(editor.node, "editor", json.dumps({"caption": "", "regions": regions}))
+
+
+def test_numbers_are_shown_whole_of_the_selected_region_or_of_all(comfy, editor):
+    numbers = [editor.field(index, "Width of") for index in range(3)]
+    assert not any(number.is_visible() for number in numbers)
+    editor.click((0.625, 0.25))
+    assert [number.is_visible() for number in numbers] == [False, True, False]
+    for unit, box in (
+        ("px", [419.5 / 2048, 0, 1, 1]),
+        ("fraction", [0.35, 0.1234, 0.9, 1]),
+        ("thousandths", [0.1234, 0, 1, 0.9876]),
+    ):
+        editor.choose("Unit of the numbers", unit)
+        comfy.set_value(editor.node, "width", 2048)
+        drawing = {"caption": "", "regions": [{"text": "a", "box": b} for b in (box, [0, 0, 1, 1])]}
+        comfy.set_value(editor.node, "editor", json.dumps(drawing))
+        for name in ("Left edge of", "Top edge of", "Width of", "Height of", "Weight of"):
+            field = editor.field(1, name)
+            assert hidden_part(field)[0] <= 0, (unit, name, field.input_value())
+    toggle = editor.root.get_by_role("button", name="Numbers of all regions")
+    toggle.click()
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    for index in (0, 1):
+        for name in ("Left edge of", "Top edge of", "Width of", "Height of"):
+            assert hidden_part(editor.field(index, name))[0] <= 0
+    toggle.click()
+    assert not editor.field(0, "Width of").is_visible()
+
+
+def test_a_row_shows_the_whole_of_a_longer_text(editor):
+    field = editor.field(1, "Text of")
+    short = field.bounding_box()["height"]
+    field.fill(LONG)
+    assert field.bounding_box()["height"] > 1.8 * short
+    assert hidden_part(field) == (0, 0)
+    assert field.get_attribute("dir") == "auto"
+
+
+def test_a_new_row_is_scrolled_to_and_the_page_stays_where_it_is(comfy, editor):
+    draw_many(editor, 20)
+    before = editor.stage.bounding_box()
+    editor.drag((0.7, 0.7), (0.9, 0.9))
+    shown, row = (
+        editor.root.locator(".reco-list").bounding_box(),
+        editor.rows.nth(20).bounding_box(),
+    )
+    assert shown["y"] <= row["y"] and row["y"] + row["height"] <= shown["y"] + shown["height"] + 1
+    assert editor.stage.bounding_box() == before
+
+
+def test_the_wheel_over_the_list_scrolls_it_and_never_the_graph(comfy, editor):
+    draw_many(editor, 20)
+    view = "() => [app.canvas.ds.scale, ...app.canvas.ds.offset]"
+    before = comfy.page.evaluate(view)
+    shown = editor.root.locator(".reco-list")
+    comfy.hover(shown.bounding_box())
+    top = "list => list.scrollTop"
+    for _ in range(3):
+        comfy.page.mouse.wheel(0, 400)
+    comfy.page.wait_for_function(
+        "node => { const list = harness.widget(node, 'editor').element.querySelector('.reco-list');"
+        " return list.scrollTop + list.clientHeight > list.scrollHeight - 2; }",
+        arg=editor.node,
+    )
+    for _ in range(3):
+        comfy.page.mouse.wheel(0, 400)  # there is nothing more
+    comfy.page.wait_for_timeout(200)
+    assert shown.evaluate(top) > 100
+    assert comfy.page.evaluate(view) == before
+    comfy.hover(editor.stage.bounding_box())
+    comfy.page.mouse.wheel(0, 400)
+    comfy.page.wait_for_function(f"before => String(({view})()) !== before", arg=str(before))
+
+
+def test_the_canvas_takes_the_width_and_regions_do_not_make_the_node_grow(comfy, editor):
+    stage, root = editor.stage.bounding_box(), editor.root.bounding_box()
+    assert stage["width"] >= 0.97 * root["width"]
+    assert stage["height"] == pytest.approx(stage["width"], rel=0.02)
+    rows = editor.rows.evaluate_all("rows => rows.filter(row => row.offsetParent).length")
+    assert rows == 3
+    before = comfy.rect(editor.node)
+    draw_many(editor, 40)
+    assert comfy.rect(editor.node)["height"] == pytest.approx(before["height"], abs=2)
+    assert editor.stage.bounding_box() == stage
+
+
+@pytest.mark.parametrize("session_page", ["vue"], indirect=True)
+def test_the_canvas_is_no_smaller_than_that_of_comfyuis_own_editor(comfy, editor):
+    """Both at a node width of 480, for a square picture."""
+    own = comfy.add_node("CreateBoundingBoxes", at=(700, 0))
+    for node in (editor.node, own):
+        comfy.page.evaluate("id => harness.node(id).setSize([480, 900])", node)
+    comfy.show(editor.node, own)
+    canvas = comfy.page.locator(f'[data-node-id="{own}"] canvas').bounding_box()
+    stage = editor.stage.bounding_box()
+    assert stage["width"] * stage["height"] >= 0.99 * canvas["width"] * canvas["height"]

@@ -79,7 +79,7 @@ def test_a_box_flips_when_an_edge_crosses_and_keeps_a_least_size(editor):
     editor.drag((x, y), (0.0625, y))
     assert editor.boxes == [[0.0625, 0.125, 0.125, 0.375]]
     x, y = editor.handle("w")
-    editor.drag((x, y), (0.124, y), then_hold="Alt")
+    editor.drag((x, y), (x + 0.0615, y), then_hold="Alt")
     assert editor.boxes == [[0.1094, 0.125, 0.125, 0.375]]  # 8 px
 
 
@@ -110,7 +110,7 @@ def test_moving_stops_at_the_border_with_the_size_kept(editor):
     assert editor.boxes == [[0, 0, 0.25, 0.25], [0.375, 0, 0.625, 0.25]]
 
 
-def test_control_draws_over_a_box_and_alt_goes_down_a_stack(editor):
+def test_control_draws_over_a_box_and_alt_goes_through_a_stack(editor):
     outer, inner = [0.125, 0.125, 0.875, 0.875], [0.25, 0.25, 0.625, 0.625]
     draw(editor, outer, inner, outer)
     assert len(editor.boxes) == 3
@@ -119,7 +119,7 @@ def test_control_draws_over_a_box_and_alt_goes_down_a_stack(editor):
     for _ in range(4):
         editor.click((0.5, 0.5), hold=["Alt"])
         order += editor.selected
-    assert order == [2, 1, 0, 2]
+    assert order == [1, 2, 0, 1]  # the smallest first, then the topmost
 
 
 def test_keys_nudge_grow_duplicate_and_delete(comfy, editor):
@@ -223,15 +223,18 @@ def test_texts_are_shown_as_text(comfy, editor):
     comfy.page.keyboard.press("Enter")
     editor.write_caption(evil)
     assert editor.texts == [evil]
-    assert evil in editor.stage.locator(".reco-tag").inner_text()
+    assert evil in editor.stage.locator(".reco-words").inner_text()
     assert editor.root.locator("b, img[src=x]").count() == 0
     assert comfy.page.evaluate("() => window.evil") is None
 
 
-def test_forty_regions_are_dragged_in_less_than_a_frame(comfy, editor):
+@pytest.mark.parametrize("count, most", [(40, 8), (200, 16)])
+def test_many_regions_are_dragged_in_less_than_a_frame(comfy, editor, count, most):
+    columns = 10 if count > 40 else 8
     regions = [
-        {"text": f"thing {i}", "box": [x / 10, y / 8, x / 10 + 0.15, y / 8 + 0.15]}
-        for i, (x, y) in enumerate((x, y) for x in range(8) for y in range(5))
+        {"text": f"thing {i} of many", "box": [x, y, x + 0.09, y + 0.09]}
+        for i in range(count)
+        for x, y in [(i % columns / 11, i // columns / 22)]
     ]
     comfy.set_value(editor.node, "editor", json.dumps({"regions": regions}))
     editor.press("Control+a")
@@ -244,9 +247,9 @@ def test_forty_regions_are_dragged_in_less_than_a_frame(comfy, editor):
             stage.setPointerCapture = () => {};  // there is no such pointer
             send("pointerdown", x, y);
             const times = [];
-            for (let step = 1; step <= 60; step++) {
+            for (let step = 1; step <= 30; step++) {
                 const before = performance.now();
-                send("pointermove", x + step / 2, y + step / 3);
+                send("pointermove", x + 5 + step / 2, y + step / 3);
                 stage.getBoundingClientRect();  // lay out
                 times.push(performance.now() - before);
             }
@@ -256,5 +259,5 @@ def test_forty_regions_are_dragged_in_less_than_a_frame(comfy, editor):
         [editor.node, *start],
     )
     median = times[len(times) // 2]
-    print(f"a step of dragging 40 regions takes {median:.2f} ms, at most {times[-1]:.2f} ms")
-    assert times[len(times) // 4] < 8  # a quarter of the steps has the processor to itself
+    print(f"a step of dragging {count} regions takes {median:.2f} ms, at most {times[-1]:.2f} ms")
+    assert times[len(times) // 4] < most  # a quarter of the steps has the processor to itself

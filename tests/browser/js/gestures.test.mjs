@@ -198,9 +198,11 @@ test("a marquee adds what it touches to the selection, once, but nothing hidden 
   assert.deepEqual(run([0.55, 0.35], SNAP).selection, [1, 4]);
 });
 
-test("of boxes in one spot the topmost comes first, without hidden and locked ones", () => {
-  const drawing = drawingOf(A, B, A, { box: A, hidden: true }, { box: A, locked: true }, A);
-  assert.deepEqual(gestures.stackAt(drawing, [0.2, 0.2]), [5, 2, 0]);
+test("of boxes in one spot the smallest comes first, then the topmost, without hidden and locked", () => {
+  const small = [0.19, 0.19, 0.21, 0.21];
+  const drawing = drawingOf(small, A, B, A, { box: A, hidden: true }, { box: A, locked: true }, A);
+  assert.deepEqual(gestures.stackAt(drawing, [0.2, 0.2]), [0, 6, 3, 1]);
+  assert.deepEqual(gestures.stackAt(drawing, [0.3, 0.3]), [6, 3, 1]);
   assert.deepEqual(gestures.stackAt(drawing, [0.95, 0.95]), []);
 });
 

@@ -55,6 +55,20 @@ test("tags of boxes that lie apart are all in their left top corners", () => {
   ]);
 });
 
+test("the tag of a box that is smaller is beside it", () => {
+  for (const box of [[500, 400, 510, 410], [0, 0, 9, 9], [990, 790, 1000, 800], [0, 300, 9, 309]]) {
+    const [tag] = place([box]);
+    const isApart = tag[2] <= box[0] || tag[0] >= box[2] || tag[3] <= box[1] || tag[1] >= box[3];
+    assert.ok(isApart, `${tag} covers ${box}`);
+  }
+});
+
+test("what is taken is kept free", () => {
+  const taken = [[200, 300, 300, 330]];
+  const [tag] = placeTags([[200, 300, 400, 500]], [TAG], [TAG], AREA, taken);
+  assertApart([...taken, [tag.x, tag.y, tag.x + TAG[0], tag.y + TAG[1]]]);
+});
+
 test("the second tag in a spot is beside the first, not over it", () => {
   const [first, second] = place(copiesOf([200, 300, 400, 500], 2));
   assert.notDeepEqual(first, second);
@@ -81,8 +95,8 @@ test("tags of boxes at the borders stay on the canvas, near their boxes", () => 
     [0, 795, 1000, 800],
     [980, 790, 1000, 800],
   ];
-  assert.deepEqual(place(boxes.slice(1, 2)), [[940, 0, 1000, 18]]);
-  assert.deepEqual(place(boxes.slice(3)), [[940, 782, 1000, 800]]);
+  assert.deepEqual(place(boxes.slice(1, 2)), [[930, 0, 990, 18]]);
+  assert.deepEqual(place(boxes.slice(3)), [[940, 772, 1000, 790]]); // beside the box
   const tags = place(boxes);
   assertWithin(tags, AREA);
   assertApart(tags);
@@ -111,7 +125,7 @@ test("a tag has its text where there is room, and its number where there is none
   const numbers = boxes.map(() => [20, 18]);
   const texts = boxes.map(() => [400, 18]);
   const tags = placeTags(boxes, numbers, texts, AREA);
-  assert.deepEqual(tags.map(({ whole }) => whole), [...copiesOf(false, 12), true]);
+  assert.ok(tags.at(-1).whole && tags.filter(({ whole }) => whole).length < 4);
   assertApart(tags.map(({ x, y, whole }) => [x, y, x + (whole ? 400 : 20), y + 18]));
 });
 

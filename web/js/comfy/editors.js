@@ -73,12 +73,12 @@ export class Editors {
     this.refresh();
   }
 
-  /** Tags keep a readable size: place them again when ComfyUI's zoom changes. */
+  /** Letters and handles keep their size when ComfyUI's zoom changes. */
   followZoom() {
     let { zoom } = this.frontEnd;
     const check = () => {
       const now = this.frontEnd.zoom;
-      if (now !== zoom) this.#shown.forEach((editor) => editor.placeTags());
+      if (now !== zoom) this.#shown.forEach((editor) => editor.followZoom());
       zoom = now;
     };
     const soon = () => requestAnimationFrame(check);

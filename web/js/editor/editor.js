@@ -55,7 +55,7 @@ export class LayoutEditor {
     this.menu.follow(this.element);
     takeDrops(this);
     this.element.addEventListener("beforeinput", leaveToComfy, true);
-    this.resizing = new ResizeObserver(() => this.stage.render());
+    this.resizing = new ResizeObserver(() => this.stage.measure());
     this.resizing.observe(this.stage.element);
     this.refresh();
   }
@@ -205,8 +205,13 @@ export class LayoutEditor {
     this.list.reveal(index);
   }
 
-  /** Place the tags again, when ComfyUI's zoom has changed. */
-  placeTags() {
-    this.stage.tags.render();
+  /** Pixels on the screen of a CSS pixel here. */
+  get zoom() {
+    return this.host.zoom();
+  }
+
+  /** Keep handles and letters as large as they are, when ComfyUI's zoom has changed. */
+  followZoom() {
+    this.stage.render();
   }
 }

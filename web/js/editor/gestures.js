@@ -92,12 +92,13 @@ export function marquee({ drawing, selection, start }) {
   };
 }
 
-/** Indices of the boxes at a point that can be picked, the topmost first. */
+/** Indices of the boxes at a point that can be picked: the smallest first, of equals the topmost. */
 export function stackAt({ regions }, point) {
+  const size = (index) => geometry.areaOf(regions[index].box);
   return indices(
     regions,
     ({ box, hidden, locked }) => !hidden && !locked && geometry.contains(box, point),
-  ).reverse();
+  ).sort((a, b) => size(a) - size(b) || b - a);
 }
 
 const unchanged = ({ drawing, selection }) => ({

@@ -2,8 +2,22 @@
 
 import * as gestures from "./gestures.js";
 
-const DRAG_PX = 3; // less is a click
-const SNAP_PX = 6; // how near another box's edge draws, on the screen
+// On the screen, at any zoom:
+const DRAW_PX = 10; // how far a drag must go to draw a box
+const DRAG_PX = 5; // how far to do anything else; less is a click
+const SNAP_PX = 6; // how near another box's edge draws
+
+const LISTENERS = {
+  pointerdown: "down",
+  pointermove: "move",
+  pointerup: "up",
+  pointercancel: "cancel",
+  lostpointercapture: "cancel",
+  pointerleave: "leave",
+  dblclick: "doubleClick",
+  keydown: "follow",
+  keyup: "follow",
+};
 
 export class Pointer {
   constructor(model, stage) {
@@ -11,17 +25,9 @@ export class Pointer {
     this.stage = stage;
     this.drag = null;
     this.at = null; // where the pointer is, or null when it is elsewhere
-    const listeners = {
-      pointerdown: (event) => this.down(event),
-      pointermove: (event) => this.move(event),
-      pointerup: (event) => this.up(event),
-      pointercancel: () => this.cancel(),
-      lostpointercapture: () => this.cancel(),
-      pointerleave: () => (this.at = null),
-      dblclick: (event) => this.doubleClick(event),
-    };
-    for (const [event, listener] of Object.entries(listeners)) {
-      stage.element.addEventListener(event, listener);
+    this.over = null; // the element that it moved over last
+    for (const [event, method] of Object.entries(LISTENERS)) {
+      stage.element.addEventListener(event, (told) => this[method](told));
     }
   }
 
@@ -34,53 +40,77 @@ export class Pointer {
   down(event) {
     if (event.button !== 0 || this.drag || this.stage.text.contains(event.target)) return;
     this.stage.text.keep();
-    const { model } = this;
     const point = this.pointAt(event);
-    const stack = gestures.stackAt(model.drawing, point);
-    const { gesture, selection, click } = this.gestureFor(event, stack);
-    model.beginDrag(selection);
-    this.drag = { gesture, click, from: event, moved: false, run: null, point };
+    const plan = this.planFor(event, point);
+    this.model.beginDrag(plan.selection);
+    this.drag = { ...plan, from: event, moved: false, run: null, point };
+    this.stage.showMeant(plan);
     this.stage.element.setPointerCapture(event.pointerId);
   }
 
-  /** What pressing here begins, what is selected at once, and what is if it remains a click. */
-  gestureFor(event, stack) {
-    const { selection } = this.model;
+  /**
+   * What pressing here begins: does: its name, gesture, selection: what is selected at once, click:
+   * what is if it remains a click, over: the box that a click takes, if any.
+   */
+  planFor(event, point) {
+    const { drawing, selection } = this.model;
     const { handle } = event.target.dataset;
-    if (event.ctrlKey || event.metaKey) return { gesture: gestures.draw, selection: [] };
-    if (handle) return { gesture: (context) => gestures.scale(context, handle), selection };
-    if (event.shiftKey && !stack.length) return { gesture: gestures.marquee, selection };
-    if (!stack.length) return { gesture: gestures.draw, selection: [] };
-    if (event.altKey) {
-      const below = stack[(stack.indexOf(selection.at(-1)) + 1) % stack.length];
-      return { gesture: gestures.move, selection: [below] };
+    const draw = { does: "draw", gesture: gestures.draw, selection: [] };
+    if (event.ctrlKey || event.metaKey) return draw;
+    if (handle) {
+      const gesture = (context) => gestures.scale(context, handle);
+      const [below] = gestures.stackAt(drawing, point);
+      return { does: handle, gesture, selection, click: below === undefined ? null : [below] };
     }
-    const held = stack.find((index) => selection.includes(index));
-    if (event.shiftKey) {
-      const others = selection.filter((index) => index !== held);
-      const toggled = held === undefined ? [...selection, stack[0]] : others;
-      return { gesture: gestures.move, selection: toggled };
+    const stack = this.stackUnder(event.target, point);
+    if (stack.length) return { does: "move", gesture: gestures.move, ...this.pick(event, stack) };
+    return event.shiftKey ? { does: "marquee", gesture: gestures.marquee, selection } : draw;
+  }
+
+  /** Which of the boxes in one spot is meant. */
+  pick({ altKey, shiftKey }, stack) {
+    const { selection } = this.model;
+    const [smallest] = stack;
+    if (altKey) {
+      const over = stack[(stack.indexOf(selection.at(-1)) + 1) % stack.length];
+      return { over, selection: [over] };
     }
-    if (held === undefined) return { gesture: gestures.move, selection: [stack[0]] };
-    return { gesture: gestures.move, selection, click: [held] };
+    if (shiftKey) {
+      const others = selection.filter((index) => index !== smallest);
+      const toggled = others.length < selection.length ? others : [...selection, smallest];
+      return { over: smallest, selection: toggled };
+    }
+    const held = stack.some((index) => selection.includes(index));
+    return { over: smallest, selection: held ? selection : [smallest], click: [smallest] };
+  }
+
+  /** Boxes that can be picked here, the one that a click takes first: a tag is its box's. */
+  stackUnder(target, point) {
+    const tag = target.closest("[data-region]");
+    return tag ? [Number(tag.dataset.region)] : gestures.stackAt(this.model.drawing, point);
   }
 
   move(event) {
     this.at = this.pointAt(event);
-    const { drag, model } = this;
-    if (!drag || event.pointerId !== drag.from.pointerId) return;
+    const { drag } = this;
+    if (!drag) return this.hover(event);
+    if (event.pointerId !== drag.from.pointerId) return;
     if (!(event.buttons & 1)) return this.finish();
-    const distance = Math.hypot(
-      event.clientX - drag.from.clientX,
-      event.clientY - drag.from.clientY,
-    );
-    if (!drag.moved && distance < DRAG_PX) return;
-    drag.moved = true;
+    this.carryOn(drag, event);
+  }
+
+  carryOn(drag, event) {
+    const { from } = drag;
+    const distance = Math.hypot(event.clientX - from.clientX, event.clientY - from.clientY);
+    const draws = drag.does === "draw";
+    drag.moved ||= distance >= (draws ? DRAW_PX : DRAG_PX);
+    if (!drag.moved) return;
     drag.run ??= drag.gesture(this.context(drag));
-    const keys = { free: event.altKey, proportions: event.shiftKey };
-    const state = drag.run(this.at, keys);
+    // A box that shrinks to less than counts is given up.
+    const at = draws && distance < DRAW_PX ? drag.point : this.at;
+    const state = drag.run(at, { free: event.altKey, proportions: event.shiftKey });
     this.stage.showDrag(state.marquee, state.lines);
-    model.drag(state);
+    this.model.drag(state);
   }
 
   context({ point }) {
@@ -119,11 +149,31 @@ export class Pointer {
     return true;
   }
 
+  // Showing what pressing would do
+
+  hover({ target, ctrlKey, metaKey, shiftKey, altKey }) {
+    this.over = target;
+    const event = { target, ctrlKey, metaKey, shiftKey, altKey };
+    this.stage.showMeant(this.planFor(event, this.at));
+  }
+
+  /** A key for another gesture is pressed or let go. */
+  follow({ ctrlKey, metaKey, shiftKey, altKey }) {
+    if (!this.at || this.drag) return;
+    this.hover({ target: this.over, ctrlKey, metaKey, shiftKey, altKey });
+  }
+
+  leave() {
+    this.at = null;
+    if (!this.drag) this.stage.showMeant({});
+  }
+
   doubleClick(event) {
     event.stopPropagation();
-    const { drawing, selection } = this.model;
-    const stack = gestures.stackAt(drawing, this.pointAt(event));
-    const index = stack.find((candidate) => selection.includes(candidate)) ?? stack[0];
+    const { selection } = this.model;
+    const stack = this.stackUnder(event.target, this.pointAt(event));
+    const onHandle = event.target.dataset.handle ? selection.at(-1) : undefined;
+    const index = onHandle ?? stack.find((one) => selection.includes(one)) ?? stack[0];
     if (index !== undefined && !this.stage.text.contains(event.target)) this.stage.text.open(index);
   }
 }

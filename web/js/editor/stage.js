@@ -4,17 +4,22 @@ import { element, set } from "../shared/dom.js";
 import { HANDLES, bounds } from "../shared/geometry.js";
 import { setCount } from "./controls.js";
 import { movable } from "./drawing.js";
+import { handlesOf } from "./handles.js";
 import { Pointer } from "./pointer.js";
 import { TagLayer } from "./tag_layer.js";
 import { TextInPlace } from "./text_in_place.js";
 import { describeBox } from "./units.js";
 
+const LEAST_ZOOM = 0.4; // of ComfyUI; below it handles and letters grow small with everything
+
 export class Stage {
   constructor(editor) {
     const { model } = editor;
     this.model = model;
-    this.editorId = editor.id;
+    this.editor = editor;
     this.boxes = [];
+    this.area = [0, 0]; // width and height of the canvas in CSS pixels
+    this.hovered = null; // index of the box that a click would take
     this.background = element("img", { class: "reco-background", alt: "", draggable: false });
     this.guides = element("div", { class: "reco-guides" });
     this.handles = HANDLES.map((handle) =>
@@ -26,7 +31,7 @@ export class Stage {
       element("div", { class: `reco-line reco-line-${axis}`, hidden: true }),
     );
     this.boxLayer = element("div", { class: "reco-layer" });
-    this.tags = new TagLayer(editor);
+    this.tags = new TagLayer(model);
     this.element = this.arrange(editor.hintId);
     this.text = new TextInPlace(model, this.element);
     this.pointer = new Pointer(model, this);
@@ -77,11 +82,24 @@ export class Stage {
     this.element.focus();
   }
 
+  /** The canvas has another size. It is read here alone: reading it while drawing would be slow. */
+  measure() {
+    this.area = [this.element.clientWidth, this.element.clientHeight];
+    this.render();
+  }
+
+  /** Pixels on the screen of a CSS pixel of the canvas, as far as handles and letters follow it. */
+  get zoom() {
+    return Math.max(LEAST_ZOOM, this.editor.zoom);
+  }
+
   render() {
     const { drawing, selection, size } = this.model;
-    this.element.style.setProperty("--reco-aspect", String(size.width / size.height));
+    const { style } = this.element;
+    style.setProperty("--reco-aspect", String(size.width / size.height));
+    style.setProperty("--reco-px", `${1 / this.zoom}px`);
     setCount(this.boxes, drawing.regions.length, this.boxLayer, (index) =>
-      element("div", { class: "reco-box", role: "option", id: `${this.editorId}-box-${index}` }),
+      element("div", { class: "reco-box", role: "option", id: `${this.editor.id}-box-${index}` }),
     );
     drawing.regions.forEach((region, index) => this.renderBox(region, index));
     const active = selection.length ? this.boxes[selection.at(-1)].id : "";
@@ -89,7 +107,7 @@ export class Stage {
       this.element.setAttribute("aria-activedescendant", active);
     }
     this.renderFrame();
-    this.tags.render();
+    if (this.area[0]) this.tags.render(this.area.map((side) => side * this.zoom), this.zoom);
     this.text.follow();
   }
 
@@ -102,6 +120,8 @@ export class Stage {
     box.classList.toggle("reco-selected", selected);
     box.classList.toggle("reco-locked", region.locked);
     box.classList.toggle("reco-unfit", count.unfit.has(index));
+    box.classList.toggle("reco-textless", !region.text.trim());
+    box.classList.toggle("reco-hovered", index === this.hovered);
     set(box, "hidden", region.hidden);
     set(box, "ariaSelected", String(selected));
     set(box, "ariaLabel", describe(region, index, size));
@@ -111,7 +131,26 @@ export class Stage {
     const { drawing, selection } = this.model;
     const shown = movable(drawing, selection).map((index) => drawing.regions[index].box);
     set(this.frame, "hidden", !shown.length);
-    if (shown.length) place(this.frame, bounds(shown));
+    if (!shown.length) return;
+    const frame = bounds(shown);
+    place(this.frame, frame);
+    const [width, height] = [0, 1].map(
+      (axis) => (frame[axis + 2] - frame[axis]) * this.area[axis] * this.zoom,
+    );
+    const { classList } = this.frame;
+    for (const [name, is] of Object.entries(handlesOf(width, height))) {
+      classList.toggle(`reco-${name}`, is);
+    }
+    classList.toggle("reco-several", shown.length > 1);
+  }
+
+  /** Show what pressing here would do, and to which box: see Pointer. */
+  showMeant({ does = "draw", over = null }) {
+    set(this.element.dataset, "does", does);
+    if (over === this.hovered) return;
+    this.hovered = over;
+    this.boxes.forEach((box, index) => box.classList.toggle("reco-hovered", index === over));
+    this.tags.hover(over);
   }
 
   showBackground(url, dim) {

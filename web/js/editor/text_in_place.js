@@ -11,6 +11,7 @@ export class TextInPlace {
     this.area = element("textarea", {
       class: "reco-in-place",
       hidden: true,
+      dir: "auto",
       "aria-label": "Text of the region",
       on: {
         input: () => this.write(this.area.value, false),

@@ -24,6 +24,8 @@ export const contains = ([x0, y0, x1, y1], [x, y]) => x0 <= x && x <= x1 && y0 <
 
 export const overlap = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
+export const areaOf = ([x0, y0, x1, y1]) => (x1 - x0) * (y1 - y0);
+
 /** How far a box may shift, wanting to go by [dx, dy], without leaving the image. */
 export function shiftInside([x0, y0, x1, y1], [dx, dy]) {
   return [clamp(dx, -x0, 1 - x1), clamp(dy, -y0, 1 - y1)];

@@ -2,58 +2,76 @@
 
 import { clamp, overlap } from "./geometry.js";
 
+const MOST_TRIED = 2000; // places far from their boxes, for all tags: in a crowd there is none
+
 /**
  * A tag for each box: its number where it covers least of others, and its text where that covers
  * none of them.
  *
  * boxes: [x0, y0, x1, y1]; numbers, texts: [width, height] of each tag without and with its text;
- * area: [width, height] of the canvas, which no tag leaves. Returns {x, y, whole: with its text}.
+ * area: [width, height] of the canvas, which no tag leaves; taken: rectangles to keep free.
+ * Returns {x, y, whole: with its text}.
  */
-export function placeTags(boxes, numbers, texts, area) {
-  const placed = [];
+export function placeTags(boxes, numbers, texts, area, taken = []) {
+  const placed = [...taken];
+  let tried = 0;
   boxes.forEach((box, index) => {
-    placed.push(freest(spots(box, numbers[index], area), placed));
+    const far = tried < MOST_TRIED ? rows(box, numbers[index], area) : [];
+    const spots = [corners(box, numbers[index], area), far];
+    const { spot, count } = freest(spots, placed);
+    tried += count;
+    placed.push(spot);
   });
   return boxes.map((box, index) => {
+    const own = taken.length + index;
     const free = corners(box, texts[index], area).find((spot) =>
-      placed.every((other, i) => i === index || !overlap(spot, other)),
+      placed.every((other, i) => i === own || !overlap(spot, other)),
     );
-    if (free) placed[index] = free;
-    const [x, y] = placed[index];
+    if (free) placed[own] = free;
+    const [x, y] = placed[own];
     return { x, y, whole: Boolean(free) };
   });
 }
 
-/** The first of the places that covers nothing, else the one that covers least. */
-function freest(spots, placed) {
+/** {spot: the first of the places that covers nothing, else the one that covers least, count: of
+ * the places that were tried}. */
+function freest(lists, placed) {
   let best = null;
-  for (const spot of spots) {
-    const hidden = placed.reduce((sum, other) => sum + sharedArea(spot, other), 0);
-    if (!hidden) return spot;
-    if (!best || hidden < best.hidden) best = { spot, hidden };
+  let count = 0;
+  for (const spots of lists) {
+    for (const spot of spots) {
+      count++;
+      const hidden = placed.reduce((sum, other) => sum + sharedArea(spot, other), 0);
+      if (!hidden) return { spot, count };
+      if (!best || hidden < best.hidden) best = { spot, hidden };
+    }
   }
-  return best.spot;
+  return { spot: best.spot, count };
 }
 
-function* spots(box, size, area) {
-  yield* corners(box, size, area);
-  yield* rows(box, size, area);
-}
-
-/** Inside the corners of a box, then above and below it. */
-function corners([x0, y0, x1, y1], [width, height], area) {
+/** Inside the corners of a box, then around it; around it first where it would be covered. */
+function corners(box, size, area) {
+  const [x0, y0, x1, y1] = box;
+  const [width, height] = size;
   const [right, bottom] = [x1 - width, y1 - height];
-  const wanted = [
+  const spotsAt = (wanted) => wanted.map((corner) => inside(corner, size, area));
+  const within = spotsAt([
     [x0, y0],
-    [x0, y0 - height],
     [right, y0],
     [x0, bottom],
     [right, bottom],
+  ]);
+  const around = spotsAt([
+    [x0, y0 - height],
     [x0, y1],
     [right, y0 - height],
     [right, y1],
-  ];
-  return wanted.map((corner) => inside(corner, [width, height], area));
+    [x1, y0],
+    [x0 - width, y0],
+  ]);
+  if (width <= x1 - x0 && height <= y1 - y0) return [...within, ...around];
+  const covers = (spot) => overlap(spot, box);
+  return [...around.filter((spot) => !covers(spot)), ...within, ...around.filter(covers)];
 }
 
 /** Below one another from the left top corner of a box on, then in further columns. */

@@ -2,6 +2,8 @@
 
     python dev.py demo               make output/reco_quickstart.png, a picture that obeys its boxes
     python dev.py test [words ...]   run the tests; the words go to pytest, such as -m slow, -m fuzz
+    python dev.py front-ends [words ...]  run the browser tests against each front end people have;
+                                     the words choose (pinned, newest, 1.39.19) and go to pytest
     python dev.py comfy [flags ...]  start ComfyUI with this pack; the flags go to ComfyUI
 
 Each makes .venv/ and .comfyui/ first and repeats only the steps whose inputs changed. ComfyUI is
@@ -27,6 +29,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import browser
+import front_ends
 from comfy_server import (
     COMFY_HOME,
     FETCHED_COMFYUI,
@@ -112,6 +115,22 @@ def test(words: list[str]) -> int:
     if not words:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of both would be in their way
     return in_foreground([PYTHON.with_name("pytest"), *(words or SIDE_BY_SIDE)])
+
+
+def test_front_ends(words: list[str]) -> int:
+    """Run the browser tests against several front ends, and tell how each fared."""
+    names, words = front_ends.chosen(words)
+    set_up(extras="train,test")
+    browser.get_chromium(say)
+    results = {}
+    for name in names:
+        version = front_ends.use(name, say)
+        say(f"Front end {version}")
+        tests = words or ["tests/browser", "-q"]
+        results[version] = in_foreground([PYTHON.with_name("pytest"), *tests])
+    for version, status in results.items():
+        say(f"front end {version}: {'failed' if status else 'passed'}")
+    return max(results.values())
 
 
 def comfy(words: list[str]) -> int:
@@ -273,7 +292,7 @@ def say(text: str) -> None:
 
 
 def main(words: list[str]) -> int:
-    commands = {"demo": demo, "test": test, "comfy": comfy}
+    commands = {"demo": demo, "test": test, "front-ends": test_front_ends, "comfy": comfy}
     if not words or words[0] not in commands:
         print(__doc__)
         return 0 if words in (["-h"], ["--help"]) else 2

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
 
-from .inputs import CATEGORY, RecoLayout, layout_output, side_input, why_refused
+from .inputs import (
+    CATEGORY,
+    RecoLayout,
+    layout_output,
+    search_aliases,
+    side_input,
+    why_refused,
+)
 from .remarks import read_out
 
 if TYPE_CHECKING:
@@ -17,6 +24,8 @@ if TYPE_CHECKING:
 WIDGET_TYPE = "RECO_EDITOR"
 """The name under which web/js/reco.js registers the editor's widget."""
 
+ALIASES = ("regions", "boxes", "bounding boxes", "regional prompt", "layout", "draw boxes", "area")
+
 
 class ReCoLayoutEditor(io.ComfyNode):
     @classmethod
@@ -26,6 +35,7 @@ class ReCoLayoutEditor(io.ComfyNode):
             display_name="ReCo Layout Editor",
             category=CATEGORY,
             description="Draw boxes, write into each what to paint there, and caption the whole.",
+            **search_aliases(*ALIASES),
             inputs=[
                 side_input("width", "Boxes keep their share of it."),
                 side_input("height", "Boxes keep their share of it."),
@@ -45,8 +55,8 @@ class ReCoLayoutEditor(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="A picture to draw on, shown once the node has run. It changes nothing "
-                    "in the layout.",
+                    tooltip="A picture to draw on: that of Load Image at once, others once the "
+                    "node has run. It changes nothing in the layout.",
                 ),
             ],
             outputs=[

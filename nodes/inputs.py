@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 from comfy_api.latest import io
@@ -14,6 +15,12 @@ CATEGORY = "ReCo"
 OVERFLOW_ERROR = "error"
 OVERFLOW_DROP = "drop regions that do not fit"
 VALIDATED = 50_000  # characters of text that are read in milliseconds
+
+
+def search_aliases(*words: str) -> dict[str, list[str]]:
+    """For io.Schema, where ComfyUI has them: what people type who look for a node."""
+    has_aliases = "search_aliases" in inspect.signature(io.Schema).parameters
+    return {"search_aliases": list(words)} if has_aliases else {}
 
 
 def reads(kind: str) -> dict[str, str]:

@@ -171,14 +171,10 @@ def test_the_canvas_follows_linked_sizes(comfy, editor):
     assert editor.boxes == [A, B, C]
 
 
-def test_the_background_is_the_connected_image_or_the_last_picture(comfy, editor):
+def test_the_background_is_the_image_that_came_in_with_the_last_run(comfy, editor):
     image = comfy.add_node("EmptyImage", at=(-500, 0))
     comfy.set_value(image, "color", 0x0000FF)
     comfy.connect(image, 0, editor.node, "image")
-    preview = comfy.add_node("PreviewImage", at=(-500, 400))
-    other = comfy.add_node("EmptyImage", at=(-800, 400))
-    comfy.set_value(other, "color", 0xFF0000)
-    comfy.connect(other, 0, preview, "images")
     taker = comfy.add_node("PreviewAny", at=(600, 0))
     comfy.connect(editor.node, "width", taker, 0)
     comfy.queue()
@@ -202,8 +198,6 @@ def test_the_background_is_the_connected_image_or_the_last_picture(comfy, editor
     comfy.undo()
     assert colour() == [0, 0, 255]
     assert editor.stage.locator(".reco-background").evaluate("e => e.style.opacity") == "0.5"
-    editor.choose("Picture behind the boxes", "last")
-    assert colour() == [255, 0, 0]
     editor.root.get_by_label("Dim the background").fill("0.8")
     assert float(
         editor.stage.locator(".reco-background").evaluate("e => e.style.opacity")
@@ -335,3 +329,18 @@ def test_preferences_that_a_workflow_cannot_mean_leave_the_editor_usable(comfy, 
     shown.choose("Unit of the numbers", "fraction")
     kept = comfy.workflow()["nodes"][0]["properties"]["reco_editor"]
     assert kept["unit"] == "fraction" and kept["newer"] == [1]
+
+
+def test_the_width_that_the_right_hand_panel_gives_its_widgets_leaves_the_editor_wide(
+    comfy, editor
+):
+    wide = editor.root.bounding_box()["width"]
+    comfy.page.evaluate(
+        """id => {
+            harness.widget(id, "editor").width = 200;
+            app.canvas.setDirty(true, true);
+            return harness.frames();
+        }""",
+        editor.node,
+    )
+    assert editor.root.bounding_box()["width"] == pytest.approx(wide, abs=1)

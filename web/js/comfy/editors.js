@@ -2,6 +2,7 @@
 
 import { LayoutEditor, MIN_HEIGHT } from "../editor/editor.js";
 import { ComfyHost } from "./host.js";
+import { LastPictures } from "./pictures.js";
 import { Succession } from "./succession.js";
 
 const MIN_SIZE = { width: 480, height: 940 }; // of a new node
@@ -9,16 +10,16 @@ const MIN_SIZE = { width: 480, height: 940 }; // of a new node
 export class Editors {
   #shown = new Set();
   #created = 0;
-  #lastPicture = null; // {filename, subfolder, type}
 
   constructor(frontEnd) {
     this.frontEnd = frontEnd;
     this.succession = new Succession(frontEnd);
+    this.lastPictures = new LastPictures(frontEnd);
   }
 
   /** Put an editor on a node, as the widget of an input; returns what ComfyUI asks of a widget. */
   add(node, name) {
-    const host = new ComfyHost(node, this.frontEnd, () => this.#lastPicture);
+    const host = new ComfyHost(node, this.frontEnd, () => this.lastPictures.of(node));
     const editor = new LayoutEditor(host);
     const widget = this.#addWidget(node, name, editor);
     host.attach(widget);
@@ -51,6 +52,7 @@ export class Editors {
       socketless: true,
       selectOn: ["pointerdown"],
     });
+    this.frontEnd.keepWidth(widget);
     widget.serializeValue = () => editor.queued;
     return widget;
   }
@@ -64,12 +66,10 @@ export class Editors {
     }
   }
 
-  /** A node has run: the last picture it shows is the last there is. */
-  keepPicture({ detail }) {
-    const pictures = detail?.output?.images;
-    if (!pictures?.length) return;
-    const { filename, subfolder = "", type } = pictures.at(-1);
-    this.#lastPicture = { filename, subfolder, type };
+  /** A node has run, and may have shown a picture. */
+  keepPicture(event) {
+    const hosts = [...this.#shown].map(({ host }) => host);
+    this.lastPictures.keep(event, hosts);
     this.refresh();
   }
 

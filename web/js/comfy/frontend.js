@@ -33,15 +33,20 @@ export class FrontEnd {
     return root ? [root, ...(root.subgraphs?.values() ?? [])] : [];
   }
 
-  /** The node that the server names "12", or "7:12" in the subgraph of node 7; null without one. */
-  nodeAt(name) {
-    let node = null;
+  /** The place of the node that the server names "12", or "7:12" in node 7's subgraph, or null. */
+  placeAt(name) {
+    const nodes = [];
     for (const id of String(name).split(":")) {
-      const graph = node ? node.subgraph : this.root;
-      node = graph?.getNodeById(id);
+      const graph = nodes.length ? nodes.at(-1).subgraph : this.root;
+      const node = graph?.getNodeById(id);
       if (!node) return null;
+      nodes.push(node);
     }
-    return node;
+    return { node: nodes.pop(), within: nodes };
+  }
+
+  nodeAt(name) {
+    return this.placeAt(name)?.node ?? null;
   }
 
   /** What a node sent when it last ran, as ComfyUI keeps it. */
@@ -77,6 +82,11 @@ export class FrontEnd {
     workflow.isModified = true; // or the draft of a saved one would be removed
     const { changeTracker } = workflow;
     this.api.dispatchCustomEvent?.("graphChanged", changeTracker?.activeState);
+  }
+
+  /** The right-hand panel leaves its own width on each widget that it shows: take none. */
+  keepWidth(widget) {
+    Object.defineProperty(widget, "width", { get: () => undefined, set() {}, configurable: true });
   }
 
   get zoom() {

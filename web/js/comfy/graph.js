@@ -8,6 +8,7 @@
 const MUTED = 2;
 const BYPASSED = 4;
 const ANY = "*";
+const CARRYING = ["RECO_LAYOUT", "STRING", ANY]; // types in which a layout travels
 
 const isSubgraph = (node) => Boolean(node.isSubgraphNode?.());
 
@@ -51,6 +52,14 @@ export function linkedValue(place, name) {
 /** The types that a slot takes or gives. */
 export const typesOf = ({ type }) => String(type || ANY).toUpperCase().split(",");
 
+export const slotsOf = ({ node }, wanted) =>
+  [...(node.inputs ?? []).keys()].filter((slot) =>
+    typesOf(node.inputs[slot]).some((type) => wanted.includes(type)),
+  );
+
+/** Of a place, to tell it from others. */
+export const keyOf = ({ node, within }) => [...within, node].map(({ id }) => id).join(":");
+
 /**
  * What sends into an input: {place, slot} of the output; or, where a subgraph's own widget does,
  * {widget}; null without any.
@@ -60,7 +69,7 @@ export function senderOf(place, slot) {
   let types = typesOf(place.node.inputs[slot]);
   for (const seen = new Set(); from?.place; ) {
     const { node, within } = from.place;
-    const key = [...within, node].map(({ id }) => id).join(":") + `/${from.slot}`;
+    const key = `${keyOf(from.place)}/${from.slot}`;
     if (seen.has(key) || node.mode === MUTED) return null;
     seen.add(key);
     if (node.mode === BYPASSED) {
@@ -78,6 +87,19 @@ export function senderOf(place, slot) {
     }
   }
   return from;
+}
+
+/** Whether what comes into a place was made of a node's layout. */
+export function carriesLayout(place, node, seen = new Set()) {
+  return slotsOf(place, CARRYING).some((slot) => {
+    const { place: origin, slot: output } = senderOf(place, slot) ?? {};
+    if (!origin || seen.has(keyOf(origin))) return false;
+    const types = typesOf(origin.node.outputs[output]);
+    if (!types.some((type) => CARRYING.includes(type))) return false;
+    if (origin.node === node) return types.includes("RECO_LAYOUT");
+    seen.add(keyOf(origin));
+    return carriesLayout(origin, node, seen);
+  });
 }
 
 /** What is linked to an input, whatever it may be; null without a link. */

@@ -1,6 +1,7 @@
 // What a LayoutEditor asks of the application around it, answered for a node of ComfyUI.
 
 import { isLinked, linkedValue, placeOf } from "./graph.js";
+import { pictureInto } from "./pictures.js";
 import { readersOf } from "./readers.js";
 
 const DRAFT_MS = 300; // after a key, until the next
@@ -10,7 +11,7 @@ export class ComfyHost {
   #widget = null; // which shows the editor
   #draft = null; // a timer
 
-  /** lastPicture: returns the last picture that any node has shown, or null. */
+  /** lastPicture: returns the last picture that was sampled from the node's layout, or null. */
   constructor(node, frontEnd, lastPicture) {
     this.node = node;
     this.frontEnd = frontEnd;
@@ -107,9 +108,16 @@ export class ComfyHost {
 
   /** Address of the picture behind the boxes, or null. */
   background(kind) {
-    const image = this.isLinked("image") ? this.sent.image : null;
-    const picture = { image, last: this.lastPicture() }[kind];
+    const picture = kind === "last" ? this.lastPicture() : kind === "image" && this.linkedPicture();
     return picture ? this.frontEnd.addressOf(picture) : null;
+  }
+
+  /** What the node it comes from shows by now, else what came in with the last run. */
+  linkedPicture() {
+    if (!this.isLinked("image")) return null;
+    const { frontEnd } = this;
+    const outputsOf = (node) => frontEnd.outputsOf(node);
+    return pictureInto(placeOf(this.node, frontEnd.root), "image", outputsOf) ?? this.sent.image;
   }
 
   zoom() {

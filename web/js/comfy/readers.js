@@ -5,9 +5,17 @@
 // A reader is a list of steps, {kind: name of a file} each, from the loader on; nodes/readers.py
 // reads them.
 
-import { isLinked, linkedValue, placesOf, senderOf, slotOf, typesOf } from "./graph.js";
+import {
+  carriesLayout,
+  isLinked,
+  keyOf,
+  linkedValue,
+  placesOf,
+  senderOf,
+  slotOf,
+  slotsOf,
+} from "./graph.js";
 
-const CARRYING = ["RECO_LAYOUT", "STRING", "*"]; // types in which a layout travels
 const THROUGH_CLIP = "transplant"; // the kind that is no file: what the CLIP before brings, changed
 
 /**
@@ -17,22 +25,9 @@ const THROUGH_CLIP = "transplant"; // the kind that is no file: what the CLIP be
 export function readersOf(node, graph) {
   const places = [...placesOf(graph)];
   const readers = places
-    .filter((place) => slotsOf(place, ["CLIP"]).length && carries(place, node))
+    .filter((place) => slotsOf(place, ["CLIP"]).length && carriesLayout(place, node))
     .flatMap((place) => readersInto(place));
   return distinct(readers.length ? readers : onlyReader(places));
-}
-
-/** Whether what comes into a place was made of a node's layout. */
-function carries(place, node, seen = new Set()) {
-  return slotsOf(place, CARRYING).some((slot) => {
-    const { place: origin, slot: output } = senderOf(place, slot) ?? {};
-    if (!origin || seen.has(keyOf(origin))) return false;
-    const types = typesOf(origin.node.outputs[output]);
-    if (!types.some((type) => CARRYING.includes(type))) return false;
-    if (origin.node === node) return types.includes("RECO_LAYOUT");
-    seen.add(keyOf(origin));
-    return carries(origin, node, seen);
-  });
 }
 
 /** The readers that the CLIPs into a place bring; several where it is one of them that it uses. */
@@ -82,14 +77,7 @@ function fileOf(place, name) {
   return String(value ?? "");
 }
 
-const slotsOf = ({ node }, wanted) =>
-  [...(node.inputs ?? []).keys()].filter((slot) =>
-    typesOf(node.inputs[slot]).some((type) => wanted.includes(type)),
-  );
-
 const clipsOf = (place) => slotsOf(place, ["CLIP", "*"]);
-
-const keyOf = ({ node, within }) => [...within, node].map(({ id }) => id).join(":");
 
 const goesOn = (one, other) =>
   other.length > one.length && JSON.stringify(other.slice(0, one.length)) === JSON.stringify(one);

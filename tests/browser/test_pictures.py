@@ -1,0 +1,108 @@
+"""The pictures behind an editor's boxes: which are known, and to which editor they belong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from comfy_page import ComfyPage
+from editor_page import EditorPage
+from PIL import Image
+
+COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+
+
+@pytest.fixture
+def comfy(shared: ComfyPage) -> ComfyPage:
+    folder = shared.server.base_dir / "input" / "drawn on"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (16, 16), colour).save(folder / f"{name}.png")
+    return shared
+
+
+def background(editor: EditorPage) -> str:
+    """The file's name, or "" without any."""
+    return editor.stage.locator(".reco-background").evaluate(
+        "image => image.hidden ? '' : new URL(image.src).searchParams.get('filename')"
+    )
+
+
+def ran(comfy: ComfyPage, node: str, filename: str) -> None:
+    """What ComfyUI says when a node has shown a picture."""
+    picture = {"filename": filename, "subfolder": "", "type": "temp"}
+    comfy.page.evaluate(
+        """([node, picture]) => app.api.dispatchCustomEvent("executed", {
+            node, display_node: node, prompt_id: "p", output: { images: [picture] } })""",
+        [node, picture],
+    )
+
+
+def test_a_connected_load_image_shows_before_any_run(comfy):
+    node = comfy.add_node("ReCoLayoutEditor")
+    editor = EditorPage(comfy, node)
+    loader = comfy.add_node("LoadImage", at=(-500, 0))
+    for name in COLOURS:
+        comfy.set_value(loader, "image", f"drawn on/{name}.png")
+        if name == "red":
+            comfy.connect(loader, "IMAGE", node, "image")
+        assert background(editor) == f"{name}.png"
+    inside = comfy.to_subgraph(loader)
+    assert background(EditorPage(comfy, node)) == "blue.png"
+    comfy.page.evaluate("id => { harness.node(id).mode = 2; harness.commit(); }", inside)
+    assert background(editor) == ""
+
+
+def graph(comfy: ComfyPage) -> dict[str, str]:
+    """Two editors, each with its picture; that of the first is also drawn on."""
+    made = {"loader": comfy.add_node("ReCoLoadCheckpoint", at=(-600, 0))}
+    for at, name in enumerate(("first", "second")):
+        made[name] = editor = comfy.add_node("ReCoLayoutEditor", at=(0, 1200 * at))
+        text, sampler, decode, show = (
+            comfy.add_node(kind, at=(600 + 400 * column, 1200 * at))
+            for column, kind in enumerate(
+                ("ReCoConditioning", "KSampler", "VAEDecode", "PreviewImage")
+            )
+        )
+        comfy.connect(made["loader"], "clip", text, "clip")
+        comfy.connect(editor, "layout", text, "layout")
+        for output, target in (("positive", "positive"), ("latent", "latent_image")):
+            comfy.connect(text, output, sampler, target)
+        comfy.connect(sampler, 0, decode, "samples")
+        comfy.connect(decode, 0, show, "images")
+        made |= {f"{name} sampler": sampler, f"{name} decode": decode, f"{name} picture": show}
+    draw = comfy.add_node("ReCoDrawLayout", at=(1800, 600))
+    made["drawn"] = comfy.add_node("PreviewImage", at=(2200, 600))
+    comfy.connect(made["first decode"], 0, draw, "image")
+    comfy.connect(made["first"], "layout", draw, "layout")
+    comfy.connect(draw, 0, made["drawn"], "images")
+    return made
+
+
+def test_the_last_picture_is_that_sampled_from_the_editors_own_layout(comfy):
+    nodes = graph(comfy)
+    editors = {name: EditorPage(comfy, nodes[name]) for name in ("first", "second")}
+    for editor in editors.values():
+        comfy.show(editor.node)
+        editor.choose("Picture behind the boxes", "last")
+    ran(comfy, nodes["first picture"], "1.png")
+    ran(comfy, nodes["second picture"], "2.png")
+    ran(comfy, nodes["drawn"], "annotated.png")
+    ran(comfy, comfy.add_node("PreviewImage", at=(0, -600)), "another.png")
+    shown = {name: background(editor) for name, editor in editors.items()}
+    assert shown == {"first": "1.png", "second": "2.png"}
+    comfy.to_subgraph(nodes["first sampler"], nodes["first decode"])
+    ran(comfy, nodes["first picture"], "3.png")
+    assert background(editors["first"]) == "3.png"
+
+
+def test_the_last_picture_is_still_there_after_a_reload(comfy):
+    nodes = graph(comfy)
+    editor = EditorPage(comfy, nodes["first"])
+    comfy.show(editor.node)
+    editor.choose("Picture behind the boxes", "last")
+    ran(comfy, nodes["first picture"], "1.png")
+    kept = json.dumps(comfy.workflow())
+    comfy.reload()
+    assert background(EditorPage(comfy, nodes["first"])) == "1.png"
+    assert "1.png" not in kept  # it is no change of the workflow

@@ -73,6 +73,16 @@ def test_eight_handles_scale_and_undo_takes_each_back(comfy, editor):
         editor.click(IN_A)
 
 
+def test_an_edge_of_a_box_that_is_not_selected_can_be_pulled_at_once(editor):
+    draw(editor, A)
+    editor.press("Escape")
+    editor.drag((A[2] - 0.004, 0.25), (0.5, 0.25))
+    assert (editor.boxes, editor.selected) == ([[0.125, 0.125, 0.5, 0.375]], [0])
+    editor.press("Escape")
+    editor.drag(IN_A, (0.375, 0.25))  # its middle moves it
+    assert editor.boxes[0][2] - editor.boxes[0][0] == 0.375
+
+
 def test_a_box_flips_when_an_edge_crosses_and_keeps_a_least_size(editor):
     draw(editor, A)
     x, y = editor.handle("e")

@@ -36,6 +36,16 @@ test("boxes that only share an edge do not overlap, but both contain it", () => 
   assert.ok(geometry.contains(left, [0.5, 0.5]) && geometry.contains(right, [0.5, 0.5]));
 });
 
+test("an edge or a corner is found within reach, and nothing in the middle of a box", () => {
+  const box = [0.2, 0.3, 0.6, 0.9];
+  const at = (x, y) => geometry.handleAt(box, [x, y], [0.02, 0.01]);
+  assert.deepEqual(
+    [at(0.21, 0.305), at(0.4, 0.295), at(0.59, 0.3), at(0.59, 0.5), at(0.585, 0.9), at(0.22, 0.6)],
+    ["nw", "n", "ne", "e", "se", "w"],
+  );
+  assert.deepEqual([at(0.4, 0.6), at(0.4, 0.312), at(0.23, 0.6)], ["", "", ""]);
+});
+
 test("a box shifted as far as it may stays inside with its size", () => {
   assertClose(geometry.shiftInside([0.2, 0.2, 0.9, 0.5], [0.5, -0.5]), [0.1, -0.2]);
   always((random) => {

@@ -1,10 +1,12 @@
 // What the pointer does on the canvas: it begins gestures, carries them on and ends them.
 
+import { handleAt } from "../shared/geometry.js";
 import * as gestures from "./gestures.js";
 
 // On the screen, at any zoom:
 const DRAW_PX = 10; // how far a drag must go to draw a box
 const DRAG_PX = 5; // how far to do anything else; less is a click
+const EDGE_PX = 5; // how far inside of a box its edge can be pulled
 const SNAP_PX = 6; // how near another box's edge draws
 
 const LISTENERS = {
@@ -63,8 +65,27 @@ export class Pointer {
       return { does: handle, gesture, selection, click: below === undefined ? null : [below] };
     }
     const stack = this.stackUnder(event.target, point);
-    if (stack.length) return { does: "move", gesture: gestures.move, ...this.pick(event, stack) };
+    if (stack.length) {
+      const move = { does: "move", gesture: gestures.move, ...this.pick(event, stack) };
+      return this.edgeOf(event, stack[0], point) ?? move;
+    }
     return event.shiftKey ? { does: "marquee", gesture: gestures.marquee, selection } : draw;
+  }
+
+  /** An edge of a box that has no handles yet can be pulled at once. */
+  edgeOf({ altKey, shiftKey, target }, index, point) {
+    const { drawing, selection } = this.model;
+    if (altKey || shiftKey || selection.includes(index) || target.closest("[data-region]")) return null;
+    const { box } = drawing.regions[index];
+    const { width, height } = this.stage.element.getBoundingClientRect();
+    const reach = [
+      Math.min(EDGE_PX / width, (box[2] - box[0]) / 4),
+      Math.min(EDGE_PX / height, (box[3] - box[1]) / 4),
+    ];
+    const handle = handleAt(box, point, reach);
+    if (!handle) return null;
+    const gesture = (context) => gestures.scale(context, handle);
+    return { does: handle, gesture, selection: [index], over: index };
   }
 
   /** Which of the boxes in one spot is meant. */

@@ -42,6 +42,14 @@ export function handlePoint([x0, y0, x1, y1], handle) {
   return [x, y];
 }
 
+/** The handle of the edge or corner of a box that lies within reach, [x, y], of a point, or "". */
+export function handleAt([x0, y0, x1, y1], [x, y], [reachX, reachY]) {
+  const near = (edge, at, reach) => Math.abs(edge - at) <= reach;
+  const across = near(x0, x, reachX) ? "w" : near(x1, x, reachX) ? "e" : "";
+  const down = near(y0, y, reachY) ? "n" : near(y1, y, reachY) ? "s" : "";
+  return down + across;
+}
+
 /**
  * Where the edges of a box go when its handle goes to a point; the opposite edges stay. x0 > x1 or
  * y0 > y1 when the handle has crossed one. minimum: [width, height] below which it does not shrink.

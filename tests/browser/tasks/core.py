@@ -91,7 +91,7 @@ class CoreEditor(Editor):
         self.keep()
 
     def resize_edge(self):
-        self.drag((CAT.box[2], 0.25), (EDGE_TO, 0.25))
+        self.drag((CAT.box[2] - 0.005, 0.25), (EDGE_TO - 0.005, 0.25))  # just inside of it
 
     def nudge(self):
         self.hand.click_on(self.root.get_by_role("button", name="Grid"))

@@ -85,7 +85,7 @@ class ReCoEditor(Editor):
         self.press("Enter")
 
     def resize_edge(self):
-        self.drag((CAT.box[2], 0.25), (EDGE_TO, 0.25))
+        self.drag((CAT.box[2] - 0.005, 0.25), (EDGE_TO - 0.005, 0.25))  # just inside of it
 
     def nudge(self):
         self.click(middle_of(CAT.box))

@@ -111,7 +111,7 @@ class KjEditor(Editor):
         self.keep()
 
     def resize_edge(self):
-        self.drag((CAT.box[2], 0.25), (EDGE_TO, 0.25))
+        self.drag((CAT.box[2] - 0.005, 0.25), (EDGE_TO - 0.005, 0.25))  # just inside of it
 
     def nudge(self):
         x0, y0, x1, y1 = (round(edge * 512) for edge in CAT.box)

@@ -132,7 +132,10 @@ def test_the_layout_is_followed_through_conditioning_guiders_and_a_second_pass()
     twice = {"cat": text(CAT), **made("cat"), **made("cat", "b", latent_image=["sample", 0])}
     twice["plain"] = node("CLIPTextEncode", text="sharp", clip=["load", 1])
     twice["bsample"]["inputs"]["positive"] = ["plain", 0]
-    del twice["save"]
+    twice["drawn"] = node("ReCoDrawLayout", image=["bdecode", 0], layout=["dog", 0])
+    twice["bsave"]["inputs"]["images"] = ["drawn", 0]
+    twice["dog"] = text(DOG)
+    del twice["save"], twice["decode"]
     assert layout_of(twice) == CAT
 
 

@@ -77,6 +77,12 @@ def colors_in_text(text: str) -> frozenset[str]:
     return frozenset(COLOR_WORDS[word] for word in _PATTERN.findall(text.lower()))
 
 
+def first_color_in_text(text: str) -> str | None:
+    """The basic colour that a text names first: "black" for "a black and white cat"."""
+    found = _PATTERN.search(text.lower())
+    return COLOR_WORDS[found[1]] if found else None
+
+
 def basic_colors(pixels: np.ndarray) -> np.ndarray:
     """(H, W) places in BASIC_COLORS of sRGB pixels, (H, W, 3) uint8."""
     red, green, blue = (pixels >> (8 - _BITS)).astype("int32").transpose(2, 0, 1)

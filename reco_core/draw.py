@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .layout import Layout
+from .color_names import first_color_in_text
+from .layout import Layout, Region
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,23 @@ PALETTE = (
     "#9a6324",
     "#ffe119",
 )
-"""Colors of the regions that bring none, by their place in the layout."""
+"""Colors of the regions that neither bring nor name one, by their place in the layout."""
+
+WORD_COLORS = {
+    "red": "#e6194b",
+    "orange": "#f58231",
+    "yellow": "#ffe119",
+    "green": "#3cb44b",
+    "cyan": "#46dce6",
+    "blue": "#4363d8",
+    "purple": "#911eb4",
+    "pink": "#fabed4",
+    "brown": "#9a6324",
+    "white": "#ffffff",
+    "gray": "#a9a9a9",
+    "black": "#1a1a1a",
+}
+"""Basic colour that a text names -> color of its region."""
 
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _SMALLEST_FONT = 10  # pixels; less cannot be read
@@ -110,7 +127,7 @@ def draw_layout(
     kind = _Type(ImageFont.load_default(max(_SMALLEST_FONT, round(short_side / 40))))
     line_width = max(1, round(short_side / 200))
     rects = [region.box.covered_pixels(*drawn.size) for region in layout.regions]
-    colours = [_rgb(region.color or region_color(i)) for i, region in enumerate(layout.regions)]
+    colours = [_rgb(color) for color in region_colors(layout.regions)]
     for region, rect, colour in zip(layout.regions, rects, colours, strict=True):
         _draw_outline(draw, rect, colour, 1 if region.mask else line_width)
         if region.mask:
@@ -123,8 +140,35 @@ def draw_layout(
 
 
 def region_color(index: int) -> str:
-    """The color, "#rrggbb", of a region that brings none. index: from 0."""
+    """The color, "#rrggbb", of a region that brings none, by its place alone. index: from 0."""
     return PALETTE[index % len(PALETTE)]
+
+
+def region_colors(regions: Sequence[Region]) -> list[str]:
+    """The color, "#rrggbb", of each region: that which it brings, else that which its text names
+    first, else its place's of PALETTE, or another that is free. The editor has the same rule."""
+    colors = {
+        place: color
+        for place, region in enumerate(regions)
+        if (color := region.color or _named_color(region.text))
+    }
+    used = {color.lower() for color in colors.values()}
+    for place in range(len(regions)):
+        own = region_color(place)
+        if place not in colors and own not in used:
+            colors[place] = own
+            used.add(own)
+    for place in range(len(regions)):
+        if place not in colors:
+            free = (color for color in PALETTE if color not in used)
+            colors[place] = next(free, region_color(place))
+            used.add(colors[place])
+    return [colors[place] for place in range(len(regions))]
+
+
+def _named_color(text: str) -> str | None:
+    name = first_color_in_text(text)
+    return WORD_COLORS[name] if name else None
 
 
 def _rgb(color: str) -> tuple[int, int, int]:
@@ -133,9 +177,11 @@ def _rgb(color: str) -> tuple[int, int, int]:
 
 
 def ink_on(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black or white, whichever is read better on a colour."""
-    red, green, blue = colour
-    return _BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else _WHITE
+    """Black or white, whichever has more contrast with a colour as WCAG 2 measures it."""
+    shares = [channel / 255 for channel in colour]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return _BLACK if (luminance + 0.05) ** 2 > 1.05 * 0.05 else _WHITE
 
 
 def _draw_outline(

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from node_js import evaluate
 
-from reco_core.draw import PALETTE, ink_on
+from reco_core.color_names import COLOR_WORDS
+from reco_core.draw import PALETTE, WORD_COLORS, ink_on, region_colors
 from reco_core.drawing import TEXTLESS, read_drawing
 from reco_core.forms.layout_json import LAYOUT_NAMES, REGION_NAMES
 from reco_core.layout import JSON_VERSION, Box, Layout, Region
@@ -34,7 +35,7 @@ def random_layout(chance: random.Random) -> Layout:
     for _ in range(chance.randrange(4)):
         (x0, x1), (y0, y1) = side(), side()
         text = chance.choice(["a dog", " ein Hund\n", "狗 🐕", '"}]'])
-        color = chance.choice(PALETTE)
+        color = chance.choice([None, *PALETTE])
         regions.append(Region(text, Box(x0, y0, x1, y1), chance.choice([1, 1.3, 0, -2]), color))
     caption = chance.choice(["", "a park", "(a park:1.2)"])
     return Layout(caption, tuple(regions), 8 * chance.randrange(1, 200), 512)
@@ -54,7 +55,39 @@ def spoiled(layout: Layout, chance: random.Random) -> str:
 
 
 def test_new_regions_have_the_colors_in_which_layouts_are_drawn() -> None:
-    assert evaluate("editor/drawing.js", "module.PALETTE") == list(PALETTE)
+    assert evaluate("editor/colors.js", "module.PALETTE") == list(PALETTE)
+
+
+def test_texts_name_the_same_colors() -> None:
+    fixed = {word: WORD_COLORS[name] for word, name in COLOR_WORDS.items()}
+    words = [
+        *fixed,
+        *(f"dark{word}" for word in fixed),
+        "redwood",
+        "éred",
+        "salmon",
+        "",
+        "a GOLDEN b",
+    ]
+    expected = [*fixed.values(), *fixed.values(), None, None, None, None, WORD_COLORS["yellow"]]
+    assert evaluate("shared/color_words.js", "given.map(module.namedColor)", words) == expected
+
+
+def test_regions_are_drawn_in_the_same_colors() -> None:
+    chance = random.Random(0)
+    texts = ["a dog", "a red car", "a blue and white cup", "a tree", "Grey sky", "grün", "azure"]
+    drawings = []
+    for _ in range(50):
+        regions = [
+            Region(chance.choice(texts), Box(0, 0, 1, 1), 1, chance.choice([None, None, "#12AB9F"]))
+            for _ in range(chance.randrange(16))
+        ]
+        drawings.append(regions)
+    given = [
+        {"regions": [{"text": r.text, "color": r.color} for r in regions]} for regions in drawings
+    ]
+    colors = evaluate("editor/colors.js", "given.map(module.colorsOf)", given)
+    assert colors == [region_colors(regions) for regions in drawings]
 
 
 def test_letters_on_a_color_are_black_or_white_alike() -> None:
@@ -113,6 +146,7 @@ def test_a_region_lacks_a_text_alike() -> None:
 
 def test_the_server_knows_every_name_of_what_the_editor_keeps() -> None:
     region = {"box": [0, 0, 1, 1], "text": "a dog", "locked": True, "hidden": True}
+    region["color"] = "#12ab9f"
     drawing = {"caption": "a park", "incoming": "0123", "textless": "stop", "regions": [region]}
     kept: dict[str, Any] = json.loads(
         evaluate(

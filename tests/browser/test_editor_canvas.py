@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 from comfy_page import ComfyPage
 from editor_page import EditorPage
+from PIL import Image
 
 LARGE, SMALL = [0.1, 0.1, 0.9, 0.9], [0.5, 0.5, 0.53, 0.53]
 IN_SMALL = (0.515, 0.515)
@@ -210,3 +212,50 @@ def test_a_region_without_a_text_is_marked_on_its_box(editor):
     editor.type("a cat")
     editor.press("Enter")
     assert "reco-textless" not in editor.stage.locator(".reco-box").get_attribute("class")
+
+
+def test_a_box_has_the_color_that_its_text_names_until_one_is_chosen(comfy, editor):
+    show(editor, {"text": "a dog", "box": SMALL}, {"text": "a car", "box": [0.1, 0.1, 0.4, 0.4]})
+    color = "all => getComputedStyle(all[1]).color"
+    boxes = editor.stage.locator(".reco-box")
+    assert boxes.evaluate_all(color) == "rgb(60, 180, 75)"
+    editor.fill(1, "Text of", "a purple car")
+    assert boxes.evaluate_all(color) == "rgb(145, 30, 180)"
+    assert all("color" not in region for region in editor.regions)
+    editor.field(1, "Color of").fill("#123456")
+    assert editor.regions[1]["color"] == "#123456"
+    editor.fill(1, "Text of", "a yellow car")
+    assert boxes.evaluate_all(color) == "rgb(18, 52, 86)"
+    editor.field(1, "Let the text choose the color of").click()
+    assert boxes.evaluate_all(color) == "rgb(255, 225, 25)"
+    assert "color" not in editor.regions[1]
+
+
+def test_an_empty_canvas_says_how_to_begin(comfy, editor):
+    hint = editor.stage.locator(".reco-empty")
+    assert hint.inner_text() == "Drag to draw a box, then type what to paint in it"
+    comfy.screenshot("canvas-empty", editor.node)
+    editor.drag((0.45, 0.45), (0.6, 0.6))  # begins on the words
+    assert hint.is_hidden() and len(editor.boxes) == 1
+
+
+def test_a_picture_of_another_shape_keeps_its_proportions(comfy, editor):
+    comfy.page.evaluate(
+        """async (node) => {
+            const paint = new OffscreenCanvas(100, 50);
+            paint.getContext("2d").fillRect(0, 0, 100, 50);
+            const image = harness.widget(node, "editor").element
+                .querySelector(".reco-background");
+            image.src = URL.createObjectURL(await paint.convertToBlob());
+            image.hidden = false;
+            await image.decode();
+        }""",
+        editor.node,
+    )
+    shot = comfy.page.screenshot(clip=editor.stage.bounding_box())
+    picture = Image.open(io.BytesIO(shot)).convert("L")
+    width, height = picture.size
+    strip = picture.crop((10, 10, width - 10, height // 4 - 10))
+    middle = picture.crop((10, height // 4 + 10, width - 10, height // 2 - 40))
+    assert strip.getextrema()[1] - strip.getextrema()[0] > 20  # hatched: plainly no picture
+    assert middle.getextrema()[1] - middle.getextrema()[0] < 10

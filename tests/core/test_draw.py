@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reco_core.draw import PALETTE, _overlap, _place_labels, _Type, draw_layout
+from reco_core.draw import PALETTE, WORD_COLORS, _overlap, _place_labels, _Type, draw_layout
 from reco_core.layout import Box, Layout, Region
 
 GREY = (128, 128, 128)
@@ -34,9 +34,14 @@ def pixels_of(image: Image.Image, colour) -> tuple[int, int, int, int]:
 
 @pytest.mark.parametrize("size", [(128, 128), (1024, 1024), (768, 512)])
 def test_frame_lies_on_the_fractions_of_the_box(size):
-    drawn = draw_layout(grey(*size), one_box(Box(0.25, 0.25, 1.0, 0.75)))
+    drawn = draw_layout(grey(*size), one_box(Box(0.25, 0.25, 1.0, 0.75), "horse"))
     width, height = size
     assert pixels_of(drawn, rgb(PALETTE[0])) == (width // 4, height // 4, width, height * 3 // 4)
+
+
+def test_a_region_is_drawn_in_the_color_that_its_text_names():
+    drawn = draw_layout(grey(128, 128), one_box(Box(0.25, 0.25, 1.0, 0.75)))
+    assert pixels_of(drawn, rgb(WORD_COLORS["brown"]))[:2] == (32, 32)
 
 
 def test_region_with_a_color_of_its_own_is_drawn_in_it():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from reco_core.draw import draw_layout, region_color
+from reco_core.draw import draw_layout, region_colors
 from reco_core.layout import Layout
 from train.data.contact_sheet import wrapped
 from train.evaluate.report import RIGHT, WRONG
@@ -61,9 +61,10 @@ def _cell(
     if card.real is not None:
         pictures.append(_framed(card.real, card.layout, _GROUND))
     lines = [(line, _INK, 0) for line in wrapped(card.layout.caption, font, width)]
+    colors = region_colors(card.layout.regions)
     for number, region in enumerate(card.layout.regions):
         told = wrapped(f"{number + 1}  {region.text}", font, width - _SWATCH - 4)
-        lines += [(line, region.color or region_color(number), _SWATCH + 4) for line in told]
+        lines += [(line, colors[number], _SWATCH + 4) for line in told]
     if card.note:
         lines += [(line, _FAINT, 0) for line in wrapped(card.note, font, width)]
     top = max(picture.height for picture in pictures)

@@ -7,12 +7,11 @@ import { assertClose, assertInside, sizeOf } from "./close.mjs";
 import { boxesOf, drawingOf, frozen } from "./drawings.mjs";
 import { always } from "./random.mjs";
 
-const { EMPTY, PALETTE, formatDrawing, parseDrawing } = editing;
+const { EMPTY, formatDrawing, parseDrawing } = editing;
 
 const A = [0.1, 0.1, 0.3, 0.3];
 const B = [0.4, 0.2, 0.6, 0.5];
 const C = [0.5, 0.6, 0.9, 1];
-const colorsOf = ({ regions }) => regions.map(({ color }) => color);
 const textsOf = ({ regions }) => regions.map(({ text }) => text);
 const named = (...texts) => drawingOf(...texts.map((text) => ({ text, box: A })));
 
@@ -45,7 +44,7 @@ test("a drawing is read as it was written", () => {
 test("only what is set is saved", () => {
   const saved = (drawing) => JSON.parse(formatDrawing(drawing));
   const [plain, special] = saved(drawingOf(A, { box: B, locked: true, hidden: true })).regions;
-  assert.deepEqual(Object.keys(plain), ["text", "box", "weight", "color"]);
+  assert.deepEqual(Object.keys(plain), ["text", "box", "weight"]);
   assert.equal(special.locked && special.hidden, true);
   assert.ok(!("incoming" in saved(drawingOf(A))));
   assert.ok(!("textless" in saved(drawingOf(A))));
@@ -75,11 +74,11 @@ test("what a region lacks is filled in", () => {
     text: "",
     box: [0.2, 0, 0.9, 1],
     weight: 1,
-    color: PALETTE[0],
+    color: null,
     locked: false,
     hidden: false,
   });
-  assert.equal(regions[1].color, PALETTE[1]);
+  assert.equal(regions[1].color, null);
 });
 
 for (const [what, change] of Object.entries({
@@ -125,7 +124,7 @@ test("a layout has the size and nothing that the editor alone knows", () => {
       caption: "a street",
       width: 640,
       height: 512,
-      regions: [{ text: "a cat", box: A, weight: 1, color: PALETTE[0] }],
+      regions: [{ text: "a cat", box: A, weight: 1 }],
     },
   );
 });
@@ -140,21 +139,18 @@ test("regions are complete that are visible and have a text", () => {
   assert.deepEqual(editing.completeRegions(drawing), [0, 3]);
 });
 
-test("new regions are selected and take the colors of the palette in turn", () => {
+test("new regions are selected and have no chosen color", () => {
   const { drawing, selection } = editing.addRegions(drawingOf(A), [{ box: B }, { box: C }]);
   assert.deepEqual(selection, [1, 2]);
-  assert.deepEqual(colorsOf(drawing), PALETTE.slice(0, 3));
+  assert.deepEqual(drawing.regions.map(({ color }) => color), [null, null, null]);
 });
 
-test("a new region takes the first color that is free, and repeats them when none is", () => {
-  const { drawing } = editing.removeRegions(drawingOf(A, B, C), [1]);
-  assert.deepEqual(colorsOf(editing.addRegions(drawing, [{ box: B }]).drawing), [
-    PALETTE[0],
-    PALETTE[2],
-    PALETTE[1],
-  ]);
-  const many = drawingOf(...Array.from({ length: PALETTE.length + 2 }, () => A));
-  assert.deepEqual(colorsOf(many), [...PALETTE, PALETTE[0], PALETTE[1]]);
+test("a chosen color is kept", () => {
+  const drawing = drawingOf({ box: A, text: "a cat", color: "#123456" }, B);
+  const [chosen, automatic] = JSON.parse(formatDrawing(drawing)).regions;
+  assert.equal(chosen.color, "#123456");
+  assert.ok(!("color" in automatic));
+  assert.deepEqual(parseDrawing(formatDrawing(drawing)), drawing);
 });
 
 test("the caption and chosen regions change, the rest stays", () => {
@@ -177,13 +173,13 @@ test("after removing regions the one in the place of the first is selected", () 
   assert.deepEqual(removed([0, 1, 2, 3]), ["", []]);
 });
 
-test("duplicates are shifted, unlocked, selected, and have colors of their own", () => {
+test("duplicates are shifted, unlocked, selected, and without a chosen color", () => {
   const drawing = drawingOf({ box: A, text: "a cat", weight: 0.5, locked: true }, B);
   const after = editing.duplicateRegions(drawing, [0], [0.05, 0.02]);
   assert.deepEqual(after.selection, [2]);
   const { box, ...copy } = after.drawing.regions[2];
   assertClose(box, [0.15, 0.12, 0.35, 0.32]);
-  const expected = { text: "a cat", weight: 0.5, color: PALETTE[2], locked: false, hidden: false };
+  const expected = { text: "a cat", weight: 0.5, color: null, locked: false, hidden: false };
   assert.deepEqual(copy, expected);
 });
 

@@ -22,11 +22,14 @@ export class Succession {
     };
   }
 
-  #keep({ model, element, host }, focused) {
+  #keep({ model, element, host, large, viewport }, focused) {
     const { selection } = model;
+    const { isLarge } = large;
+    const { view } = viewport;
     const { sent, node } = host;
     const workflow = this.frontEnd.workflow?.path;
-    this.#views.set(node.id, { selection, element, sent, focused, workflow, at: Date.now() });
+    const shown = { isLarge, view, selection, element, sent, focused, workflow };
+    this.#views.set(node.id, { ...shown, at: Date.now() });
   }
 
   /** Let an editor go on where that of a node of the same id was a moment ago. */
@@ -46,17 +49,21 @@ export class Succession {
         view.element.replaceWith(editor.element);
       }
     });
-    if (view.focused) focusOnceShown(editor.canvas);
+    onceShown(editor.canvas, () => {
+      if (view.isLarge) editor.large.open();
+      editor.viewport.show(view.view);
+      if (view.focused) editor.canvas.focus({ preventScroll: true });
+    });
   }
 }
 
-/** It gets a size when it is put into the page. */
-function focusOnceShown(canvas) {
+/** Do something once an element has a size: when it is put into the page. */
+function onceShown(element, act) {
   const observer = new ResizeObserver(() => {
-    if (!canvas.offsetWidth) return;
-    canvas.focus({ preventScroll: true });
+    if (!element.offsetWidth) return;
     observer.disconnect();
+    act();
   });
-  observer.observe(canvas);
+  observer.observe(element);
   setTimeout(() => observer.disconnect(), SUCCESSION_MS);
 }

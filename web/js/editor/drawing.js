@@ -3,9 +3,10 @@
 //
 // {caption, incoming, textless, regions: [{text, box, weight, color, locked, hidden}]}; box: see
 // geometry.js; incoming: the fingerprint of the layout from another node that it began with;
-// textless: what Run does with regions that have no text, one of TEXTLESS. A region that came with a
-// mask also has that one's digest as mask, and keeps it wherever its box goes. Other names in it or its
-// regions, which another ReCo or a person gave them, stay.
+// textless: what Run does with regions that have no text, one of TEXTLESS; color: the chosen one, null
+// where there is none: see colors.js. A region that came with a mask also has that one's digest as
+// mask, and keeps it wherever its box goes. Other names in it or its regions, which another ReCo or a
+// person gave them, stay.
 
 import { bounds, boxBetween, clamp, shiftInside, translate } from "../shared/geometry.js";
 import { choose } from "./choices.js";
@@ -17,21 +18,8 @@ const ROUNDING = 1e-9; // how far an edge may lie outside by what arithmetic los
 export const TEXTLESS = { "leave out": "left out by Run", stop: "stops Run" };
 const [LEAVE_OUT] = Object.keys(TEXTLESS);
 
-/** Colors of new regions: reco_core/draw.py has the same. */
-export const PALETTE = [
-  "#e6194b",
-  "#3cb44b",
-  "#4363d8",
-  "#f58231",
-  "#911eb4",
-  "#46dce6",
-  "#f032e6",
-  "#bef014",
-  "#fabed4",
-  "#008080",
-  "#9a6324",
-  "#ffe119",
-];
+/** What a region is where nothing else is said. */
+const NEW = { text: "", weight: 1, color: null, locked: false, hidden: false };
 
 export const EMPTY = { caption: "", incoming: "", textless: LEAVE_OUT, regions: [] };
 
@@ -82,14 +70,14 @@ function readRegion(region, index) {
     text: of("text", text, "a text", isText),
     box: boxBetween(box.slice(0, 2), box.slice(2)),
     weight: of("weight", weight, "a number", Number.isFinite),
-    color: of("color", color ?? PALETTE[index % PALETTE.length], "as #rrggbb", isColor),
+    color: color === undefined || color === null ? null : of("color", color, "as #rrggbb", isColor),
     locked: of("locked", locked, "true or false", isFlag),
     hidden: of("hidden", hidden, "true or false", isFlag),
   };
 }
 
 function writeRegion({ text, box, weight, color, locked, hidden, ...others }) {
-  const data = { text, box, weight, color, ...others };
+  const data = { text, box, weight, ...(color ? { color } : {}), ...others };
   if (locked) data.locked = true;
   if (hidden) data.hidden = true;
   return data;
@@ -139,7 +127,7 @@ const regionData = ({ text, box, weight, color, mask }) => ({
   text,
   box,
   weight,
-  color,
+  ...(color ? { color } : {}),
   ...(mask === undefined ? {} : { mask }),
 });
 
@@ -187,13 +175,9 @@ export function changeRegions(drawing, selection, change) {
 
 export function addRegions(drawing, regions) {
   const first = drawing.regions.length;
-  let added = drawing;
-  for (const region of regions) {
-    const complete = { text: "", weight: 1, locked: false, hidden: false, ...region };
-    complete.color = region.color ?? nextColor(added);
-    added = { ...added, regions: [...added.regions, complete] };
-  }
-  return { drawing: added, selection: added.regions.map((_, index) => index).slice(first) };
+  const added = [...drawing.regions, ...regions.map((region) => ({ ...NEW, ...region }))];
+  const selection = regions.map((_, index) => first + index);
+  return { drawing: { ...drawing, regions: added }, selection };
 }
 
 export function removeRegions(drawing, selection) {
@@ -236,9 +220,9 @@ export function orderRegions(drawing, selection, last) {
   return { drawing: { ...drawing, regions }, selection: chosen.map((_, i) => first + i) };
 }
 
-/** Some regions as new ones: to be seen, unlocked, and without a color yet. */
+/** Some regions as new ones: to be seen, unlocked, and without a chosen color. */
 export function copies({ regions }, selection) {
-  const fresh = { color: undefined, locked: false, hidden: false };
+  const fresh = { color: null, locked: false, hidden: false };
   return selection.map((index) => ({ ...regions[index], ...fresh }));
 }
 
@@ -251,12 +235,6 @@ function shifted(regions, offset) {
   if (!regions.length) return regions;
   const shift = shiftInside(bounds(regions.map((region) => region.box)), offset);
   return regions.map((region) => ({ ...region, box: translate(region.box, shift) }));
-}
-
-/** The first color of the palette that no region has, else the next in turn. */
-function nextColor({ regions }) {
-  const used = new Set(regions.map(({ color }) => color.toLowerCase()));
-  return PALETTE.find((color) => !used.has(color)) ?? PALETTE[regions.length % PALETTE.length];
 }
 
 export function indices(items, test) {

@@ -8,6 +8,7 @@ import { addRegions, fromLayout, withCaption } from "./drawing.js";
 import { takeDrops } from "./dropping.js";
 import { Exchange } from "./exchange.js";
 import { keyDown } from "./keys.js";
+import { LargeView } from "./large.js";
 import { RegionList } from "./list.js";
 import { gridPx } from "./measures.js";
 import { Model } from "./model.js";
@@ -17,6 +18,7 @@ import { TextlessNotice } from "./textless.js";
 import { TokenMeter } from "./token_meter.js";
 import { Toolbar } from "./toolbar.js";
 import { Unreadable } from "./unreadable.js";
+import { Viewport } from "./viewport.js";
 
 export const MIN_HEIGHT = 440; // in pixels
 
@@ -39,7 +41,9 @@ export class LayoutEditor {
     this.id = `reco-editor-${++count}`;
     this.hintId = `${this.id}-hint`;
     this.model = new Model(host, this);
+    this.large = new LargeView(this);
     this.stage = new Stage(this);
+    this.viewport = new Viewport(this);
     this.list = new RegionList(this);
     this.toolbar = new Toolbar(this);
     this.meter = new TokenMeter(this);
@@ -57,6 +61,8 @@ export class LayoutEditor {
     this.element.addEventListener("beforeinput", leaveToComfy, true);
     this.resizing = new ResizeObserver(() => this.stage.measure());
     this.resizing.observe(this.stage.element);
+    this.framing = new ResizeObserver(() => this.viewport.measure());
+    this.framing.observe(this.viewport.element);
     this.refresh();
   }
 
@@ -77,25 +83,25 @@ export class LayoutEditor {
   }
 
   makeBody() {
-    const frame = element("div", { class: "reco-frame" }, this.stage.element);
     return element(
       "div",
       { class: "reco-body" },
-      element("div", { class: "reco-main" }, frame, this.caption, this.meter.element),
+      element("div", { class: "reco-main" }, this.viewport.element, this.caption, this.meter.element),
       this.list.element,
     );
   }
 
   arrange() {
-    return element(
-      "div",
+    const made = element(
+      "dialog", // for the large view alone
       {
         class: "reco-editor",
+        role: "group",
         id: this.id,
         style: { minHeight: `${MIN_HEIGHT}px` },
         on: { keydown: (event) => keyDown(this, event) },
       },
-      this.toolbar.element,
+      element("div", { class: "reco-head" }, this.toolbar.element, this.viewport.enlarge),
       this.body,
       this.textless.element,
       this.status,
@@ -103,6 +109,8 @@ export class LayoutEditor {
       this.exchange.element,
       element("div", { id: this.hintId, hidden: true }, HINT),
     );
+    this.large.attach(made);
+    return made;
   }
 
   // What ComfyUI asks of it
@@ -136,6 +144,7 @@ export class LayoutEditor {
   /** Stop listening. The element is its owner's to take away. */
   remove() {
     this.resizing.disconnect();
+    this.framing.disconnect();
     this.meter.remove();
     this.menu.close();
   }
@@ -207,11 +216,12 @@ export class LayoutEditor {
 
   /** Pixels on the screen of a CSS pixel here. */
   get zoom() {
-    return this.host.zoom();
+    return this.large.isLarge ? 1 : this.host.zoom();
   }
 
   /** Keep handles and letters as large as they are, when ComfyUI's zoom has changed. */
   followZoom() {
     this.stage.render();
+    this.viewport.render();
   }
 }

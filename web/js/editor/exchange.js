@@ -205,6 +205,8 @@ export class Exchange {
 
   keyDown(event) {
     event.stopPropagation();
-    if (event.key === "Escape") this.close();
+    if (event.key !== "Escape") return;
+    event.preventDefault(); // the large view stays
+    this.close();
   }
 }

@@ -66,6 +66,7 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
     const all = drawing.regions.map((_, index) => index);
     return () => model.select(movable(drawing, all));
   }
+  if (altKey && key === "Enter") return () => editor.large.toggle();
   if (control || altKey) return null;
   if (key.length === 1 && key !== " ") return some ? WRITE : null;
   switch (key) {
@@ -74,7 +75,9 @@ function commandFor(editor, { key, shiftKey, ctrlKey, metaKey, altKey }) {
       // Also when there is nothing to delete: ComfyUI would delete the node.
       return () => actions.remove(model, selection);
     case "Escape": // with nothing to give up, it is ComfyUI's: to leave a subgraph
-      return some || model.dragging ? () => editor.stage.cancelDrag() || model.select([]) : null;
+      return some || model.dragging || editor.large.isLarge
+        ? () => editor.stage.cancelDrag() || editor.large.close() || model.select([])
+        : null;
     case "Enter":
     case "F2":
       return () => some && write(editor);

@@ -35,7 +35,8 @@ export class Menu {
       },
       ...items.map((item) => this.makeItem(item)),
     );
-    document.body.append(this.#element);
+    const above = document.querySelector("dialog.reco-large"); // which would hide it
+    (above ?? document.body).append(this.#element);
     const { offsetWidth, offsetHeight, style } = this.#element;
     style.left = `${Math.max(EDGE_PX, Math.min(x, innerWidth - offsetWidth - EDGE_PX))}px`;
     style.top = `${Math.max(EDGE_PX, Math.min(y, innerHeight - offsetHeight - EDGE_PX))}px`;

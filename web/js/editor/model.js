@@ -2,6 +2,7 @@
 // counted, and how a person likes to draw. Parts read it and ask it to change; nothing else can.
 
 import { longestOf } from "./choices.js";
+import { colorsOf } from "./colors.js";
 import {
   EMPTY,
   completeRegions,
@@ -184,6 +185,11 @@ export class Model {
   }
 
   // What goes with the drawing
+
+  /** "#rrggbb" of each region. */
+  get colors() {
+    return colorsOf(this.#drawing);
+  }
 
   /** {width, height} of the picture in pixels. */
   get size() {

@@ -18,6 +18,9 @@ export class Row {
     this.index = index;
     this.grip = new Grip(this, list);
     this.color = this.makeInput("color", "Color", (color) => ({ color }));
+    this.automatic = iconButton("palette", `Let the text choose the color of region ${index + 1}`, () =>
+      this.change({ color: null }),
+    );
     this.text = this.makeText();
     this.tokens = element("span", { class: "reco-tokens" });
     this.numbers = new BoxFields(this);
@@ -79,6 +82,7 @@ export class Row {
       { class: "reco-details", hidden: true },
       ...this.numbers.elements,
       element("label", {}, "×", this.weight),
+      this.automatic,
       iconButton("clone", `Duplicate region ${number}`, () => this.duplicate()),
       iconButton("trash", `Delete region ${number}`, () => this.remove()),
     );
@@ -116,7 +120,8 @@ export class Row {
     classes.toggle("reco-unfit", unfit);
     classes.toggle("reco-hidden", region.hidden);
     classes.toggle("reco-textless", isTextless);
-    set(this.color, "value", region.color);
+    set(this.color, "value", this.model.colors[index]);
+    set(this.automatic, "hidden", !region.color);
     set(this.text, "value", region.text);
     this.showNumbers(selection.includes(index));
     this.showTokens(isTextless, unfit);

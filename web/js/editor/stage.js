@@ -32,6 +32,11 @@ export class Stage {
     );
     this.boxLayer = element("div", { class: "reco-layer" });
     this.tags = new TagLayer(model);
+    this.empty = element(
+      "div",
+      { class: "reco-empty" },
+      element("p", {}, element("strong", {}, "Drag to draw a box,"), " then type what to paint in it"),
+    );
     this.element = this.arrange(editor.hintId);
     this.text = new TextInPlace(model, this.element);
     this.pointer = new Pointer(model, this);
@@ -55,6 +60,7 @@ export class Stage {
       },
       this.background,
       this.guides,
+      this.empty,
       this.boxLayer,
       this.frame,
       this.tags.element,
@@ -94,37 +100,40 @@ export class Stage {
   }
 
   render() {
-    const { drawing, selection, size } = this.model;
-    const { style } = this.element;
-    style.setProperty("--reco-aspect", String(size.width / size.height));
-    style.setProperty("--reco-px", `${1 / this.zoom}px`);
+    const { drawing, selection } = this.model;
+    this.element.style.setProperty("--reco-px", `${1 / this.zoom}px`);
     setCount(this.boxes, drawing.regions.length, this.boxLayer, (index) =>
       element("div", { class: "reco-box", role: "option", id: `${this.editor.id}-box-${index}` }),
     );
-    drawing.regions.forEach((region, index) => this.renderBox(region, index));
+    const { colors, textless } = this.model;
+    drawing.regions.forEach((region, index) => {
+      set(this.boxes[index].style, "color", colors[index]);
+      this.boxes[index].classList.toggle("reco-textless", textless.has(index));
+      this.renderBox(region, index);
+    });
     const active = selection.length ? this.boxes[selection.at(-1)].id : "";
     if (this.element.getAttribute("aria-activedescendant") !== active) {
       this.element.setAttribute("aria-activedescendant", active);
     }
+    set(this.empty, "hidden", drawing.regions.length > 0);
     this.renderFrame();
     if (this.area[0]) this.tags.render(this.area.map((side) => side * this.zoom), this.zoom);
     this.text.follow();
   }
 
   renderBox(region, index) {
-    const { selection, size, count } = this.model;
+    const { selection, size, count, dragging } = this.model;
     const box = this.boxes[index];
     const selected = selection.includes(index);
     place(box, region.box);
-    set(box.style, "color", region.color);
     box.classList.toggle("reco-selected", selected);
     box.classList.toggle("reco-locked", region.locked);
     box.classList.toggle("reco-unfit", count.unfit.has(index));
-    box.classList.toggle("reco-textless", !region.text.trim());
     box.classList.toggle("reco-hovered", index === this.hovered);
     set(box, "hidden", region.hidden);
     set(box, "ariaSelected", String(selected));
-    set(box, "ariaLabel", describe(region, index, size));
+    // Nothing reads it aloud in the midst of a drag, at every step of which it would be another.
+    if (!dragging) set(box, "ariaLabel", describe(region, index, size));
   }
 
   renderFrame() {

@@ -31,6 +31,7 @@ export class TagLayer {
   /** area: [width, height] of the canvas; zoom: pixels on the screen of a CSS pixel of the canvas. */
   render(area, zoom) {
     const { regions } = this.model.drawing;
+    const { colors, textless } = this.model;
     setCount(this.tags, regions.length, this.element, (index) => makeTag(index));
     regions.forEach(({ hidden }, index) => set(this.tags[index].root, "hidden", hidden));
     const shown = regions.flatMap((region, index) => (region.hidden ? [] : [index]));
@@ -39,7 +40,11 @@ export class TagLayer {
     const inside = roomsOf(boxes).map((room, i) => this.fitInside(room, shown[i], texts[i]));
     const outside = shown.flatMap((_, i) => (inside[i] ? [] : [i]));
     const tags = this.placeOutside(outside, { shown, boxes, texts, inside, area });
-    shown.forEach((index, i) => this.show(index, texts[i], inside[i] ?? tags.get(i), zoom));
+    shown.forEach((index, i) => {
+      paint(this.tags[index], colors[index]);
+      this.tags[index].root.classList.toggle("reco-textless", textless.has(index));
+      this.show(index, texts[i], inside[i] ?? tags.get(i), zoom);
+    });
   }
 
   /** What is written of a region besides its number. */
@@ -106,20 +111,16 @@ export class TagLayer {
 
   /** place: in the box where it has a size of letters, else as a tag. */
   show(index, text, place, zoom) {
-    const { root, number, words } = this.tags[index];
-    const { color, locked, text: own } = this.model.drawing.regions[index];
+    const { root, words } = this.tags[index];
     const classes = root.classList;
     classes.toggle("reco-inside", Boolean(place.size));
     classes.toggle("reco-below", Boolean(place.isBelow));
     classes.toggle("reco-short", Boolean(place.short));
-    classes.toggle("reco-locked", locked);
-    classes.toggle("reco-textless", !own.trim());
+    classes.toggle("reco-locked", this.model.drawing.regions[index].locked);
     classes.toggle("reco-selected", this.model.selection.includes(index));
     set(root.style, "left", cssPx(place.x / zoom));
     set(root.style, "top", cssPx(place.y / zoom));
     set(root.style, "width", cssPx(place.width / zoom));
-    set(number.style, "backgroundColor", color);
-    set(number.style, "color", inkOn(color));
     set(words, "textContent", text);
     set(words.style, "fontSize", place.size ? cssPx(place.size / zoom) : "");
     set(words.style, "webkitLineClamp", place.size ? String(place.most) : "");
@@ -135,7 +136,14 @@ function makeTag(index) {
   const number = element("span", { class: "reco-number" }, String(index + 1));
   const words = element("span", { class: "reco-words", dir: "auto" });
   const root = element("div", { class: "reco-tag", dataset: { region: index } }, number, words);
-  return { element: root, root, number, words };
+  return { element: root, root, number, words, color: null };
+}
+
+/** Give a tag its box's color, if it has another: browsers write a color in another way. */
+function paint(tag, color) {
+  if (tag.color === color) return;
+  tag.color = color;
+  Object.assign(tag.number.style, { backgroundColor: color, color: inkOn(color) });
 }
 
 const withHandles = ([x0, y0, x1, y1]) => [

@@ -65,7 +65,7 @@ export class TokenMeter {
       this.retry = Math.min(2 * this.retry, MOST_RETRY_MS);
       return;
     }
-    if (question === this.asked) this.show(answer, layout, regions);
+    if (question === this.asked) this.show(answer, regions);
   }
 
   /** Keep the figures of the last answer, as old ones. */
@@ -75,11 +75,11 @@ export class TokenMeter {
     set(this.text, "textContent", `Not counted: ${message.replace(/\.$/, "")}.${old}`);
   }
 
-  /** answer: of the server, whose regions are those of the layout. regions: their indices. */
-  show(answer, layout, regions) {
+  /** answer: of the server. regions: indices of those it counted. */
+  show(answer, regions) {
     const { limit, used, overflow, remarks, size } = answer;
     const strange = answer.strange.map((i) => regions[i]);
-    this.showBar(answer, layout);
+    this.showBar(answer, regions);
     this.element.classList.remove("reco-old");
     this.element.classList.toggle("reco-unfit", limit !== null && used > limit);
     this.counted = describe(limit, used, overflow, regions);
@@ -88,10 +88,11 @@ export class TokenMeter {
     this.model.takeCount(countOf(answer, regions));
   }
 
-  showBar({ limit, used, caption, regions }, layout) {
+  showBar({ limit, used, caption, regions }, indices) {
+    const { colors } = this.model;
     const parts = [
       { tokens: caption, color: "var(--reco-faint)" },
-      ...regions.map((tokens, i) => ({ tokens, color: layout.regions[i].color })),
+      ...regions.map((tokens, i) => ({ tokens, color: colors[indices[i]] })),
     ];
     this.bar.classList.toggle("reco-unknown", limit === null);
     if (limit === null) return this.bar.replaceChildren(); // of how many is not known

@@ -13,40 +13,85 @@ const MOST_TRIED = 2000; // places far from their boxes, for all tags: in a crow
  * Returns {x, y, whole: with its text}.
  */
 export function placeTags(boxes, numbers, texts, area, taken = []) {
-  const placed = [...taken];
+  const ground = new Ground(taken);
   let tried = 0;
-  boxes.forEach((box, index) => {
+  const placed = boxes.map((box, index) => {
+    const near = corners(box, numbers[index], area);
     const far = tried < MOST_TRIED ? rows(box, numbers[index], area) : [];
-    const spots = [corners(box, numbers[index], area), far];
-    const { spot, count } = freest(spots, placed);
+    const { spot, count } = freest([near, far], ground);
     tried += count;
-    placed.push(spot);
+    ground.put(spot);
+    return spot;
   });
   return boxes.map((box, index) => {
-    const own = taken.length + index;
-    const free = corners(box, texts[index], area).find((spot) =>
-      placed.every((other, i) => i === own || !overlap(spot, other)),
-    );
-    if (free) placed[own] = free;
-    const [x, y] = placed[own];
+    ground.take(placed[index]);
+    const free = corners(box, texts[index], area).find((spot) => !ground.covered(spot));
+    const [x, y] = free ?? placed[index];
+    ground.put(free ?? placed[index]);
     return { x, y, whole: Boolean(free) };
   });
 }
 
-/** {spot: the first of the places that covers nothing, else the one that covers least, count: of
- * the places that were tried}. */
-function freest(lists, placed) {
+/**
+ * {spot: the first of the places that covers nothing, else the one that covers least, count: of the
+ * places that were tried}.
+ */
+function freest(lists, ground) {
   let best = null;
   let count = 0;
   for (const spots of lists) {
     for (const spot of spots) {
       count++;
-      const hidden = placed.reduce((sum, other) => sum + sharedArea(spot, other), 0);
+      const hidden = ground.covered(spot);
       if (!hidden) return { spot, count };
       if (!best || hidden < best.hidden) best = { spot, hidden };
     }
   }
   return { spot: best.spot, count };
+}
+
+const CELL = 48;
+const cellOf = (edge) => Math.floor(edge / CELL);
+
+/** What is taken, sorted into cells: asking every rectangle there is would be slow. */
+class Ground {
+  constructor(rectangles) {
+    this.cells = new Map(); // number of a cell -> the rectangles that touch it
+    for (const each of rectangles) this.put(each);
+  }
+
+  put(rectangle) {
+    this.visit(rectangle, (there) => void there.push(rectangle));
+  }
+
+  take(rectangle) {
+    this.visit(rectangle, (there) => void there.splice(there.indexOf(rectangle), 1));
+  }
+
+  /** The area of a spot that others cover, counted once for each of them. */
+  covered(spot) {
+    let sum = 0;
+    this.visit(spot, (there, column, row) => {
+      for (const other of there) {
+        if (!overlap(spot, other)) continue;
+        const [left, top] = [Math.max(spot[0], other[0]), Math.max(spot[1], other[1])];
+        if (cellOf(left) !== column || cellOf(top) !== row) continue; // counted in another cell
+        sum += (Math.min(spot[2], other[2]) - left) * (Math.min(spot[3], other[3]) - top);
+      }
+    });
+    return sum;
+  }
+
+  /** Call something with the rectangles in each cell that one touches. */
+  visit([x0, y0, x1, y1], call) {
+    for (let row = cellOf(y0); row <= cellOf(y1); row++) {
+      for (let column = cellOf(x0); column <= cellOf(x1); column++) {
+        const cell = 65536 * row + column;
+        if (!this.cells.has(cell)) this.cells.set(cell, []);
+        call(this.cells.get(cell), column, row);
+      }
+    }
+  }
 }
 
 /** Inside the corners of a box, then around it; around it first where it would be covered. */
@@ -93,11 +138,4 @@ function inside([left, top], [width, height], area) {
 function* steps(start, length, end) {
   for (let at = start; at + length <= end; at += length) yield at;
   for (let at = start - length; at >= 0; at -= length) yield at;
-}
-
-function sharedArea(a, b) {
-  if (!overlap(a, b)) return 0;
-  return (
-    (Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * (Math.min(a[3], b[3]) - Math.max(a[1], b[1]))
-  );
 }

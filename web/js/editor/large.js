@@ -1,0 +1,64 @@
+// The large view: the editor as a dialog over all of ComfyUI. Its element stays where it is in the
+// page, so that its node never misses it; the browser shows it above, and keeps the focus in it.
+
+import { FIT } from "./view.js";
+
+export class LargeView {
+  #isLarge = false;
+
+  constructor(editor) {
+    this.editor = editor;
+    this.dialog = null;
+  }
+
+  attach(dialog) {
+    this.dialog = dialog;
+    dialog.addEventListener("close", () => this.#show(false));
+    // Nothing that the hand does here is meant for the graph below.
+    for (const event of ["wheel", "pointerdown", "pointermove", "pointerup"]) {
+      dialog.addEventListener(event, (told) => this.keep(told), { passive: false });
+    }
+  }
+
+  get isLarge() {
+    return this.#isLarge;
+  }
+
+  toggle() {
+    if (!this.close()) this.open();
+  }
+
+  open() {
+    if (this.#isLarge || !this.dialog.isConnected) return;
+    this.dialog.showModal();
+    this.#show(true);
+  }
+
+  /** Returns whether it was open. */
+  close() {
+    if (!this.#isLarge) return false;
+    this.dialog.close();
+    this.#show(false);
+    return true;
+  }
+
+  #show(isLarge) {
+    if (this.#isLarge === isLarge) return;
+    this.#isLarge = isLarge;
+    this.dialog.classList.toggle("reco-large", isLarge);
+    this.dialog.role = isLarge ? "dialog" : "group";
+    this.dialog.dataset.captureWheel = String(isLarge); // Nodes 2.0 leaves the wheel to it then
+    // It takes the focus of a click beside all fields, which else ComfyUI would have.
+    if (isLarge) this.dialog.tabIndex = -1;
+    else this.dialog.removeAttribute("tabindex");
+    this.editor.viewport.show(FIT);
+    this.editor.stage.render();
+    this.editor.stage.focus();
+  }
+
+  keep(event) {
+    if (!this.#isLarge) return;
+    event.stopImmediatePropagation();
+    if (event.type === "wheel" && event.ctrlKey) event.preventDefault();
+  }
+}

@@ -7,11 +7,12 @@ import json
 
 import numpy as np
 import pytest
+from test_mask_nodes import CELLS, EXACT, inpainting
 from workflows import DOG, inputs_of, layout_node, listed, node
 
 from reco_core.layout import Layout
+from train.data.shapeskills import Scene, Thing, render
 
-EXACT = "exact pixels"
 INK, PAPER, SIZE = (slice(16, 32), slice(16, 32)), (slice(16, 32), slice(32, 64)), (64, 128)
 
 
@@ -154,16 +155,15 @@ def test_a_report_says_that_the_box_is_read(server, kind):
 
 
 def test_whole_cells_are_all_that_the_shape_touches_or_nearly_touches(run):
-    drawn = mask_of(run, MASKED, "given", edges="whole latent cells") == 255
+    drawn = mask_of(run, MASKED, "given", edges=CELLS) == 255
     expected = np.zeros(SIZE, bool)
     expected[8:56, 8:40] = expected[24:56, 8:72] = True
     assert np.array_equal(drawn, expected)
 
 
 def test_the_soft_edge_of_whole_cells_lies_around_the_shape(run):
-    cells = {"edges": "whole latent cells"}
-    hard = mask_of(run, MASKED, "given", **cells) == 255
-    soft = mask_of(run, MASKED, "given", feather=16, **cells).astype(int)
+    hard = mask_of(run, MASKED, "given", edges=CELLS) == 255
+    soft = mask_of(run, MASKED, "given", feather=16, edges=CELLS).astype(int)
     assert (soft[hard] == 255).all()
     beside = soft[12, 40:64]  # right of the stem
     assert beside[0] > 240 and (np.diff(beside[:11]) < 0).all() and not soft[:8, 56:].any()
@@ -182,8 +182,7 @@ def test_a_soft_mask_stays_as_strong_as_it_is(run):
 
 def test_a_mask_that_fills_its_box_is_that_box(run):
     solid = {**MASKED, "L": composite("blank", "foot", 16, 32)}
-    cells = {"edges": "whole latent cells"}
-    drawn = mask_of(run, solid, "given", **cells) == 255
+    drawn = mask_of(run, solid, "given", edges=CELLS) == 255
     assert drawn[24:56, 8:72].all() and drawn.sum() == 32 * 64
 
 
@@ -195,6 +194,51 @@ def test_all_and_background_follow_the_shape(run):
     pictures, _ = run(nodes)
     assert np.array_equal(pictures["all"][..., 0] == 255, shape())
     assert np.array_equal(pictures["background"][..., 0] == 0, shape())
+
+
+# Inpainting
+
+BOX = (16, 16, 112, 112)  # of a picture of 128 x 128
+KEPT_CORNER = (slice(24, 52), slice(76, 104))  # in it, but not near the mask
+
+
+def without_a_corner() -> dict[str, dict]:
+    """The mask called L: BOX but for its upper right quarter."""
+    return {
+        "blank": node("SolidMask", value=0.0, width=128, height=128),
+        "stem": node("SolidMask", value=1.0, width=48, height=48),
+        "foot": node("SolidMask", value=1.0, width=96, height=48),
+        "part": composite("blank", "stem", 16, 16),
+        "L": composite("part", "foot", 16, 64),
+    }
+
+
+def test_inpainting_leaves_what_is_in_the_box_but_not_in_the_mask(run, base_dir):
+    """A green square in the corner stays, a red one below goes; without the mask both go."""
+    things = (
+        Thing("green", "square", (72, 20, 108, 56)),
+        Thing("red", "square", (40, 68, 80, 108)),
+    )
+    (base_dir / "input").mkdir(exist_ok=True)
+    for name in ("masked", "boxed"):
+        render(Scene("white", things, 128)).save(base_dir / "input" / f"{name}.png")
+    given = {"texts": "blue circle", "caption": "a blue circle on a white ground"}
+    nodes = {
+        "loader": node("ReCoLoadCheckpoint", ckpt_name="reco-shapes.safetensors"),
+        **inpainting("boxed", BOX, CELLS),
+        **inpainting("masked", BOX, CELLS),
+        **without_a_corner(),
+        "masked layout": node("ReCoLayoutFromMasks", masks=["L", 0], **given),
+        "decoded": node("VAEDecode", samples=["masked all", 0], vae=["loader", 2]),
+        "old": node("PreviewImage", images=["decoded", 0]),
+    }
+    pictures, _ = run(nodes)
+    old, masked, boxed = (pictures[name].astype(int) for name in ("old", "masked", "boxed"))
+    assert abs(masked - old)[KEPT_CORNER].max() < 16
+    assert abs(boxed - old)[KEPT_CORNER].mean() > 60
+    for picture in (masked, boxed):
+        is_red = picture[..., 0] - picture[..., 1:].max(axis=-1) > 80
+        assert not is_red.any()
 
 
 # Add Region

@@ -2,6 +2,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { Blueprints } from "./comfy/blueprints.js";
 import { Editors } from "./comfy/editors.js";
 import { FrontEnd } from "./comfy/frontend.js";
 import { Tellings } from "./comfy/tellings.js";
@@ -12,12 +13,16 @@ const WIDGET_TYPE = "RECO_EDITOR"; // nodes/editor.py names it
 
 const frontEnd = new FrontEnd(app, api);
 const editors = new Editors(frontEnd);
+const blueprints = new Blueprints(frontEnd);
 const tellings = new Tellings(frontEnd);
 
 app.registerExtension({
   name: "comfyui.reco",
   getCustomWidgets: () => ({ [WIDGET_TYPE]: (node, name) => editors.add(node, name) }),
-  nodeCreated: (node) => node.comfyClass === "ReCoSaveImage" && frontEnd.fillPrefix(node),
+  nodeCreated(node) {
+    if (node.comfyClass === "ReCoSaveImage") frontEnd.fillPrefix(node);
+    blueprints.watch(node);
+  },
   onNodeOutputsUpdated: () => tellings.showAll(),
   setup() {
     for (const name of STYLES) {

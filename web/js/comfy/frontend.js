@@ -65,6 +65,13 @@ export class FrontEnd {
     else tracker?.checkState?.();
   }
 
+  /** Let all that changes be one step of undo, until what is returned is called. */
+  openStep() {
+    const { canvas } = this.app;
+    canvas.emitBeforeChange();
+    return () => canvas.emitAfterChange();
+  }
+
   /** How many steps there are to "undo" or to "redo"; undefined when that cannot be told. */
   stepsTo(way) {
     return this.workflow?.changeTracker?.[`${way}Queue`]?.length;
@@ -91,6 +98,16 @@ export class FrontEnd {
 
   get zoom() {
     return this.app.canvas?.ds?.scale || 1;
+  }
+
+  /** Whether a workflow is being loaded, as also undo does. */
+  get isLoading() {
+    return this.app.configuringGraph;
+  }
+
+  /** A node of a type, in no graph yet. */
+  createNode(type) {
+    return globalThis.LiteGraph.createNode(type);
   }
 
   /** Address of a picture {filename, subfolder, type}. */

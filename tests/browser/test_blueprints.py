@@ -1,0 +1,157 @@
+"""The pack's subgraph blueprints, as a user finds them, puts them down and runs them."""
+
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from comfy_page import ComfyPage
+from PIL import Image, ImageDraw
+from playwright.sync_api import expect
+from tasks.hand import Hand
+
+TEXT_TO_IMAGE, INPAINT = "ReCo text to image", "ReCo inpaint region"
+EDITOR = "ReCo Layout Editor"
+BESIDE = {TEXT_TO_IMAGE: {EDITOR, "Save Image"}, INPAINT: {EDITOR, "Save Image", "Load Image"}}
+FOLDER = Path(__file__).parents[2] / "subgraphs"
+KINDS = "() => Object.fromEntries(app.canvas.graph.nodes.map((n) => [n.title, String(n.id)]))"
+MIDDLE = (800, 200)  # of the canvas, near its top
+PUT_DOWN = 4  # actions: see below
+
+
+def search(hand: Hand, name: str) -> None:
+    """Double-click the empty canvas, type a name, and choose the first that is found."""
+    page = hand.page
+    hand.click(MIDDLE, times=2)
+    page.wait_for_function("() => document.activeElement.matches('input')")
+    hand.type(name)
+    expect(page.get_by_text(name).first).to_be_visible()
+    hand.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.mouse.move(*MIDDLE, steps=3)
+
+
+def insert(comfy: ComfyPage, name: str, hand: Hand | None = None) -> dict[str, str]:
+    """Search for a blueprint and put it down; all nodes that there are then: title -> id."""
+    hand = hand or Hand(comfy.page)
+    search(hand, name)
+    hand.click(MIDDLE)
+    comfy.page.wait_for_function(
+        "count => harness.nodes().length === count", arg=1 + len(BESIDE[name])
+    )
+    nodes = comfy.page.evaluate(KINDS)
+    assert nodes.keys() == {name, *BESIDE[name]}
+    return nodes
+
+
+def run(comfy: ComfyPage, save: str) -> np.ndarray:
+    """Press Run: the picture that Save Image shows."""
+    [picture] = comfy.queue()["outputs"][save]["images"]
+    return np.asarray(Image.open(io.BytesIO(comfy.server.view(picture))).convert("RGB")).astype(int)
+
+
+def test_the_server_lists_what_git_has(shared: ComfyPage) -> None:
+    """A pack is published, cloned and packed as git has it."""
+    listed = json.loads(shared.server.get("/global_subgraphs")).values()
+    ours = {one["name"] for one in listed if one["info"]["node_pack"].endswith("comfyui-reco")}
+    kept = subprocess.check_output(
+        ["git", "ls-files", "-z", "subgraphs"], cwd=FOLDER.parent, text=True
+    )
+    assert ours == set(BESIDE) == {Path(name).stem for name in kept.split("\0") if name}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_nodes_are_saved_with_the_inputs_that_comfyui_lists(shared: ComfyPage, name: str) -> None:
+    kinds = json.loads(shared.server.get("/object_info"))
+    workflow = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    [subgraph], [outer] = workflow["definitions"]["subgraphs"], workflow["nodes"]
+    for node in subgraph["nodes"]:
+        inputs = kinds[node["type"]]["input"]
+        names = [*inputs.get("required", {}), *inputs.get("optional", {})]
+        assert sorted(slot["name"] for slot in node["inputs"]) == sorted(names)
+        fields = [slot["name"] for slot in node["inputs"] if "widget" in slot]
+        assert fields == [name for name in names if name in fields]  # widgets_values goes by it
+        outputs = kinds[node["type"]]["output_name"]
+        assert [slot["name"] for slot in node["outputs"]] == outputs
+    for node in outer["properties"]["reco_beside"]["nodes"]:
+        assert node["widgets"].keys() <= kinds[node["type"]]["input"]["required"].keys()
+
+
+def test_a_picture_takes_a_search_a_click_and_run(shared: ComfyPage) -> None:
+    """Three things on three boxes, of nothing but what the search box put down."""
+    hand = Hand(shared.page)
+    nodes = insert(shared, TEXT_TO_IMAGE, hand)
+    assert hand.actions == PUT_DOWN  # a double-click, a text, Enter, a click
+    picture = run(shared, nodes["Save Image"])  # and one more
+    shared.screenshot("blueprint-text-to-image")
+    for (x, y), channel in (((32, 36), 0), ((93, 41), 2), ((64, 100), 1)):
+        colour = picture[y, x]
+        assert colour[channel] == colour.max() > colour[(channel + 1) % 3] + 60
+    assert picture[4, 4].min() > 200
+    assert shared.widgets(nodes[TEXT_TO_IMAGE]) == ["ckpt_name", "negative", "seed", "steps", "cfg"]
+    assert shared.value(nodes[TEXT_TO_IMAGE], "seed") != 0  # the next Run makes another picture
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_it_brings_is_seen_whole_and_goes_with_one_undo(shared: ComfyPage, name: str) -> None:
+    nodes = insert(shared, name)
+    rects = [shared.rect(node) for node in nodes.values()]
+    shared.screenshot("blueprint-" + name.split()[1])
+    for index, one in enumerate(rects):
+        for other in rects[:index]:
+            assert (
+                one["x"] + one["width"] < other["x"]
+                or other["x"] + other["width"] < one["x"]
+                or one["y"] + one["height"] < other["y"]
+                or other["y"] + other["height"] < one["y"]
+            )
+    shared.undo()
+    assert shared.nodes() == []
+    shared.redo()
+    assert shared.page.evaluate(KINDS).keys() == nodes.keys()
+    assert len(shared.nodes()) == len(nodes)
+
+
+def test_a_copy_comes_alone(shared: ComfyPage) -> None:
+    nodes = insert(shared, TEXT_TO_IMAGE)
+    shared.copy(nodes[TEXT_TO_IMAGE])
+    assert len(shared.paste()) == 1
+    shared.page.evaluate("() => harness.frames()")
+    assert len(shared.nodes()) == 4
+
+
+def test_given_up_it_leaves_nothing(shared: ComfyPage) -> None:
+    search(Hand(shared.page), TEXT_TO_IMAGE)
+    shared.page.wait_for_function("() => harness.nodes().length === 1")
+    shared.page.keyboard.press("Escape")
+    shared.page.wait_for_function("() => harness.nodes().length === 0")
+    shared.page.evaluate("() => harness.frames()")
+    assert shared.nodes() == []
+    assert not shared.page.evaluate("() => harness.tracker().changeCount")
+
+
+def test_a_region_is_painted_into_a_picture(shared: ComfyPage) -> None:
+    """The red square in the region's box is gone, and nothing around it has changed."""
+    old = Image.new("RGB", (256, 256), (250, 250, 250))
+    draw = ImageDraw.Draw(old)
+    draw.rectangle((80, 80, 175, 175), fill=(220, 30, 30))
+    draw.rectangle((0, 0, 39, 255), fill=(30, 160, 60))
+    folder = shared.server.base_dir / "input"
+    folder.mkdir(exist_ok=True)
+    old.save(folder / "old.png")
+    nodes = insert(shared, INPAINT)
+    shared.set_value(nodes["Load Image"], "image", "old.png")
+    shared.set_value(nodes[INPAINT], "steps", 12)
+    picture = run(shared, nodes["Save Image"])
+    shared.show(*nodes.values())
+    shared.screenshot("blueprint-inpainted")
+    assert picture.shape == (128, 128, 3)  # of the layout
+    small = np.asarray(old.resize((128, 128), Image.Resampling.LANCZOS)).astype(int)
+    around = np.ones((128, 128), bool)
+    around[24:104, 24:104] = False  # whole cells around its box
+    assert abs(picture - small)[around].max() <= 1
+    red, _, blue = picture[64, 64]
+    assert blue > red + 80
+    assert not ((picture[..., 0] - picture[..., 2] > 100) & ~around).any()

@@ -4,6 +4,7 @@
 import { element } from "../shared/dom.js";
 import { inkOn } from "../shared/ink.js";
 import { remarkElements } from "../shared/remarks.js";
+import { colorsOf } from "./colors.js";
 import { fromLayout } from "./drawing.js";
 import { numberOf } from "./pasting.js";
 import { describeBox } from "./units.js";
@@ -13,7 +14,11 @@ const MOST = 200; // regions drawn and listed: more cannot be told apart
 
 /** Elements that show a reading, {layout, remarks}. */
 export function previewOf({ layout, remarks }) {
-  const regions = fromLayout(layout).regions.slice(0, MOST);
+  const drawing = fromLayout(layout);
+  const colors = colorsOf(drawing);
+  const regions = drawing.regions
+    .slice(0, MOST)
+    .map((region, index) => ({ ...region, color: colors[index] }));
   const parts = [words(layout, regions)];
   if (regions.length) parts.unshift(picture(layout, regions));
   return [

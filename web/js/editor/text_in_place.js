@@ -65,7 +65,9 @@ export class TextInPlace {
 
   /** What ComfyUI does on Control, it does with what was written: Enter is to run. */
   control({ key }) {
-    if (key === "Enter") this.keep();
+    if (key !== "Enter" || this.index === null) return;
+    this.keep();
+    this.stage.focus();
   }
 
   giveUp() {

@@ -164,7 +164,7 @@ def test_texts_are_shown_whole_in_their_boxes_as_large_as_fits(comfy, editor):
                         && box.top <= at.top && at.bottom <= box.bottom,
                     whole: words.scrollHeight <= words.clientHeight + 1
                         && words.scrollWidth <= words.clientWidth + 1,
-                    number: tag.querySelector(".reco-number").textContent };
+                    number: tag.querySelector(".reco-tag-number").textContent };
             })"""
         )
 

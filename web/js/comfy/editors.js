@@ -75,15 +75,11 @@ export class Editors {
 
   /** Letters and handles keep their size when ComfyUI's zoom changes. */
   followZoom() {
-    let { zoom } = this.frontEnd;
-    const check = () => {
-      const now = this.frontEnd.zoom;
-      if (now !== zoom) this.#shown.forEach((editor) => editor.followZoom());
-      zoom = now;
-    };
+    const check = () => this.#shown.forEach((editor) => editor.followZoom());
     const soon = () => requestAnimationFrame(check);
-    addEventListener("wheel", soon, { capture: true, passive: true });
-    addEventListener("pointerup", soon, { capture: true });
+    for (const name of ["wheel", "pointerup", "keyup"]) {
+      addEventListener(name, soon, { capture: true, passive: true });
+    }
   }
 }
 

@@ -221,6 +221,7 @@ export class LayoutEditor {
 
   /** Keep handles and letters as large as they are, when ComfyUI's zoom has changed. */
   followZoom() {
+    if (!this.stage.isStale) return;
     this.stage.render();
     this.viewport.render();
   }

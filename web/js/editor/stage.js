@@ -99,8 +99,14 @@ export class Stage {
     return Math.max(LEAST_ZOOM, this.editor.zoom);
   }
 
+  /** Whether the zoom is another than that of what is shown. */
+  get isStale() {
+    return this.zoom !== this.drawnAt;
+  }
+
   render() {
     const { drawing, selection } = this.model;
+    this.drawnAt = this.zoom;
     this.element.style.setProperty("--reco-px", `${1 / this.zoom}px`);
     setCount(this.boxes, drawing.regions.length, this.boxLayer, (index) =>
       element("div", { class: "reco-box", role: "option", id: `${this.editor.id}-box-${index}` }),

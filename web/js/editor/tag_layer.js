@@ -133,7 +133,7 @@ export class TagLayer {
 }
 
 function makeTag(index) {
-  const number = element("span", { class: "reco-number" }, String(index + 1));
+  const number = element("span", { class: "reco-tag-number" }, String(index + 1));
   const words = element("span", { class: "reco-words", dir: "auto" });
   const root = element("div", { class: "reco-tag", dataset: { region: index } }, number, words);
   return { element: root, root, number, words, color: null };

@@ -74,6 +74,6 @@ def _check(one: io.Input, value: Any) -> None:
     """As ComfyUI checks what is queued. Raises ValueError for a value that the node never gets."""
     expected = _TYPES.get(one.io_type, ())
     is_right = isinstance(value, expected) and isinstance(value, bool) == (expected == (bool,))
-    options = getattr(one, "options", None)
+    options = getattr(one, "options", None) or ()
     if not is_right or (one.io_type == "COMBO" and value not in options):
         raise ValueError(f"{one.id} = {quote(value)} is no {one.io_type} that it takes")

@@ -111,7 +111,10 @@ ENCODERS = {
 ROUTES = {
     "/reco/read": {"text": BAD.to_json(), **SIZE},
     "/reco/recall": json.loads(BAD.to_json()),
-    "/reco/count": {"layout": json.loads(BAD.to_json()), "checkpoint": "reco-tiny.safetensors"},
+    "/reco/count": {
+        "layout": json.loads(BAD.to_json()),
+        "readers": [[{"checkpoint": "reco-tiny.safetensors"}]],
+    },
 }
 SILENT_ROUTES = {"/reco/write"}  # they make no layout and encode none
 

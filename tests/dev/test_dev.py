@@ -33,8 +33,8 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """dev.py in a folder of its own, where nothing is set up and nothing else is there."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("browser.py", "dev.py", "comfy_server.py", "pyproject.toml"):
-        shutil.copy(ROOT / name, folder)
+    for path in (*ROOT.glob("[!_]*.py"), ROOT / "pyproject.toml"):
+        shutil.copy(path, folder)
     return folder
 
 

@@ -34,6 +34,11 @@ const READ = {
   "{a|b /* | c */}": "b ",
   "a /* b // c": "a /* b ",
   "a */ b": "a */ b",
+  // What is taken is read as a text of its own: an escaped backslash guards a sign once more.
+  "\\\\{a|b}": "\\\\b",
+  "\\\\\\{a": "\\\\{a",
+  "{a|\\\\\\{b}": "\\{b",
+  "{a|{b|\\\\\\{c}}": "{c",
   "(a {red|blue}:1.3) circle": "(a blue:1.3) circle",
   "{ein|ein schöner} Baum {木|🌳}": "ein schöner Baum 🌳",
 };
@@ -42,9 +47,23 @@ for (const [text, read] of Object.entries(READ)) {
   test(`${JSON.stringify(text)} is read`, () => assert.equal(choose(text, last), read));
 }
 
+test("picks are asked for from the outside in, of what was taken only", () => {
+  const taken = (text, ...picks) => {
+    const asked = [];
+    const pick = (options) => {
+      asked.push(options.length);
+      return options[picks.shift()];
+    };
+    return [choose(text, pick), ...asked];
+  };
+  assert.deepEqual(taken("{a|b {c|d|e} {f}|g} {h|i}", 1, 2, 0, 0), ["b e f h", 3, 3, 1, 2]);
+  assert.deepEqual(taken("{a|b {c|d|e} {f}|g} {h|i}", 0, 1), ["a i", 3, 2]);
+});
+
 test("what a choice takes at most is its longest option", () => {
   assert.equal(choose("a {red|{green|light blue}|} circle", longestOf), "a light blue circle");
   assert.equal(choose("{}", longestOf), "");
+  assert.equal(choose("{light blue|{a|b|c|d|e|f|g}}", longestOf), "light blue");
 });
 
 test("caption and regions choose, each for itself, but not what is hidden", () => {
@@ -70,6 +89,7 @@ for (const [what, text] of Object.entries({
   "comments that do not end": "/*".repeat(500_000),
   "comments of lines": "/*//\n".repeat(200_000),
   escapes: "\\{".repeat(500_000),
+  "choices of one option": "{a".repeat(300_000),
 })) {
   test(`${what} are read in time that grows with the text`, () => {
     const begun = process.cpuUsage(); // of this process: others may be at work beside it

@@ -11,6 +11,7 @@ from .inputs import (
     RecoLayout,
     caption_input,
     layout_output,
+    search_aliases,
     side_input,
     split_lines,
     texts_input,
@@ -38,6 +39,7 @@ class ReCoLayoutFromBoxes(io.ComfyNode):
             display_name="ReCo Layout From Boxes",
             category=CATEGORY,
             description="Make a layout from bounding boxes, entered or found by a detector.",
+            **search_aliases("bounding boxes", "detect regions", "bbox"),
             inputs=[
                 BoundingBoxes.Input(
                     "bboxes",
@@ -190,6 +192,7 @@ class ReCoLayoutToBoxes(io.ComfyNode):
             display_name="ReCo Layout To Boxes",
             category=CATEGORY,
             description="Give a layout's boxes and texts to nodes that draw, segment or crop.",
+            **search_aliases("bounding boxes", "bbox", "crop regions"),
             inputs=[RecoLayout.Input("layout", tooltip="The layout whose boxes are wanted.")],
             outputs=[
                 BoundingBoxes.Output(

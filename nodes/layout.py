@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from comfy_api.latest import io
 
 from ..reco_core.limits import IMAGE_SIDE
-from .inputs import CATEGORY, RecoLayout, layout_output, side_input, why_refused
+from .inputs import CATEGORY, RecoLayout, layout_output, search_aliases, side_input, why_refused
 from .remarks import layout_out, read_out
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class ReCoLayoutFromText(io.ComfyNode):
             category=CATEGORY,
             description="Make a layout from text: a caption, a ReCo prompt, JSON, or what language "
             "models write.",
+            **search_aliases("regional prompt", "bounding boxes", "json to layout"),
             inputs=[
                 io.String.Input(
                     "text",
@@ -63,6 +64,7 @@ class ReCoAddRegion(io.ComfyNode):
             display_name="ReCo Add Region",
             category=CATEGORY,
             description="Add one box with its words to a layout.",
+            **search_aliases("add box", "bounding box", "area"),
             inputs=[
                 io.String.Input(
                     "text",

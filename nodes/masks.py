@@ -21,6 +21,7 @@ from .inputs import (
     RecoLayout,
     caption_input,
     layout_output,
+    search_aliases,
     split_lines,
     texts_input,
 )
@@ -217,6 +218,7 @@ class ReCoLayoutFromMasks(io.ComfyNode):
             display_name="ReCo Layout From Masks",
             category=CATEGORY,
             description="Make a layout from masks: each keeps its shape, and a box around it.",
+            **search_aliases("segment regions", "masks to boxes", "masks to regions"),
             inputs=[
                 io.Mask.Input(
                     "masks",
@@ -258,6 +260,7 @@ class ReCoLayoutToMasks(io.ComfyNode):
             display_name="ReCo Layout To Masks",
             category=CATEGORY,
             description="Make masks of a layout's regions, to inpaint or limit conditioning.",
+            **search_aliases("region masks", "boxes to masks", "inpaint region"),
             inputs=[
                 RecoLayout.Input(
                     "layout",

@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from .inputs import CATEGORY, RecoLayout
+from .inputs import CATEGORY, RecoLayout, search_aliases
 
 if TYPE_CHECKING:
     from ..reco_core.layout import Layout
@@ -48,6 +48,7 @@ class ReCoDrawLayout(io.ComfyNode):
             display_name="ReCo Draw Layout",
             category=CATEGORY,
             description="Draw the boxes of a layout, numbered and with their texts, on images.",
+            **search_aliases("draw boxes", "draw bounding boxes", "preview regions"),
             inputs=[
                 io.Image.Input("image", tooltip="Images of any size: boxes are scaled."),
                 RecoLayout.Input("layout", tooltip="The layout to draw."),

@@ -15,7 +15,7 @@ from comfy_api.latest import io
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .inputs import CATEGORY, RecoLayout, layout_output
+from .inputs import CATEGORY, RecoLayout, layout_output, search_aliases
 from .registration import is_registering
 from .remarks import read_out, told
 
@@ -83,6 +83,7 @@ class ReCoLayoutFromImage(io.ComfyNode):
             display_name="ReCo Layout From Image",
             category=CATEGORY,
             description="Recall the layout by which a picture was made from the picture's file.",
+            **search_aliases("recall layout", "read layout", "metadata"),
             inputs=[
                 io.Combo.Input(
                     "image",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
 
-from .inputs import CATEGORY, OVERFLOW_ERROR, RecoLayout, overflow_input
+from .inputs import CATEGORY, OVERFLOW_ERROR, RecoLayout, overflow_input, search_aliases
 from .remarks import told
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class ReCoTextEncode(io.ComfyNode):
             display_name="ReCo Text Encode",
             category=CATEGORY,
             description="Encode a layout as conditioning, and report how it was read.",
+            **search_aliases("regional prompt", "regional conditioning", "regions"),
             inputs=[
                 io.Clip.Input("clip", tooltip="The clip output of ReCo Load Checkpoint."),
                 RecoLayout.Input("layout", tooltip="The caption and the boxes with their words."),
@@ -80,6 +81,9 @@ class ReCoConditioning(io.ComfyNode):
             display_name="ReCo Conditioning",
             category=CATEGORY,
             description="All a sampler wants from a layout: positive, negative, empty latent.",
+            **search_aliases(
+                "regional prompt", "regional conditioning", "area conditioning", "regions"
+            ),
             inputs=[
                 io.Clip.Input("clip", tooltip="The clip output of ReCo Load Checkpoint."),
                 RecoLayout.Input("layout", tooltip="The caption and the boxes with their words."),

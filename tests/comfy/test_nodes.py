@@ -83,6 +83,24 @@ def test_the_editor_is_told_by_which_tokens_every_clip_of_the_pack_reads(server,
             assert json.load(answer)["limit"] is None
 
 
+def test_no_field_that_reads_json_chooses_from_braces(nodes):
+    """The front end takes {"a": 1} for a choice of one option and drops its braces."""
+    fields = {
+        f"{node}.{name}": options
+        for node, info in nodes.items()
+        for name, (kind, options) in inputs_of(info).items()
+        if kind == "STRING"
+    }
+    choosing = {name for name, options in fields.items() if options.get("dynamicPrompts")}
+    assert {name.partition(".")[2] for name in choosing} == {"caption", "texts", "text", "negative"}
+    assert "ReCoLayoutFromText.text" in fields.keys() - choosing
+    for name, options in fields.items():
+        said = f"{options.get('placeholder', '')} {options.get('tooltip', '')}"
+        if name in choosing:
+            assert "json" not in said.lower() or "not as JSON" in said, name
+            assert "{" not in options.get("placeholder", ""), name
+
+
 def test_what_is_not_explained_is_found(server, nodes):
     page = help_page(server, "ReCoTextEncode")
     info = nodes["ReCoTextEncode"]

@@ -84,7 +84,9 @@ window.harness = {
 
   // Make what was changed by script one step of undo, as the end of a user's gesture does.
   commit() {
-    this.tracker().captureCanvasState();
+    const tracker = this.tracker();
+    if (tracker.captureCanvasState) tracker.captureCanvasState();
+    else tracker.checkState(); // before 1.40
   },
 
   history() {
@@ -96,9 +98,17 @@ window.harness = {
   draftIsSaved() {
     const parts = ({ nodes, links }) => JSON.stringify([nodes, links]);
     const now = parts(JSON.parse(JSON.stringify(window.app.rootGraph.serialize())));
-    return Object.entries(localStorage)
-      .filter(([key]) => key.startsWith("Comfy.Workflow.Draft.v2:"))
-      .some(([, draft]) => parts(JSON.parse(JSON.parse(draft).data)) === now);
+    return this.drafts().some(({ data }) => parts(JSON.parse(data)) === now);
+  },
+
+  // Older front ends keep all in one place.
+  drafts() {
+    const kept = (key) => JSON.parse(localStorage[key]);
+    const keys = Object.keys(localStorage);
+    return [
+      ...keys.filter((key) => key.startsWith("Comfy.Workflow.Draft.v2:")).map(kept),
+      ...keys.filter((key) => key === "Comfy.Workflow.Drafts").flatMap((key) => Object.values(kept(key))),
+    ];
   },
 
   // Where a node with its title is on the page, in CSS pixels.

@@ -53,7 +53,8 @@ def test_copies_and_subgraphs_keep_values(comfy: ComfyPage) -> None:
 def test_the_element_of_a_dom_widget_lies_on_its_node(comfy: ComfyPage) -> None:
     node = comfy.add_node("ReCoLayoutFromText", at=(900, 700))
     comfy.page.evaluate(
-        "id => harness.node(id).addDOMWidget('probe', 'probe', document.createElement('div'))", node
+        "id => { harness.node(id).addDOMWidget('probe', 'probe', document.createElement('div')); }",
+        node,
     )
     comfy.show(node)
     comfy.screenshot("dom-widget", node)

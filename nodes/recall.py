@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,8 +107,7 @@ class ReCoLayoutFromImage(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, image: str) -> str:
-        with picture_path(image).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(read_picture(picture_path(image))).hexdigest()
 
     @classmethod
     def execute(cls, image: str) -> io.NodeOutput:
@@ -171,6 +171,8 @@ def save_pictures(
     images: (B, H, W, C) in [0, 1]. workflow: further texts for the files, as JSON. Returns what a
     node shows, {"filename", "subfolder", "type"} of each.
     """
+    from ..reco_core.atomic import write_atomically
+
     height, width = images.shape[1:3]
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
         prefix, folder_paths.get_output_directory(), width, height
@@ -181,8 +183,10 @@ def save_pictures(
         pixels = np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
         numbered = name.replace("%batch_num%", str(index))
         file = f"{numbered}_{counter + index:05}_.png"
-        path = os.path.join(folder, file)
-        Image.fromarray(pixels).save(path, pnginfo=texts, compress_level=COMPRESSION)
+        save = partial(
+            Image.fromarray(pixels).save, format="PNG", pnginfo=texts, compress_level=COMPRESSION
+        )
+        write_atomically(Path(folder) / file, save)
         saved.append({"filename": file, "subfolder": subfolder, "type": "output"})
     return saved
 

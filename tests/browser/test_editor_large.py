@@ -99,6 +99,17 @@ def test_the_canvas_is_zoomed_and_panned_in_the_node(comfy, editor):
     assert editor.stage.bounding_box()["x"] == pytest.approx(panned["x"] + 30, abs=1.5)
     assert graph(comfy) == graph_before and editor.boxes == BOXES
 
+    start, end = ((middle[0] + dx, middle[1] + dy) for dx, dy in ((-150, -10), (-90, 10)))
+    mouse.move(*start)
+    mouse.down()
+    mouse.move(*end, steps=3)
+    mouse.up()
+    stage = editor.stage.bounding_box()
+    drawn = editor.boxes[-1]
+    assert len(editor.boxes) == len(BOXES) + 1
+    assert drawn[0] == pytest.approx((start[0] - stage["x"]) / stage["width"], abs=8 / 2048)
+    assert drawn[2] == pytest.approx((end[0] - stage["x"]) / stage["width"], abs=8 / 2048)
+
     editor.root.get_by_role("button", name="100 %").click()
     assert editor.stage.bounding_box()["width"] == pytest.approx(2048, rel=0.01)
     editor.root.get_by_role("button", name="fit").click()

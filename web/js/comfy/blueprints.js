@@ -8,6 +8,9 @@
  */
 const BESIDE = "reco_beside";
 
+const STILL_FRAMES = 10; // after which a size is taken to be the last
+const MOST_FRAMES = 120; // for which it is waited for
+
 export class Blueprints {
   constructor(frontEnd) {
     this.frontEnd = frontEnd;
@@ -33,14 +36,16 @@ export class Blueprints {
         this.#follow(blueprint, beside, closeStep);
         return;
       }
-      if (blueprint.graph) this.#accompany(blueprint, beside);
-      closeStep();
+      if (!blueprint.graph) closeStep();
+      else whenStill(this.#accompany(blueprint, beside), closeStep);
     });
   }
 
+  /** Returns the blueprint and what is beside it now. */
   #accompany(blueprint, { nodes, links }) {
     const all = [blueprint, ...nodes.map((each) => this.#add(each, blueprint))];
     for (const [from, output, to, input] of links) all[from].connect(output, all[to], input);
+    return all;
   }
 
   #add({ type, pos, widgets }, { graph, pos: origin }) {
@@ -52,4 +57,18 @@ export class Blueprints {
     }
     return node;
   }
+}
+
+/** Nodes 2.0 measures nodes after some frames: a change of size is to be no step of its own. */
+function whenStill(nodes, then) {
+  const sizes = () => nodes.map(({ size }) => [...size]).join();
+  let [before, still] = [sizes(), 0];
+  const look = (frames) => {
+    const now = sizes();
+    still = now === before ? still + 1 : 0;
+    before = now;
+    if (still === STILL_FRAMES || frames === MOST_FRAMES) then();
+    else requestAnimationFrame(() => look(frames + 1));
+  };
+  look(0);
 }

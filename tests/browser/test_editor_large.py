@@ -85,6 +85,8 @@ def test_the_canvas_is_zoomed_and_panned_in_the_node(comfy, editor):
     assert percent == pytest.approx(100 * zoomed["width"] / 2048, abs=1)
 
     mouse.move(middle[0] + 60, middle[1])
+    editor.root.locator(".reco-caption").focus()
+    keyboard.press("Control+a")  # Linux pastes what is selected by the middle button
     editor.stage.focus()
     keyboard.down(" ")
     mouse.down()

@@ -34,6 +34,8 @@ export class Viewport {
       pointermove: (event) => this.move(event),
       pointerup: (event) => this.up(event),
       pointercancel: (event) => this.up(event),
+      // Linux would paste there what is selected anywhere.
+      mouseup: (event) => event.button === 1 && event.preventDefault(),
     };
     const listeners = Object.entries(taken).map(([name, take]) => [
       name,

@@ -190,6 +190,25 @@ def test_the_editor_opens_nothing_that_the_server_refuses_and_keeps_what_it_open
             assert said_by(text) == said_by(again), text
 
 
+def test_a_name_that_stands_twice_is_refused_by_both() -> None:
+    """A reader of JSON that keeps one of them drops what a person wrote."""
+    chance = random.Random(0)
+    opened = "given.map((t) => { try { return !!module.parseDrawing(t) } catch { return false } })"
+    drawings = [layout.to_json() for layout in LAYOUTS if layout.regions]
+    names = ["caption", "version", "text", "box", "weight"]
+    twice = []
+    for drawing in drawings:
+        name = chance.choice(names)
+        again = drawing.replace(f'"{name}":', f'"{name}": null, "{name}":', 1)
+        assert again != drawing
+        twice.append(again)
+    assert all(evaluate("editor/drawing.js", opened, drawings))
+    assert not any(evaluate("editor/drawing.js", opened, twice))
+    for drawing in twice:
+        with pytest.raises(ValueError, match="stands twice"):
+            read_drawing(drawing, 512, 512)
+
+
 def test_remarks_of_regions_begin_with_what_the_editor_renumbers() -> None:
     """It sends the regions that can be painted; its list has others between them."""
     small = Region("a dog <lora:x:1> {a}", Box(0, 0, 0.001, 0.5), 1.3)

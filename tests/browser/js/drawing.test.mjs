@@ -66,6 +66,28 @@ test("what cannot be read says why", () => {
   }
 });
 
+test("nothing that a person wrote is dropped or rounded in silence", () => {
+  const refusal = (text) => {
+    try {
+      return void parseDrawing(text);
+    } catch ({ message }) {
+      return message;
+    }
+  };
+  const twice = /^"text" stands twice in one object: keep one$/;
+  assert.match(refusal('{"regions": [{"text": "a", "box": [0, 0, 1, 1], "text": "b"}]}'), twice);
+  assert.match(refusal('{"regions": [{"\\u0074ext": "", "box": [0, 0, 1, 1], "text" : ""}]}'), twice);
+  assert.match(refusal('{"regions": [], "caption": "a", "regions": []}'), /"regions" stands twice/);
+  assert.match(refusal('{"regions": [], "mine": {"__proto__": 1, "__proto__": 2}}'), /twice/);
+  assert.match(refusal('{"regions": [], "mine": [1, {"id": 9007199254740993}]}'), /too large/);
+  assert.match(refusal('{"regions": [], "mine": -1e400}'), /its number -1e400 is too large/);
+  const right = [
+    { text: '"text": {"text": 1e999, \\', box: A },
+    { text: "}", box: B, mine: { text: "text", box: [{ text: 1 }, { text: 9007199254740991 }] } },
+  ];
+  assert.equal(refusal(JSON.stringify({ regions: right })), undefined);
+});
+
 test("what a region lacks is filled in", () => {
   const text = JSON.stringify({ regions: [{ box: [0.2, 0, 0.9, 1 + 1e-12] }, { box: A, color: null }] });
   const { caption, incoming, regions } = parseDrawing(text);

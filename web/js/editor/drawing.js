@@ -9,6 +9,7 @@
 // person gave them, stay.
 
 import { bounds, boxBetween, clamp, shiftInside, translate } from "../shared/geometry.js";
+import { parseJson } from "../shared/json.js";
 import { choose } from "./choices.js";
 
 const VERSION = 1;
@@ -29,7 +30,7 @@ export const EMPTY = { caption: "", incoming: "", textless: LEAVE_OUT, regions: 
  */
 export function parseDrawing(text) {
   if (!text.trim()) return EMPTY;
-  const data = JSON.parse(text, refuseInfinite);
+  const data = parseJson(text);
   if (!Array.isArray(data?.regions)) throw new Error("it has no regions");
   // Its size is the node's own.
   const { version = VERSION, width, height, ...drawing } = data;
@@ -51,12 +52,6 @@ export function formatDrawing({ caption, incoming, textless, regions, ...others 
   if (textless !== LEAVE_OUT) data.textless = textless;
   const isEmpty = !caption && !regions.length && Object.keys(data).length === 3;
   return isEmpty ? "" : JSON.stringify(data);
-}
-
-/** A number of more than JavaScript's numbers hold could not be kept. */
-function refuseInfinite(key, value) {
-  if (value === Infinity || value === -Infinity) throw new Error(`its number ${key} is too large`);
-  return value;
 }
 
 function readRegion(region, index) {

@@ -33,6 +33,14 @@ def reads(kind: str) -> dict[str, str]:
     return {"reco_reads": kind}
 
 
+def keeps(*outputs: str) -> dict[str, list[str]]:
+    """For the extra_dict of an image input of a node that takes boxes too: it draws them neither on
+    what it shows nor on what it gives by these outputs. The editor finds the pictures of its layout
+    by it (web/js/comfy/pictures.js).
+    """
+    return {"reco_keeps": list(outputs)}
+
+
 def side_input(name: str, more: str = "") -> io.Int.Input:
     """The width or height of the picture. more: a sentence for the tooltip's end."""
     return io.Int.Input(

@@ -16,7 +16,7 @@ from comfy_api.latest import io
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .inputs import CATEGORY, RecoLayout, layout_output, search_aliases
+from .inputs import CATEGORY, RecoLayout, keeps, layout_output, search_aliases
 from .registration import is_registering
 from .remarks import read_out, told
 
@@ -127,7 +127,7 @@ class ReCoSaveImage(io.ComfyNode):
             description="Save pictures with the layout they were made by, which ReCo Layout From "
             "Image and the layout editor recall.",
             inputs=[
-                io.Image.Input("images", tooltip="The pictures to save."),
+                io.Image.Input("images", tooltip="The pictures to save.", extra_dict=keeps()),
                 RecoLayout.Input(
                     "layout",
                     tooltip="The layout they were made by. It is written into the files, also one "

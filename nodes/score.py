@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
-from .inputs import CATEGORY, RecoLayout
+from .inputs import CATEGORY, RecoLayout, keeps
 from .interop import BoundingBoxes
 from .remarks import told
 
@@ -27,7 +27,11 @@ class ReCoScoreLayout(io.ComfyNode):
             category=CATEGORY,
             description="Score how well pictures obey a layout, and pick the best one.",
             inputs=[
-                io.Image.Input("image", tooltip="One or more pictures of the same layout."),
+                io.Image.Input(
+                    "image",
+                    tooltip="One or more pictures of the same layout.",
+                    extra_dict=keeps("best"),
+                ),
                 RecoLayout.Input("layout", tooltip="The layout that they should obey."),
                 BoundingBoxes.Input(
                     "bboxes",

@@ -106,3 +106,101 @@ def test_the_last_picture_is_still_there_after_a_reload(comfy):
     comfy.reload()
     assert background(EditorPage(comfy, nodes["first"])) == "1.png"
     assert "1.png" not in kept  # it is no change of the workflow
+
+
+def shows(comfy: ComfyPage, source: str, output: int | str) -> str:
+    """A node that shows what another gives."""
+    node = comfy.add_node("PreviewImage", at=(2600, 0))
+    comfy.connect(source, output, node, "images")
+    return node
+
+
+def saves(comfy: ComfyPage, picture: str, editor: str) -> str:
+    node = comfy.add_node("ReCoSaveImage", at=(2600, 0))
+    comfy.connect(picture, 0, node, "images")
+    comfy.connect(editor, "layout", node, "layout")
+    return node
+
+
+def test_nodes_that_take_a_layout_and_draw_nothing_do_not_lose_the_last_picture(comfy):
+    nodes = graph(comfy)
+    first, decode = nodes["first"], nodes["first decode"]
+    editor = EditorPage(comfy, first)
+    comfy.show(first)
+    editor.choose("Picture behind the boxes", "last")
+    score = comfy.add_node("ReCoScoreLayout", at=(1800, 0))
+    comfy.connect(decode, 0, score, "image")
+    comfy.connect(first, "layout", score, "layout")
+    draw = next(
+        node["id"] for node in comfy.workflow()["nodes"] if node["type"] == "ReCoDrawLayout"
+    )
+    cropped = comfy.add_node("ImageCropV2", at=(1800, 0))
+    boxes = comfy.add_node("PrimitiveBoundingBox", at=(1400, 0))
+    comfy.connect(decode, 0, cropped, "image")
+    comfy.connect(boxes, 0, cropped, "crop_region")
+    plain = [
+        saves(comfy, decode, first),
+        saves(comfy, decode, nodes["second"]),
+        shows(comfy, score, "best"),
+        saves(comfy, score, first),
+    ]
+    annotated = [
+        shows(comfy, score, "overlay"),
+        saves(comfy, str(draw), first),
+        shows(comfy, cropped, 0),
+        saves(comfy, nodes["second decode"], first),
+    ]
+    for number, node in enumerate(plain):
+        ran(comfy, node, f"{number}.png")
+        assert background(editor) == f"{number}.png"
+    for node in annotated:
+        ran(comfy, node, "annotated.png")
+        assert background(editor) == "3.png"
+
+
+def test_whatever_comes_first_into_a_sampler_the_layout_behind_it_is_found(comfy):
+    """ReCo Conditioning gives a latent too, and pictures may be samplers' own outputs."""
+    nodes = graph(comfy)
+    editor = EditorPage(comfy, nodes["first"])
+    comfy.show(nodes["first"])
+    editor.choose("Picture behind the boxes", "last")
+    comfy.page.evaluate(
+        "id => { const node = harness.node(id); node.inputs.reverse();"
+        " node.inputs.forEach((input, slot) => {"
+        " if (input.link) node.graph.links.get(input.link).target_slot = slot; }); }",
+        nodes["first sampler"],
+    )
+    ran(comfy, nodes["first picture"], "1.png")
+    assert background(editor) == "1.png"
+
+
+def test_a_subgraph_that_is_used_twice_tells_its_pictures_apart(comfy):
+    """One set of nodes samples for both editors; each has its own picture."""
+    nodes = graph(comfy)
+    kinds = ("conditioning", "sampler", "decode")
+    inner = comfy.page.evaluate(
+        """id => { const decode = harness.node(id); const sampler = decode.getInputNode(0);
+        return [sampler.getInputNode(1), sampler, decode].map((node) => String(node.id)); }""",
+        nodes["first decode"],
+    )
+    assert len(inner) == len(kinds)
+    outer = comfy.to_subgraph(*inner)
+    comfy.page.evaluate(
+        """([outer, loader, editor, picture]) => {
+            const first = harness.node(outer);
+            const second = LiteGraph.createNode(first.type);
+            app.rootGraph.add(second);
+            const slot = (type) => second.inputs.findIndex((input) => input.type === type);
+            harness.node(loader).connect(1, second, slot("CLIP"));
+            harness.node(editor).connect(0, second, slot("RECO_LAYOUT"));
+            second.connect(0, harness.node(picture), 0);
+        }""",
+        [outer, nodes["loader"], nodes["second"], nodes["second picture"]],
+    )
+    editors = [EditorPage(comfy, nodes[name]) for name in ("first", "second")]
+    for editor in editors:
+        comfy.show(editor.node)
+        editor.choose("Picture behind the boxes", "last")
+    ran(comfy, nodes["first picture"], "1.png")
+    ran(comfy, nodes["second picture"], "2.png")
+    assert [background(editor) for editor in editors] == ["1.png", "2.png"]

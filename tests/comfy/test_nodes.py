@@ -83,6 +83,26 @@ def test_the_editor_is_told_by_which_tokens_every_clip_of_the_pack_reads(server,
             assert json.load(answer)["limit"] is None
 
 
+def test_the_editor_is_told_on_which_pictures_boxes_are_drawn(nodes):
+    """Else it would lose the last picture behind the node, or show its boxes twice."""
+    drawn, kept = set(), set()
+    for name, info in nodes.items():
+        inputs = inputs_of(info)
+        if not {"IMAGE", "RECO_LAYOUT"} <= {kind for kind, _ in inputs.values()}:
+            continue
+        given = [
+            output
+            for kind, output in zip(info["output"], info["output_name"], strict=True)
+            if kind == "IMAGE"
+        ]
+        [said] = [o["reco_keeps"] for _, o in inputs.values() if "reco_keeps" in o] or [None]
+        assert set(said or ()) <= set(given)
+        kept |= {name} if said is not None else set()
+        drawn |= {f"{name}.{output}" for output in given if output not in (said or ())}
+    assert drawn == {"ReCoDrawLayout.image", "ReCoScoreLayout.overlay"}
+    assert kept == {"ReCoSaveImage", "ReCoScoreLayout"}
+
+
 def test_no_field_that_reads_json_chooses_from_braces(nodes):
     """The front end takes {"a": 1} for a choice of one option and drops its braces."""
     fields = {

@@ -49,6 +49,13 @@ export function linkedValue(place, name) {
   return (named(name) ?? named("value"))?.value ?? null;
 }
 
+/** [name, options] of each input of a node, as the server tells them. */
+export function optionsOf({ constructor }) {
+  const { required = {}, optional = {} } = constructor.nodeData?.input ?? {};
+  const inputs = Object.entries({ ...required, ...optional });
+  return inputs.map(([name, [, options]]) => [name, options ?? {}]);
+}
+
 /** The types that a slot takes or gives. */
 export const typesOf = ({ type }) => String(type || ANY).toUpperCase().split(",");
 

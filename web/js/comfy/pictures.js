@@ -1,12 +1,11 @@
 // Which pictures of the workflow an editor can show behind its boxes before anything runs again.
 
-import { carriesLayout, senderOf, slotOf, slotsOf, typesOf } from "./graph.js";
+import { carriesLayout, keyOf, optionsOf, senderOf, slotOf, slotsOf, typesOf } from "./graph.js";
 
-// What to look behind: from a picture to how it was sampled, from there to what it was sampled from.
-const FROM_PICTURE = ["IMAGE", "LATENT", "*"];
-const FROM_LATENT = ["LATENT", "IMAGE", "CONDITIONING", "GUIDER", "*"];
-const FROM_CONDITIONING = ["CONDITIONING", "GUIDER"];
-const DRAWN = ["RECO_LAYOUT", "BOUNDING_BOX", "BOUNDING_BOXES"]; // on pictures, by what takes both
+// What to look behind: from a picture to what it was made of, from conditioning to what that was.
+const CONDITIONING = ["CONDITIONING", "GUIDER"];
+const PICTURE = ["IMAGE", "LATENT", "*"];
+const DRAWN = ["RECO_LAYOUT", "BOUNDING_BOX", "BOUNDING_BOXES", "BBOX", "SEGS"]; // on pictures
 
 /** The picture {filename, subfolder, type} that comes into an input, if it is known by now. */
 export function pictureInto(place, name, outputsOf) {
@@ -15,31 +14,41 @@ export function pictureInto(place, name, outputsOf) {
   return chosenFile(origin.node) ?? fileOf(outputsOf(origin.node)?.images?.[0]);
 }
 
-/** Whether what a node shows was sampled from another's layout, and nothing was drawn on it. */
-export function isSampledFrom(place, editor, followed = FROM_PICTURE, seen = new Set()) {
-  const { node } = place;
-  if (seen.has(node) || (followed === FROM_PICTURE && isLinkedTo(place, DRAWN))) return false;
-  seen.add(node);
-  if (followed === FROM_CONDITIONING && carriesLayout(place, editor)) return true;
-  return slotsOf(place, followed).some((slot) => {
-    const { place: origin, slot: output } = senderOf(place, slot) ?? {};
-    return origin && isSampledFrom(origin, editor, behind(origin.node.outputs[output]), seen);
+/**
+ * Whether what a node gives by an output, or shows, was sampled from another's layout, and nothing
+ * was drawn on it. slot: of the output; undefined for what it shows.
+ */
+export function isSampledFrom(place, editor, slot, seen = new Set()) {
+  const key = `${keyOf(place)}/${slot}`;
+  if (seen.has(key)) return false;
+  seen.add(key);
+  const output = place.node.outputs?.[slot];
+  const isPicture = !output || typesOf(output).some((type) => PICTURE.includes(type));
+  if (isPicture && drawsOn(place, output)) return false;
+  if (!isPicture && carriesLayout(place, editor)) return true;
+  const followed = isPicture ? [...PICTURE, ...CONDITIONING] : CONDITIONING;
+  return slotsOf(place, followed).some((input) => {
+    const { place: origin, slot: from } = senderOf(place, input) ?? {};
+    return origin && isSampledFrom(origin, editor, from, seen);
   });
 }
 
-function behind(output) {
-  const types = typesOf(output);
-  if (types.includes("LATENT")) return FROM_LATENT;
-  return types.includes("IMAGE") || types.includes("*") ? FROM_PICTURE : FROM_CONDITIONING;
+/** Whether a node gets what it may draw on its pictures: one that samples does not draw it. */
+function drawsOn(place, output) {
+  const isLinkedTo = (types) => slotsOf(place, types).some((slot) => senderOf(place, slot));
+  return isLinkedTo(DRAWN) && !isLinkedTo(CONDITIONING) && !keeps(place.node, output);
 }
 
-const isLinkedTo = (place, types) => slotsOf(place, types).some((slot) => senderOf(place, slot));
+/** Whether the server says that a node draws nothing on what it shows or gives: nodes/inputs.py. */
+const keeps = (node, output) =>
+  optionsOf(node).some(
+    ([, { reco_keeps: names }]) => names && (!output || names.includes(output.name)),
+  );
 
 /** The file that a node like Load Image has in its widget: "folder/name.png [output]". */
 function chosenFile(node) {
-  const { required = {}, optional = {} } = node.constructor.nodeData?.input ?? {};
-  for (const [name, [, options]] of Object.entries({ ...required, ...optional })) {
-    if (!options?.image_upload) continue;
+  for (const [name, options] of optionsOf(node)) {
+    if (!options.image_upload) continue;
     const value = node.widgets?.find((widget) => widget.name === name)?.value;
     const parts = /^(?:(.*)\/)?([^/]+?)(?: \[(input|output|temp)\])?$/.exec(String(value ?? ""));
     if (!parts) continue;

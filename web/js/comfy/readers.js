@@ -10,6 +10,7 @@ import {
   isLinked,
   keyOf,
   linkedValue,
+  optionsOf,
   placesOf,
   senderOf,
   slotOf,
@@ -62,12 +63,8 @@ function onlyReader(places) {
 
 /** {kind: name of the input} of what a node brings; {} if it brings no position tokens. */
 function marksOf(node) {
-  const { required = {}, optional = {} } = node.constructor.nodeData?.input ?? {};
-  const marks = {};
-  for (const [name, [, options]] of Object.entries({ ...required, ...optional })) {
-    if (options?.reco_reads) marks[options.reco_reads] = name;
-  }
-  return marks;
+  const marked = optionsOf(node).filter(([, { reco_reads: kind }]) => kind);
+  return Object.fromEntries(marked.map(([name, { reco_reads: kind }]) => [kind, name]));
 }
 
 function fileOf(place, name) {

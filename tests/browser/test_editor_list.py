@@ -128,3 +128,40 @@ def test_the_canvas_is_no_smaller_than_that_of_comfyuis_own_editor(comfy, editor
     canvas = comfy.page.locator(f'[data-node-id="{own}"] canvas').bounding_box()
     stage = editor.stage.bounding_box()
     assert stage["width"] * stage["height"] >= 0.99 * canvas["width"] * canvas["height"]
+
+
+def box_of(*numbers: float) -> list[float]:
+    x, y, width, height = (number / 512 for number in numbers)
+    return [round(edge, 4) for edge in (x, y, x + width, y + height)]
+
+
+def test_a_space_goes_on_to_the_next_number_and_all_four_are_meant_together(comfy, editor):
+    editor.click((0.625, 0.25))
+    editor.field(1, "Left edge of").click(click_count=3)
+    editor.type("37 53 150 91")
+    comfy.page.keyboard.press("Enter")
+    assert editor.boxes[1] == box_of(37, 53, 150, 91)
+    # There is no room for this place before the box has this size.
+    editor.field(1, "Left edge of").click(click_count=3)
+    editor.type("450 60 40 30 ")
+    assert editor.boxes[1] == box_of(450, 60, 40, 30)
+    assert editor.status == ""
+
+
+def test_pasted_numbers_fill_the_fields_and_what_is_none_is_refused(comfy, editor):
+    def paste(text: str) -> None:
+        comfy.page.evaluate("text => navigator.clipboard.writeText(text)", text)
+        comfy.page.keyboard.press("Control+v")
+
+    editor.click((0.625, 0.25))
+    editor.field(1, "Left edge of").click(click_count=3)
+    paste("[450, 60, 40, 30]")
+    assert editor.boxes[1] == box_of(450, 60, 40, 30)
+    for text in ("0,35", "37px", "1 2 3 4 5", "1,2,3,4"):
+        paste(text)
+        assert f'"{text}" cannot be pasted here' in editor.status
+    assert editor.boxes[1] == box_of(450, 60, 40, 30)
+    editor.field(1, "Left edge of").click(click_count=3)
+    paste("12")
+    comfy.page.keyboard.press("Enter")
+    assert editor.boxes[1] == box_of(12, 60, 40, 30)

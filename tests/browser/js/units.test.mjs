@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { UNITS, boxNumbers, describeBox, withNumber } from "../../../web/js/editor/units.js";
+import { UNITS, boxNumbers, describeBox, withNumbers } from "../../../web/js/editor/units.js";
 import { assertClose, assertInside, assertNotSmaller } from "./close.mjs";
 import { always } from "./random.mjs";
 
@@ -11,7 +11,7 @@ const BOX = [0.25, 0.5, 0.75, 1];
 const FIELDS = ["x", "y", "width", "height"];
 
 const typed = (field, text, { box = BOX, unit = "px" } = {}) =>
-  withNumber(box, field, text, unit, SIZE, MINIMUM);
+  withNumbers(box, { [field]: text }, unit, SIZE, MINIMUM);
 
 test("a box is written in pixels, fractions and thousandths", () => {
   assert.deepEqual(boxNumbers(BOX, "px", SIZE), {
@@ -96,4 +96,15 @@ test("what is no number changes nothing", () => {
   for (const text of ["", "  ", "ten", "1,5", "NaN", "Infinity"]) {
     assert.equal(typed("x", text), null, JSON.stringify(text));
   }
+});
+
+test("numbers that are typed one after another are meant together", () => {
+  always((random) => {
+    const wanted = random.box(0.05);
+    const numbers = Object.entries(boxNumbers(wanted, "px", SIZE));
+    const typed = Object.fromEntries(random.pick([numbers, [...numbers].reverse()]));
+    const box = withNumbers(random.box(0.05), typed, "px", SIZE, MINIMUM);
+    const isNear = box.every((edge, side) => Math.abs(edge - wanted[side]) < 1e-3);
+    assert.ok(isNear, `${box} is not ${wanted}`);
+  });
 });

@@ -19,15 +19,25 @@ export function boxNumbers([x0, y0, x1, y1], unit, size) {
   };
 }
 
+/** Whether a text is a number. */
+export const isNumber = (text) => text.trim() !== "" && Number.isFinite(Number(text));
+
 /**
- * The box after one of its numbers was typed, kept inside the image by limiting that number.
+ * The box after some of its numbers were typed, kept inside the image by limiting these.
  *
- * Returns null when the text is no number. minimum: least [width, height], fractions.
+ * Returns null when one is no number. typed: {field: text}; minimum: least [width, height], fractions.
  */
-export function withNumber([x0, y0, x1, y1], field, text, unit, size, minimum) {
-  const side = field === "x" || field === "width" ? size.width : size.height;
-  const value = text.trim() === "" ? NaN : Number(text) / UNITS[unit].across(side);
-  if (!Number.isFinite(value)) return null;
+export function withNumbers(box, typed, unit, size, minimum) {
+  const numbers = Object.entries(typed);
+  if (!numbers.every(([, text]) => isNumber(text))) return null;
+  // Twice, for its old size may have limited the place of what is smaller now.
+  return [...numbers, ...numbers].reduce((last, [field, text]) => {
+    const side = field === "x" || field === "width" ? size.width : size.height;
+    return withNumber(last, field, Number(text) / UNITS[unit].across(side), minimum);
+  }, box);
+}
+
+function withNumber([x0, y0, x1, y1], field, value, minimum) {
   const [width, height] = [x1 - x0, y1 - y0];
   switch (field) {
     case "x": {

@@ -267,3 +267,29 @@ def test_many_regions_are_dragged_without_delay(comfy, editor, count, most):
     median = times[len(times) // 2]
     print(f"a step of dragging {count} regions takes {median:.2f} ms, at most {times[-1]:.2f} ms")
     assert times[len(times) // 4] < most  # a quarter of the steps has the processor to itself
+
+
+def test_a_copied_drawing_keeps_its_place_in_another_editor_below_the_pointer(comfy, editor):
+    other = EditorPage(comfy, comfy.add_node("ReCoLayoutEditor", at=(700, 0)))
+    draw(editor, A, B)
+    editor.press("Escape")  # what is selected would be copied alone
+    comfy.show(editor.node, other.node)
+    leave = "() => { document.activeElement.blur(); app.canvas.deselectAll(); }"
+    comfy.page.evaluate(leave)
+    mouse, keyboard = comfy.page.mouse, comfy.page.keyboard
+    mouse.move(*editor.at((0.9, 0.9)))
+    keyboard.press("Control+c")
+    mouse.move(*other.at((0.9, 0.9)))
+    keyboard.press("Control+v")
+    comfy.page.wait_for_function("() => document.querySelectorAll('.reco-box').length === 4")
+    assert other.boxes == [A, B]
+    keyboard.press("Delete")  # what was pasted is selected, and the canvas has the focus
+    assert (other.boxes, editor.boxes) == ([], [A, B])
+    # Nodes that are selected are what is copied, and pasted.
+    comfy.page.evaluate(leave)
+    comfy.select(editor.node)
+    mouse.move(*editor.at((0.9, 0.9)))
+    keyboard.press("Control+c")
+    mouse.move(*other.at((0.9, 0.9)))
+    keyboard.press("Control+v")
+    comfy.page.wait_for_function("() => harness.nodes().length === 3")

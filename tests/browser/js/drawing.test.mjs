@@ -215,25 +215,33 @@ test("duplicates stay inside the image and keep their shape", () => {
   });
 });
 
-test("pasted regions are placed around a point", () => {
-  const [first, second] = editing.placeRegions(drawingOf(A, B).regions, [0.5, 0.5]);
+test("pasted regions come where they were, or around a point where they would hide others", () => {
+  const { regions } = drawingOf(A, B);
+  const place = (drawing) => editing.placeRegions(regions, drawing, [0.5, 0.5], [0.1, 0.1]);
+  assert.deepEqual(place(drawingOf()), regions);
+  assert.deepEqual(place(drawingOf([0.1, 0.1, 0.5, 0.5])), regions);
+  const [first, second] = place(drawingOf(B.map((edge) => edge + 0.001)));
   assertClose(first.box, [0.25, 0.3, 0.45, 0.5]);
   assertClose(second.box, [0.55, 0.4, 0.75, 0.7]);
 });
 
 test("pasted regions keep their shape and stay inside, wherever the point is", () => {
   always((random) => {
-    const { regions } = drawingOf(...random.boxes(3));
-    const placed = editing.placeRegions(regions, random.point(0.5)).map(({ box }) => box);
+    const drawing = drawingOf(...random.boxes(3));
+    const { regions } = drawing;
+    const offset = random.point();
+    const point = random.pick([null, random.point(0.5)]);
+    const placed = editing.placeRegions(regions, drawing, point, offset).map(({ box }) => box);
     placed.forEach(assertInside);
     assertSameShape(placed, regions.map(({ box }) => box));
   });
 });
 
-test("pasted regions stay where they were when there is no point", () => {
-  const { regions } = drawingOf(A, B);
-  assert.deepEqual(editing.placeRegions(regions, null), regions);
-  assert.deepEqual(editing.placeRegions([], [0.5, 0.5]), []);
+test("pasted regions that would hide others lie beside them when there is no point", () => {
+  const drawing = drawingOf(A, B);
+  const [first] = editing.placeRegions(drawing.regions, drawing, null, [0.1, 0.1]);
+  assertClose(first.box, A.map((edge) => edge + 0.1));
+  assert.deepEqual(editing.placeRegions([], drawing, [0.5, 0.5], [0.1, 0.1]), []);
 });
 
 test("a region takes another place in the order and is selected there", () => {

@@ -53,13 +53,16 @@ test("a layout of nothing changes nothing", () => {
   }
 });
 
-test("added regions of a whole picture stay where they were, others come to the pointer", () => {
-  const { model } = farm();
-  assert.match(pasting.addLayout(model, FIELD, [0.5, 0.5]), /The caption was not: a field/);
-  pasting.addLayout(model, SILENT, [0.5, 0.5]);
-  const [, there, here] = model.drawing.regions;
-  assert.deepEqual(there.box, BIRD.box);
-  assertClose(here.box, [0.3, 0.3, 0.7, 0.7]);
+test("added regions stay where they were, those that would hide others come to the pointer", () => {
+  for (const layout of [FIELD, SILENT]) {
+    const { model } = farm();
+    const said = pasting.addLayout(model, layout, [0.5, 0.5]);
+    assert.equal(said.includes("The caption was not: a field"), layout === FIELD);
+    pasting.addLayout(model, layout, [0.5, 0.5]);
+    const [, there, here] = model.drawing.regions;
+    assert.deepEqual(there.box, BIRD.box);
+    assertClose(here.box, [0.3, 0.3, 0.7, 0.7]);
+  }
 });
 
 test("copies may lack texts, and keep what only another ReCo knows", () => {

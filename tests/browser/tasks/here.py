@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 from editor_page import EditorPage
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tasks.editor import Editor, Region, middle_of, moved
 from tasks.scenes import (
@@ -12,6 +15,7 @@ from tasks.scenes import (
     CAT,
     DOG,
     EDGE_TO,
+    FARM,
     FIVE,
     HAT,
     HORSE,
@@ -19,6 +23,16 @@ from tasks.scenes import (
     SMALL,
     STRIP,
 )
+
+
+def picture_of(regions):
+    """The bytes of a PNG of ReCo Save Image, made with these regions."""
+    boxes = [{"text": region.text, "box": region.box} for region in regions]
+    layout = {"caption": "", "width": 512, "height": 512, "regions": boxes}
+    info, file = PngInfo(), io.BytesIO()
+    info.add_text("reco_layout", json.dumps(layout))
+    Image.new("RGB", (64, 64)).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
 
 
 class ReCoEditor(Editor):
@@ -166,23 +180,26 @@ class ReCoEditor(Editor):
 
     paste_list = paste_elements
 
-    def recall(self, picture):
-        self.drop(picture)
+    def recall(self):
+        self._drop(picture_of(FARM))
+        replace = self.root.get_by_role("button", name="Replace", exact=True)
+        replace.wait_for()
+        self.hand.click_on(replace)
 
-    def drop(self, picture):
-        """Drop a file on the canvas, as a drag from the file manager ends."""
+    def _drop(self, picture):
+        """Drop a picture on the canvas, as a drag from the file manager ends."""
         x, y = self.at((0.5, 0.5))
         self.comfy.page.evaluate(
-            """async ([x, y, name, data]) => {
-              const bytes = await (await fetch(data)).arrayBuffer();
+            """([x, y, bytes]) => {
               const transfer = new DataTransfer();
-              transfer.items.add(new File([bytes], name, { type: "image/png" }));
+              const file = new File([new Uint8Array(bytes)], "made.png", { type: "image/png" });
+              transfer.items.add(file);
               for (const kind of ["dragenter", "dragover", "drop"])
                 document.elementFromPoint(x, y).dispatchEvent(new DragEvent(kind, {
                   dataTransfer: transfer, clientX: x, clientY: y,
                   bubbles: true, cancelable: true }));
             }""",
-            [x, y, "picture.png", picture],
+            [x, y, list(picture)],
         )
         self.hand.actions += 1
 
@@ -193,8 +210,9 @@ class ReCoEditor(Editor):
         self.press("Enter")
 
     def copy_to_other(self, other):
-        self.click((0.9, 0.9))
+        mouse = self.comfy.page.mouse
+        mouse.move(*self.at((0.9, 0.9)))
         self.press("Control+c")
-        other.click((0.9, 0.9))
+        mouse.move(*other.at((0.9, 0.9)))
         other.press("Control+v")
         self.hand.actions += other.hand.actions

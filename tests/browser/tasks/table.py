@@ -274,6 +274,12 @@ TASKS = (
         start=(),
         prepare=copied(LIST),
     ),
+    Task(
+        "recall",
+        "take the layout out of a picture that was made with one",
+        holds(*FARM),
+        start=(),
+    ),
     Task("resize_picture", "make the picture 3:2, boxes kept", is_wide_with_the_same_shares),
     Task(
         "large_view",

@@ -100,6 +100,10 @@ export class FrontEnd {
     return this.app.canvas?.ds?.scale || 1;
   }
 
+  get hasSelection() {
+    return this.app.canvas?.selectedItems?.size > 0;
+  }
+
   /** Whether a workflow is being loaded, as also undo does. */
   get isLoading() {
     return this.app.configuringGraph;

@@ -124,6 +124,11 @@ export class ComfyHost {
     return this.frontEnd.zoom;
   }
 
+  /** Whether nodes are selected, for which keys are meant then. */
+  hasSelection() {
+    return this.frontEnd.hasSelection;
+  }
+
   // The server
 
   /** What tells how this node's layout will be read: see readers.js. */

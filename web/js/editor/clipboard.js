@@ -1,11 +1,12 @@
-// Copying and pasting regions with the keyboard while the canvas has the focus. What is copied is a
-// layout's JSON, and beside it the regions as the editor keeps them, texts or none; what can be
-// pasted is that, every form of text that the server reads, and pictures.
+// Copying and pasting regions with the keyboard. What is copied is a layout's JSON, and beside it the
+// regions as the editor keeps them, texts or none; what can be pasted is that, every form of text
+// that the server reads, and pictures.
 
 import { formatDrawing, parseDrawing, removeRegions, toLayout } from "./drawing.js";
 import { addCopies, addLayout, numberOf, takeCaption } from "./pasting.js";
 
 const OWN = "application/x-reco-regions"; // the type of what the editor copies for itself
+const FREE = "body, canvas, .reco-stage"; // elements in which nothing is written
 
 export class Clipboard {
   constructor(editor) {
@@ -18,6 +19,7 @@ export class Clipboard {
     const listeners = Object.entries(handlers).map(([name, handle]) => [
       name,
       (event) => {
+        if (!this.isMeant(event)) return;
         event.preventDefault();
         event.stopImmediatePropagation();
         handle(event);
@@ -25,15 +27,35 @@ export class Clipboard {
     ]);
     // On the document and first, since these events do not go to an element that has no caret, and
     // ComfyUI would copy and paste nodes.
-    const canvas = editor.stage.element;
-    for (const [change, method] of [
-      ["focus", "addEventListener"],
-      ["blur", "removeEventListener"],
-    ]) {
-      canvas.addEventListener(change, () => {
-        for (const [name, listener] of listeners) document[method](name, listener, true);
-      });
-    }
+    const reasons = new Set(); // to listen
+    const listen = (on, off) => {
+      for (const [change, method] of [
+        [on, "add"],
+        [off, "delete"],
+      ]) {
+        editor.canvas.addEventListener(change, () => {
+          reasons[method](on);
+          const listener = reasons.size ? "addEventListener" : "removeEventListener";
+          for (const [name, handle] of listeners) document[listener](name, handle, true);
+        });
+      }
+    };
+    listen("focus", "blur");
+    listen("pointerenter", "pointerleave");
+  }
+
+  /**
+   * Whether a key is meant for this canvas: the one that has the focus; to paste regions, and to copy
+   * them where ComfyUI has nothing to copy, the one below the pointer will do.
+   */
+  isMeant({ type, clipboardData }) {
+    const { canvas, host } = this.editor;
+    const below = document.querySelector(".reco-stage:hover");
+    const active = document.activeElement ?? document.body;
+    const isFree = below && active.matches(FREE);
+    if (isFree && type === "paste" && clipboardData.types.includes(OWN)) return below === canvas;
+    if (active === canvas) return true;
+    return isFree && below === canvas && type === "copy" && !host.hasSelection();
   }
 
   copy({ clipboardData }) {
@@ -67,6 +89,7 @@ export class Clipboard {
     const { editor } = this;
     try {
       const { regions } = parseDrawing(text);
+      editor.stage.focus();
       editor.announce(addCopies(editor.model, regions, editor.stage.pointerAt));
     } catch (error) {
       editor.announce(`This cannot be pasted: ${error.message}`);

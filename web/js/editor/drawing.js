@@ -14,6 +14,7 @@ import { choose } from "./choices.js";
 
 const VERSION = 1;
 const ROUNDING = 1e-9; // how far an edge may lie outside by what arithmetic loses
+const HIDING = 0.005; // edges no further apart are hardly seen as two
 
 /** Of a drawing's `textless`: words for a menu. The first is meant where a drawing has none. */
 export const TEXTLESS = { "leave out": "left out by Run", stop: "stops Run" };
@@ -183,19 +184,28 @@ export function removeRegions(drawing, selection) {
 
 /** Copies of some regions, shifted so that they can be seen. offset: [dx, dy]. */
 export function duplicateRegions(drawing, selection, offset) {
-  const fresh = copies(drawing, selection);
-  const frame = bounds(fresh.map((region) => region.box));
-  const back = shiftInside(frame, [-offset[0], -offset[1]]);
-  const room = shiftInside(frame, offset).map((step, axis) => step || back[axis]);
-  return addRegions(drawing, shifted(fresh, room));
+  return addRegions(drawing, beside(copies(drawing, selection), offset));
 }
 
-/** The regions as they are pasted: around a point, or where they were when there is none. */
-export function placeRegions(regions, point) {
-  if (!point || !regions.length) return regions;
+/**
+ * The regions as they are pasted: where they were, or where they would hide such as are there,
+ * around a point; without one by an offset beside them.
+ */
+export function placeRegions(regions, drawing, point, offset) {
+  const hides = ({ box }) => drawing.regions.some((other) => nearlyEqual(other.box, box));
+  if (!regions.some(hides)) return regions;
+  if (!point) return beside(regions, offset);
   const [x0, y0, x1, y1] = bounds(regions.map((region) => region.box));
   return shifted(regions, [point[0] - (x0 + x1) / 2, point[1] - (y0 + y1) / 2]);
 }
+
+function beside(regions, offset) {
+  const frame = bounds(regions.map((region) => region.box));
+  const back = shiftInside(frame, [-offset[0], -offset[1]]);
+  return shifted(regions, shiftInside(frame, offset).map((step, axis) => step || back[axis]));
+}
+
+const nearlyEqual = (one, other) => one.every((edge, i) => Math.abs(edge - other[i]) < HIDING);
 
 /** Put a region at another place in the order. */
 export function reorderRegion(drawing, from, to) {

@@ -1,6 +1,7 @@
 // Layouts from elsewhere, and what they do to a drawing. Each function returns what was done, in words.
 
 import { addRegions, copies, fromLayout, placeRegions, withCaption } from "./drawing.js";
+import { COPY_PX, pixels } from "./measures.js";
 
 /** Take over a caption and nothing else. */
 export function takeCaption(model, { caption }) {
@@ -12,7 +13,7 @@ export function takeCaption(model, { caption }) {
   return `This text has no regions: it became the caption${stay}.${before}`;
 }
 
-/** Add regions: those of a whole picture where they were, others at a point, if there is one. */
+/** Add regions, and the caption to an empty drawing. point: where the pointer is, or null. */
 export function addLayout(model, layout, point) {
   const { drawing } = model;
   const { regions } = fromLayout(layout);
@@ -20,15 +21,17 @@ export function addLayout(model, layout, point) {
     model.apply({ drawing: fromLayout(layout, drawing), selection: [] });
     return `${numberOf(regions)} and a caption pasted.`;
   }
-  addCopies(model, regions, layout.caption ? null : point);
+  addCopies(model, regions, point);
   const lost = layout.caption && layout.caption !== drawing.caption;
   return `${numberOf(regions)} pasted.` + (lost ? ` The caption was not: ${layout.caption}` : "");
 }
 
-/** Add regions of this or another editor, around a point. */
+/** Add regions of this or another editor, placed as placeRegions says. */
 export function addCopies(model, regions, point) {
+  const { drawing, size } = model;
   const fresh = copies({ regions }, regions.map((_, index) => index));
-  model.apply(addRegions(model.drawing, placeRegions(fresh, point)));
+  const placed = placeRegions(fresh, drawing, point, pixels(COPY_PX, size));
+  model.apply(addRegions(drawing, placed));
   return `${numberOf(regions)} pasted.`;
 }
 

@@ -293,3 +293,26 @@ def test_a_copied_drawing_keeps_its_place_in_another_editor_below_the_pointer(co
     mouse.move(*other.at((0.9, 0.9)))
     keyboard.press("Control+v")
     comfy.page.wait_for_function("() => harness.nodes().length === 3")
+
+
+def test_a_drag_begins_also_on_what_a_text_covers_beside_its_box(comfy, editor):
+    editor.drag((0.1, 0.1), (0.15, 0.15))
+    editor.type("a cat")
+    field = editor.stage.locator(".reco-in-place")
+    left, right = (
+        (edge - editor.at((0, 0))[0]) / editor.stage.bounding_box()["width"]
+        for box in [field.bounding_box()]
+        for edge in (box["x"], box["x"] + box["width"])
+    )
+    assert left < 0.16 < 0.3 < right  # of a box that ends at 0.15
+    editor.click((0.2, 0.12))
+    editor.type("!")  # a click only sets the caret
+    editor.drag((0.2, 0.12), (0.4, 0.3))
+    assert editor.texts == ["a cat!", ""]
+    assert editor.boxes[1] == [0.2031, 0.125, 0.4062, 0.2969]
+    editor.type("a dog")
+    comfy.page.keyboard.press("Enter")
+    assert editor.texts == ["a cat!", "a dog"]
+    editor.double_click((0.12, 0.12))  # its text is selected, which could be dragged itself
+    editor.drag((0.16, 0.12), (0.3, 0.05))
+    assert (editor.texts, len(editor.boxes)) == (["a cat!", "a dog", ""], 3)

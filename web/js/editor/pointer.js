@@ -21,6 +21,9 @@ const LISTENERS = {
   keyup: "follow",
 };
 
+const distanceOf = (one, other) =>
+  Math.hypot(other.clientX - one.clientX, other.clientY - one.clientY);
+
 export class Pointer {
   constructor(model, stage) {
     this.model = model;
@@ -41,6 +44,10 @@ export class Pointer {
 
   down(event) {
     if (event.button !== 0 || this.drag || this.stage.text.contains(event.target)) return;
+    this.begin(event);
+  }
+
+  begin(event) {
     this.stage.text.keep();
     const point = this.pointAt(event);
     const plan = this.planFor(event, point);
@@ -113,6 +120,7 @@ export class Pointer {
 
   move(event) {
     this.at = this.pointAt(event);
+    this.leaveText(event);
     const { drag } = this;
     if (!drag) return this.hover(event);
     if (event.pointerId !== drag.from.pointerId) return;
@@ -120,9 +128,19 @@ export class Pointer {
     this.carryOn(drag, event);
   }
 
+  /** A text that is being written, and was pressed beside its box, gives way to a drag. */
+  leaveText(event) {
+    const { text } = this.stage;
+    if (!(event.buttons & 1)) text.pressed = null;
+    if (!text.pressed || distanceOf(text.pressed, event) < DRAW_PX) return;
+    const { pressed } = text;
+    text.pressed = null;
+    this.begin(pressed);
+    this.stage.focus(); // as pressing the canvas itself does
+  }
+
   carryOn(drag, event) {
-    const { from } = drag;
-    const distance = Math.hypot(event.clientX - from.clientX, event.clientY - from.clientY);
+    const distance = distanceOf(drag.from, event);
     const draws = drag.does === "draw";
     drag.moved ||= distance >= (draws ? DRAW_PX : DRAG_PX);
     if (!drag.moved) return;

@@ -1,6 +1,7 @@
 // Writing a region's text on its box.
 
 import { element } from "../shared/dom.js";
+import { contains } from "../shared/geometry.js";
 import { changeRegions } from "./drawing.js";
 
 export class TextInPlace {
@@ -8,6 +9,7 @@ export class TextInPlace {
   constructor(model, stage) {
     this.model = model;
     this.index = null;
+    this.pressed = null; // the event that pressed it beside its box, until the pointer is let go
     this.area = element("textarea", {
       class: "reco-in-place",
       hidden: true,
@@ -17,7 +19,8 @@ export class TextInPlace {
         input: () => this.write(this.area.value, false),
         keydown: (event) => this.keyDown(event),
         blur: () => this.keep(),
-        pointerdown: (event) => event.stopPropagation(),
+        pointerdown: (event) => this.press(event),
+        dragstart: (event) => this.pressed && event.preventDefault(), // of a selected text
       },
     });
     stage.append(this.area);
@@ -47,6 +50,15 @@ export class TextInPlace {
     this.area.style.top = `${100 * Math.max(0, Math.min(y0, 1 - height))}%`;
     this.area.style.width = `${100 * width}%`;
     this.area.style.height = `${100 * height}%`;
+  }
+
+  /** A drag that begins beside its box, which is smaller, is one of the canvas: see Pointer. */
+  press(event) {
+    event.stopPropagation();
+    const { left, top, width, height } = this.stage.getBoundingClientRect();
+    const point = [(event.clientX - left) / width, (event.clientY - top) / height];
+    const isOn = contains(this.model.drawing.regions[this.index].box, point);
+    this.pressed = isOn || event.button !== 0 ? null : event;
   }
 
   /** commit: whether it ends a step of undo. */

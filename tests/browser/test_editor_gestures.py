@@ -316,3 +316,30 @@ def test_a_drag_begins_also_on_what_a_text_covers_beside_its_box(comfy, editor):
     editor.double_click((0.12, 0.12))  # its text is selected, which could be dragged itself
     editor.drag((0.16, 0.12), (0.3, 0.05))
     assert (editor.texts, len(editor.boxes)) == (["a cat!", "a dog", ""], 3)
+
+
+def test_a_step_of_a_drag_shows_only_what_it_moves(comfy, editor):
+    boxes = [[x / 7, y / 6, x / 7 + 0.1, y / 6 + 0.1] for y in range(6) for x in range(7)]
+    regions = [{"text": f"thing {i}", "box": box} for i, box in enumerate(boxes)]
+    comfy.set_value(editor.node, "editor", json.dumps({"caption": "", "regions": regions}))
+    comfy.page.evaluate(
+        """() => {
+          const { toggle } = DOMTokenList.prototype;
+          window.toggled = 0;
+          window.restore = () => (DOMTokenList.prototype.toggle = toggle);
+          DOMTokenList.prototype.toggle = function (...told) {
+            window.toggled++;
+            return toggle.apply(this, told);
+          };
+        }"""
+    )
+    mouse = comfy.page.mouse
+    mouse.move(*editor.at((0.05, 0.05)))
+    mouse.down()
+    mouse.move(*editor.at((0.06, 0.08)))
+    before = comfy.page.evaluate("() => window.toggled")
+    mouse.move(*editor.at((0.07, 0.09)))
+    used = comfy.page.evaluate("() => { restore(); return window.toggled; }") - before
+    mouse.up()
+    assert 0 < used < len(boxes)
+    assert editor.boxes[0] != boxes[0]

@@ -12,6 +12,7 @@ const ESCAPED = /\\([{}|])/g;
  * pick: one of a choice's options, {from, length}.
  */
 export function choose(text, pick = anyOf) {
+  if (!/[{\\/]/.test(text)) return text; // as most are
   const source = withoutComments(text);
   const choices = choicesIn(source);
   const escapes = source.includes("\\");

@@ -19,6 +19,7 @@ export const PALETTE = [
 ];
 
 const known = new WeakMap(); // regions of a drawing -> their colors
+const named = new WeakMap(); // a region -> what its text names
 
 /**
  * "#rrggbb" of each region: that which was chosen, else that which its text names first, else its
@@ -30,7 +31,7 @@ export function colorsOf({ regions }) {
 }
 
 function chooseColors(regions) {
-  const colors = regions.map(({ color, text }) => color ?? namedColor(text));
+  const colors = regions.map((region) => region.color ?? colorNamedIn(region));
   const used = new Set(colors.flatMap((color) => (color ? [color.toLowerCase()] : [])));
   const give = (choice) =>
     colors.forEach((color, place) => {
@@ -41,4 +42,9 @@ function chooseColors(regions) {
   give((own) => (used.has(own) ? null : own));
   give((own) => PALETTE.find((free) => !used.has(free)) ?? own);
   return colors;
+}
+
+function colorNamedIn(region) {
+  if (!named.has(region)) named.set(region, namedColor(region.text));
+  return named.get(region);
 }

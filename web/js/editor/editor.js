@@ -198,6 +198,7 @@ export class LayoutEditor {
     this.element.style.setProperty("--reco-grid-x", `${(100 * side) / width}%`);
     this.element.style.setProperty("--reco-grid-y", `${(100 * side) / height}%`);
     this.toolbar.render();
+    this.viewport.measure();
     this.render();
   }
 

@@ -19,10 +19,9 @@ export class RegionList {
   }
 
   render() {
-    const { length } = this.editor.model.drawing.regions;
-    setCount(this.rows, length, this.element, (index) => new Row(this, index));
-    const { textless } = this.editor.model;
-    this.rows.forEach((row, index) => row.render(textless.has(index)));
+    const { drawing, size } = this.editor.model;
+    setCount(this.rows, drawing.regions.length, this.element, (index) => new Row(this, index));
+    for (const row of this.rows) row.render(size);
   }
 
   /** Show the row of a region, and let its text be written if asked. */

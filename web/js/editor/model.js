@@ -31,8 +31,7 @@ export class Model {
   #uncommitted = false; // whether there are changes that are no step of undo yet
   #before = null; // {drawing, selection} when the drag began that goes on
   #count = UNCOUNTED;
-  #longestOf = null; // the drawing of which the next is
-  #longestDrawing = null;
+  #known = { drawing: null }; // what follows from it: {longest, textless}
   #preferences;
   #refused = new Set(); // what was said of preferences, once
 
@@ -203,20 +202,21 @@ export class Model {
 
   /** The same with the longest of each choice {a|b}: the most that it may take. */
   get longest() {
-    return this.#completeOf(this.#longest);
+    return this.#completeOf(this.#following.longest);
   }
 
   /** Indices of the regions that Run will find without a text. */
   get textless() {
-    return new Set(textlessRegions(this.#longest));
+    return this.#following.textless;
   }
 
-  get #longest() {
-    if (this.#longestOf !== this.#drawing) {
-      this.#longestOf = this.#drawing;
-      this.#longestDrawing = withChoices(this.#drawing, longestOf);
+  get #following() {
+    const drawing = this.#drawing;
+    if (this.#known.drawing !== drawing) {
+      const longest = withChoices(drawing, longestOf);
+      this.#known = { drawing, longest, textless: new Set(textlessRegions(longest)) };
     }
-    return this.#longestDrawing;
+    return this.#known;
   }
 
   #completeOf(drawing) {

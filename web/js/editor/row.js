@@ -1,7 +1,7 @@
 // A row of the list: order, text and tokens of a region, and what can be done to it; the exact numbers
 // of its box and its weight while it is selected, or of all rows if one likes.
 
-import { element, set } from "../shared/dom.js";
+import { element, isNews, set } from "../shared/dom.js";
 import { remarkElements } from "../shared/remarks.js";
 import { BoxFields } from "./box_fields.js";
 import { iconButton } from "./controls.js";
@@ -52,8 +52,9 @@ export class Row {
           const change = read(made.value);
           if (change) this.change(change, true, indices());
           else this.editor.announce(`${made.value || "Nothing"} is not a number.`);
-          this.render();
+          this.show();
         },
+        blur: () => this.show(), // what has changed meanwhile
       },
     });
     return made;
@@ -110,22 +111,44 @@ export class Row {
     return this.model.drawing.regions[this.index];
   }
 
-  /** isTextless: whether there is nothing to paint in its box yet. */
-  render(isTextless = this.model.textless.has(this.index)) {
+  /** What is shown, of which a part is another if anything is. size: of the picture. */
+  state({ width, height }) {
     const { region, index } = this;
-    const { selection, count } = this.model;
-    const unfit = count.unfit.has(index);
+    const { selection, count, colors, textless, preferences } = this.model;
+    return {
+      region,
+      color: colors[index],
+      isSelected: selection.includes(index),
+      isTextless: textless.has(index),
+      isUnfit: count.unfit.has(index),
+      tokens: count.tokens[index] ?? "",
+      remarks: count.remarks[index] ?? NONE,
+      preferences,
+      width,
+      height,
+    };
+  }
+
+  render(size) {
+    const state = this.state(size);
+    if (isNews(this.element, ...Object.values(state))) this.show(state);
+  }
+
+  show(state = this.region && this.state(this.model.size)) {
+    if (!state) return; // the row is being taken away
+    const { region, index } = this;
+    const { isSelected, isTextless, isUnfit } = state;
     const classes = this.element.classList;
-    classes.toggle("reco-selected", selection.includes(index));
-    classes.toggle("reco-unfit", unfit);
+    classes.toggle("reco-selected", isSelected);
+    classes.toggle("reco-unfit", isUnfit);
     classes.toggle("reco-hidden", region.hidden);
     classes.toggle("reco-textless", isTextless);
-    set(this.color, "value", this.model.colors[index]);
+    set(this.color, "value", state.color);
     set(this.automatic, "hidden", !region.color);
     set(this.text, "value", region.text);
-    this.showNumbers(selection.includes(index));
-    this.showTokens(isTextless, unfit);
-    this.showRemarks(count.remarks[index] ?? NONE);
+    this.showNumbers(isSelected);
+    this.showTokens(state);
+    this.showRemarks(state.remarks);
     mark(this.lock, region.locked, ["lock", "lock-open"], ["Unlock", "Lock"], index);
     mark(this.hide, region.hidden, ["eye-slash", "eye"], ["Show", "Hide"], index);
   }
@@ -139,10 +162,9 @@ export class Row {
     if (weight !== document.activeElement) set(weight, "value", String(this.region.weight));
   }
 
-  showTokens(isTextless, unfit) {
-    const tokens = isTextless ? "" : this.model.count.tokens[this.index] ?? "";
-    const why = isTextless ? ": this region has no text" : unfit ? ": this region does not fit" : "";
-    set(this.tokens, "textContent", `${why ? "⚠ " : ""}${tokens}`.trim());
+  showTokens({ tokens, isTextless, isUnfit }) {
+    const why = isTextless ? ": this region has no text" : isUnfit ? ": this region does not fit" : "";
+    set(this.tokens, "textContent", `${why ? "⚠ " : ""}${isTextless ? "" : tokens}`.trim());
     set(this.tokens, "title", `Tokens${why}`);
   }
 

@@ -1,6 +1,6 @@
 // The canvas of the editor: background, guides, boxes, tags, handles.
 
-import { element, set } from "../shared/dom.js";
+import { element, isNews, set } from "../shared/dom.js";
 import { HANDLES, bounds } from "../shared/geometry.js";
 import { setCount } from "./controls.js";
 import { movable } from "./drawing.js";
@@ -106,17 +106,12 @@ export class Stage {
 
   render() {
     const { drawing, selection } = this.model;
+    if (this.isStale) this.element.style.setProperty("--reco-px", `${1 / this.zoom}px`);
     this.drawnAt = this.zoom;
-    this.element.style.setProperty("--reco-px", `${1 / this.zoom}px`);
     setCount(this.boxes, drawing.regions.length, this.boxLayer, (index) =>
       element("div", { class: "reco-box", role: "option", id: `${this.editor.id}-box-${index}` }),
     );
-    const { colors, textless } = this.model;
-    drawing.regions.forEach((region, index) => {
-      set(this.boxes[index].style, "color", colors[index]);
-      this.boxes[index].classList.toggle("reco-textless", textless.has(index));
-      this.renderBox(region, index);
-    });
+    this.renderBoxes();
     const active = selection.length ? this.boxes[selection.at(-1)].id : "";
     if (this.element.getAttribute("aria-activedescendant") !== active) {
       this.element.setAttribute("aria-activedescendant", active);
@@ -127,19 +122,28 @@ export class Stage {
     this.text.follow();
   }
 
-  renderBox(region, index) {
-    const { selection, size, count, dragging } = this.model;
-    const box = this.boxes[index];
-    const selected = selection.includes(index);
-    place(box, region.box);
-    box.classList.toggle("reco-selected", selected);
-    box.classList.toggle("reco-locked", region.locked);
-    box.classList.toggle("reco-unfit", count.unfit.has(index));
-    box.classList.toggle("reco-hovered", index === this.hovered);
-    set(box, "hidden", region.hidden);
-    set(box, "ariaSelected", String(selected));
-    // Nothing reads it aloud in the midst of a drag, at every step of which it would be another.
-    if (!dragging) set(box, "ariaLabel", describe(region, index, size));
+  renderBoxes() {
+    const { drawing, selection, size, count, colors, textless, dragging } = this.model;
+    const chosen = new Set(selection);
+    drawing.regions.forEach((region, index) => {
+      const classes = {
+        "reco-selected": chosen.has(index),
+        "reco-locked": region.locked,
+        "reco-unfit": count.unfit.has(index),
+        "reco-textless": textless.has(index),
+        "reco-hovered": index === this.hovered,
+      };
+      const box = this.boxes[index];
+      const is = Object.values(classes);
+      if (!isNews(box, region, ...is, colors[index], dragging, size.width, size.height)) return;
+      place(box, region.box);
+      box.style.color = colors[index];
+      for (const [name, isOn] of Object.entries(classes)) box.classList.toggle(name, isOn);
+      set(box, "hidden", region.hidden);
+      set(box, "ariaSelected", String(chosen.has(index)));
+      // Nothing reads it aloud in the midst of a drag, at every step of which it would be another.
+      if (!dragging) set(box, "ariaLabel", describe(region, index, size));
+    });
   }
 
   renderFrame() {

@@ -2,7 +2,7 @@
 // fits; where a box is too small it is a tag beside it, with the text where that hides no other.
 // All lengths are pixels on the screen, unless their name says otherwise.
 
-import { element, set } from "../shared/dom.js";
+import { element, isNews, set } from "../shared/dom.js";
 import { inkOn } from "../shared/ink.js";
 import { placeTags } from "../shared/tags.js";
 import { setCount } from "./controls.js";
@@ -30,8 +30,8 @@ export class TagLayer {
 
   /** area: [width, height] of the canvas; zoom: pixels on the screen of a CSS pixel of the canvas. */
   render(area, zoom) {
-    const { regions } = this.model.drawing;
-    const { colors, textless } = this.model;
+    const { colors, textless, selection, drawing } = this.model;
+    const { regions } = drawing;
     setCount(this.tags, regions.length, this.element, (index) => makeTag(index));
     regions.forEach(({ hidden }, index) => set(this.tags[index].root, "hidden", hidden));
     const shown = regions.flatMap((region, index) => (region.hidden ? [] : [index]));
@@ -42,8 +42,15 @@ export class TagLayer {
     const tags = this.placeOutside(outside, { shown, boxes, texts, inside, area });
     shown.forEach((index, i) => {
       paint(this.tags[index], colors[index]);
-      this.tags[index].root.classList.toggle("reco-textless", textless.has(index));
-      this.show(index, texts[i], inside[i] ?? tags.get(i), zoom);
+      const place = inside[i] ?? tags.get(i);
+      this.show(this.tags[index], texts[i], place, zoom, {
+        "reco-inside": Boolean(place.size),
+        "reco-below": Boolean(place.isBelow),
+        "reco-short": Boolean(place.short),
+        "reco-locked": regions[index].locked,
+        "reco-selected": selection.includes(index),
+        "reco-textless": textless.has(index),
+      });
     });
   }
 
@@ -110,20 +117,16 @@ export class TagLayer {
   }
 
   /** place: in the box where it has a size of letters, else as a tag. */
-  show(index, text, place, zoom) {
-    const { root, words } = this.tags[index];
-    const classes = root.classList;
-    classes.toggle("reco-inside", Boolean(place.size));
-    classes.toggle("reco-below", Boolean(place.isBelow));
-    classes.toggle("reco-short", Boolean(place.short));
-    classes.toggle("reco-locked", this.model.drawing.regions[index].locked);
-    classes.toggle("reco-selected", this.model.selection.includes(index));
-    set(root.style, "left", cssPx(place.x / zoom));
-    set(root.style, "top", cssPx(place.y / zoom));
-    set(root.style, "width", cssPx(place.width / zoom));
+  show({ root, words }, text, place, zoom, classes) {
+    const { x, y, width, size, most } = place;
+    if (!isNews(root, text, x, y, width, size, most, zoom, ...Object.values(classes))) return;
+    for (const [name, isOn] of Object.entries(classes)) root.classList.toggle(name, isOn);
+    set(root.style, "left", cssPx(x / zoom));
+    set(root.style, "top", cssPx(y / zoom));
+    set(root.style, "width", cssPx(width / zoom));
     set(words, "textContent", text);
-    set(words.style, "fontSize", place.size ? cssPx(place.size / zoom) : "");
-    set(words.style, "webkitLineClamp", place.size ? String(place.most) : "");
+    set(words.style, "fontSize", size ? cssPx(size / zoom) : "");
+    set(words.style, "webkitLineClamp", size ? String(most) : "");
   }
 
   /** Mark the tag of the box that a click would take, or none. */

@@ -36,6 +36,7 @@ export class TokenMeter {
     set(this.unit, "value", preferences.unit);
     set(this.numbers, "ariaPressed", String(preferences.list === "numbers"));
     set(this.find, "hidden", !count.unfit.size);
+    if (this.model.dragging) return; // it counts when it has ended
     const { layout, regions } = this.model.longest;
     const readers = this.host.readers();
     const question = JSON.stringify([readers, layout, regions]);

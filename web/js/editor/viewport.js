@@ -102,10 +102,12 @@ export class Viewport {
   }
 
   render() {
-    const { zoom, centre } = this.#view;
-    const { isLarge } = this.editor.large;
+    const { centre } = this.#view;
+    const { large, model } = this.editor;
+    const { isLarge } = large;
     const { style } = this.stage.element;
-    style.setProperty("--reco-zoom", String(zoom));
+    const scale = viewing.scaleOf(this.#view, this.frame, model.size);
+    style.width = `${scale * model.size.width}px`;
     style.setProperty("--reco-x", `${100 * (0.5 - centre[0])}%`);
     style.setProperty("--reco-y", `${100 * (0.5 - centre[1])}%`);
     this.element.classList.toggle("reco-zoomed", this.isZoomed);

@@ -21,6 +21,15 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+const shown = new WeakMap(); // an element -> the things that it showed last
+
+/** Whether an element is to show other things than when this was asked last; none is looked into. */
+export function isNews(target, ...things) {
+  const last = shown.get(target);
+  shown.set(target, things);
+  return !last?.every((thing, i) => thing === things[i]);
+}
+
 /** Set a property only when it differs, so that unchanged elements cost nothing. */
 export function set(target, name, value) {
   if (target[name] !== value) target[name] = value;

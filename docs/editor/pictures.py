@@ -15,6 +15,7 @@ from tasks.here import ReCoEditor
 from tasks.scenes import CAT, FARM, FIVE
 from tasks.table import ELEMENTS
 
+from docs.editor.measures import many
 from reco_core.atomic import write_atomically
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -72,11 +73,54 @@ def menu(comfy):
 
 def preview(comfy):
     editor = opened(comfy, CAT)
-    comfy.page.evaluate("text => navigator.clipboard.writeText(text)", ELEMENTS)
-    editor.click((0.9, 0.9))
-    editor.press("Control+v")
-    comfy.page.wait_for_timeout(1500)
+    editor.hand.click_on(editor.root.get_by_label("Copy or paste the layout as text").first)
+    editor.root.get_by_label("The layout as text", exact=True).fill(ELEMENTS)
+    editor.root.get_by_role("group", name="What was read").wait_for()
     return editor
+
+
+def numbers(comfy):
+    editor = opened(comfy, *FIVE)
+    editor.hand.click_on(editor.root.get_by_label("Numbers of all regions"))
+    return editor
+
+
+def background(comfy):
+    """With the picture of a Load Image node, which is of another shape."""
+    editor = opened(comfy, CAT, FIVE[3])
+    field = Image.linear_gradient("L").resize((300, 200))
+    folder = comfy.server.base_dir / "input"
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.merge("RGB", (field, field.point(lambda v: 200 - v // 2), field)).save(
+        folder / "field.png"
+    )
+    loader = comfy.add_node("LoadImage", at=(-500, 0))
+    comfy.set_value(loader, "image", "field.png")
+    comfy.connect(loader, "IMAGE", editor.node, "image")
+    comfy.show(editor.node, margin=20)
+    return editor
+
+
+def writing(comfy):
+    """In the midst of writing on a box."""
+    editor = opened(comfy, *FARM)
+    editor.draw((0.5625, 0.5625, 0.875, 0.875))
+    editor.type("a goose with")
+    return editor
+
+
+def clipped(comfy):
+    """More than the checkpoint reads, and a word that it does not know."""
+    editor = opened(comfy, CAT, Region("masterpiece, (best quality:1.6) " * 40, FIVE[3].box))
+    loader = comfy.add_node("ReCoLoadCheckpoint", at=(-500, 0))
+    comfy.set_value(loader, "ckpt_name", "reco-shapes.safetensors")
+    comfy.show(editor.node, margin=20)
+    editor.root.locator(".reco-row.reco-unfit").first.wait_for()
+    return editor
+
+
+def crowd(comfy):
+    return opened(comfy, *many(40))
 
 
 def writings(comfy):
@@ -91,10 +135,15 @@ def large(comfy):
 
 STATES: dict[str, State] = {
     "empty canvas": empty,
+    "in the midst of writing": writing,
     "a region without a text": textless,
     "texts in boxes, tags where these are too small": wrapped,
     "selected, and under the pointer": selected,
+    "numbers of all regions": numbers,
+    "on a picture of another shape": background,
+    "forty boxes": crowd,
     "what a checkpoint cannot do, with a button": meter,
+    "a text that is too long for it": clipped,
     "menu of a region": menu,
     "what a pasted text says": preview,
     "from right to left, and Chinese signs": writings,
@@ -118,15 +167,28 @@ def tiles_of(
     comfy.open(renderer, theme)
     for name, state in states.items():
         try:
+            comfy.page.mouse.move(2, 2)  # or a tooltip might be in the picture
             editor = state(comfy)
         except (Error, AssertionError) as error:
             print(f"no picture of {name} ({renderer}): {str(error)[:200]}", flush=True)
             continue
         comfy.page.evaluate("() => harness.frames()")
-        box = None if state is large else comfy.rect(editor.node)
+        box = None if state is large else around(comfy.rect(editor.node))
         shot = comfy.page.screenshot(clip=box)
         comfy.page.keyboard.press("Escape")
         yield f"{name} ({renderer})", Image.open(io.BytesIO(shot)).convert("RGB")
+
+
+def around(rect: dict[str, float]) -> dict[str, float]:
+    """With the node's title and slots, as far as the page shows them."""
+    left, top = max(0, rect["x"] - 12), max(0, rect["y"] - 34)
+    right, bottom = rect["x"] + rect["width"] + 12, rect["y"] + rect["height"] + 8
+    return {
+        "x": left,
+        "y": top,
+        "width": min(1600, right) - left,
+        "height": min(1000, bottom) - top,
+    }
 
 
 def sheet_of(tiles: list[tuple[str, Image.Image]], theme: str) -> Image.Image:

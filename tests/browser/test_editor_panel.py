@@ -329,18 +329,3 @@ def test_preferences_that_a_workflow_cannot_mean_leave_the_editor_usable(comfy, 
     shown.choose("Unit of the numbers", "fraction")
     kept = comfy.workflow()["nodes"][0]["properties"]["reco_editor"]
     assert kept["unit"] == "fraction" and kept["newer"] == [1]
-
-
-def test_the_width_that_the_right_hand_panel_gives_its_widgets_leaves_the_editor_wide(
-    comfy, editor
-):
-    wide = editor.root.bounding_box()["width"]
-    comfy.page.evaluate(
-        """id => {
-            harness.widget(id, "editor").width = 200;
-            app.canvas.setDirty(true, true);
-            return harness.frames();
-        }""",
-        editor.node,
-    )
-    assert editor.root.bounding_box()["width"] == pytest.approx(wide, abs=1)

@@ -6,8 +6,8 @@ import { UNITS } from "./units.js";
 /** Preferences that are one of several: name -> {value: words}. */
 export const CHOICES = {
   snap: { off: "snap: no", cells: `snap: ${CELL_PX} px`, grid: "snap: grid" },
-  guides: { none: "guides: no", thirds: "thirds", grid: "grid" },
-  background: { none: "ground: no", image: "image input", last: "last picture" },
+  guides: { none: "no lines", thirds: "thirds", grid: "grid" },
+  background: { none: "no picture", image: "input", last: "last picture" },
   list: { texts: "texts", numbers: "texts and numbers" },
   unit: Object.fromEntries(Object.entries(UNITS).map(([name, { label }]) => [name, label])),
 };

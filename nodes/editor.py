@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from comfy_api.latest import io, ui
+from PIL import Image
 
 from .inputs import (
     CATEGORY,
@@ -20,11 +23,31 @@ if TYPE_CHECKING:
     import torch
 
     from ..reco_core.layout import Layout
+    from ..reco_core.mask import Mask
 
 WIDGET_TYPE = "RECO_EDITOR"
 """The name under which web/js/reco.js registers the editor's widget."""
 
 ALIASES = ("regions", "boxes", "bounding boxes", "regional prompt", "layout", "draw boxes", "area")
+
+
+MASK_PX = 96
+"""The longer side of a mask as the canvas shows it."""
+
+
+def mask_pictures(layout: Layout) -> dict[str, str]:
+    """Digest of each mask of a layout -> a small PNG in base64: white, and as opaque as it is."""
+    masks = {region.mask.digest: region.mask for region in layout.regions if region.mask}
+    return {digest: _small_png(mask) for digest, mask in masks.items()}
+
+
+def _small_png(mask: Mask) -> str:
+    scale = min(1, MASK_PX / max(mask.width, mask.height))
+    sides = (max(1, round(side * scale)) for side in (mask.width, mask.height))
+    alpha = Image.fromarray(mask.sized(*sides))
+    file = BytesIO()
+    Image.merge("LA", (Image.new("L", alpha.size, 255), alpha)).save(file, format="PNG")
+    return b64encode(file.getvalue()).decode()
 
 
 class ReCoLayoutEditor(io.ComfyNode):
@@ -89,6 +112,7 @@ class ReCoLayoutEditor(io.ComfyNode):
         if layout is not None:
             incoming = fingerprint(layout)
             shown["incoming"] = {"fingerprint": incoming, "layout": to_drawing(layout)}
+            shown["masks"] = mask_pictures(layout)
             drawn = drawn if incoming == begun_with else Reading(layout)
         if image is not None:
             shown["image"] = ui.PreviewImage(image[:1], cls=cls).as_dict()["images"][0]

@@ -9,6 +9,7 @@ import pytest
 from comfy_page import ComfyPage
 from editor_page import EditorPage
 from PIL import Image
+from playwright.sync_api import expect
 
 from train.data.shapeskills import Scene, Thing
 from train.evaluate.shape_finder import score_scene
@@ -165,6 +166,21 @@ def test_the_editor_works_inside_a_subgraph(comfy, editor):
     comfy.redo()
     comfy.enter_subgraph(group)
     assert EditorPage(comfy, node).boxes == BOXES[:2]
+
+
+def test_in_a_subgraph_it_says_that_it_stays_there_where_comfyui_cannot_show_it(comfy, editor):
+    says = "node cannot show this editor. To draw out there, keep an editor outside"
+    note = editor.root.get_by_text(says)
+    expect(note).to_be_hidden()
+    group = comfy.to_subgraph(editor.node)
+    cannot = comfy.page.evaluate(
+        "id => Boolean(Object.getOwnPropertyDescriptor(harness.node(id), 'widgets')?.get)", group
+    )
+    comfy.enter_subgraph(group)
+    [node] = [node for node in comfy.nodes() if "editor" in comfy.widgets(node)]
+    inner = EditorPage(comfy, node)
+    comfy.show(node)
+    expect(inner.root.get_by_text(says)).to_be_visible(visible=cannot)
 
 
 def test_the_browser_undoes_nothing_that_has_lost_the_focus(comfy, editor):

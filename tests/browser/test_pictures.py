@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 from comfy_page import ComfyPage
 from editor_page import EditorPage
-from PIL import Image
+from PIL import Image, ImageDraw
+from playwright.sync_api import Locator, expect
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
 
@@ -204,3 +206,60 @@ def test_a_subgraph_that_is_used_twice_tells_its_pictures_apart(comfy):
     ran(comfy, nodes["first picture"], "1.png")
     ran(comfy, nodes["second picture"], "2.png")
     assert [background(editor) for editor in editors] == ["1.png", "2.png"]
+
+
+def alpha_at(box: Locator, x: float, y: float) -> int:
+    """How much of a box's fill, up to 255, its mask lets through at a place in it."""
+    return box.evaluate(
+        """async (box, at) => {
+            const style = getComputedStyle(box, "::after").maskImage;
+            const image = new Image();
+            image.src = /url\\("(.*)"\\)/.exec(style)[1];
+            await image.decode();
+            const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+            canvas.drawImage(image, 0, 0);
+            const place = [at[0] * image.width, at[1] * image.height].map(Math.floor);
+            return canvas.getImageData(...place, 1, 1).data[3];
+        }""",
+        [x, y],
+    )
+
+
+def test_a_mask_is_seen_in_its_box_and_kept_by_undo_and_by_run(comfy):
+    """A triangle: the lower left half of its box."""
+    picture = Image.new("RGBA", (64, 64), (0, 0, 0, 255))
+    ImageDraw.Draw(picture).polygon([(16, 16), (16, 47), (47, 47)], fill=(0, 0, 0, 0))
+    picture.save(comfy.server.base_dir / "input" / "drawn on" / "triangle.png")
+    loader = comfy.add_node("LoadImageMask", at=(-900, 0))
+    comfy.set_value(loader, "image", "drawn on/triangle.png")
+    source = comfy.add_node("ReCoLayoutFromMasks", at=(-500, 0))
+    comfy.set_value(source, "texts", "a tent")
+    node = comfy.add_node("ReCoLayoutEditor", at=(0, 0))
+    masks = comfy.add_node("ReCoLayoutToMasks", at=(600, 0))
+    shown = comfy.add_node("MaskPreview", at=(1000, 0))
+    comfy.connect(loader, 0, source, "masks")
+    comfy.connect(source, "layout", node, "layout")
+    comfy.connect(node, "layout", masks, "layout")
+    comfy.connect(masks, "masks", shown, 0)
+    comfy.set_value(masks, "edges", "exact pixels")
+    comfy.queue()
+    editor = EditorPage(comfy, node)
+    box = editor.stage.locator(".reco-box.reco-masked")
+    expect(box).to_have_count(1)
+    comfy.show(node)
+    comfy.screenshot("editor-mask", node)
+    digest = editor.regions[0]["mask"]
+    assert alpha_at(box, 0.2, 0.8) == 255 and alpha_at(box, 0.8, 0.2) == 0
+    assert editor.rows.first.get_by_label("It came with a mask").is_visible()
+
+    editor.open(0)
+    editor.press("Shift+ArrowRight")
+    moved = editor.boxes
+    editor.travel("Control+z", "undo")
+    editor.travel("Control+y", "redo")
+    assert (editor.boxes, editor.regions[0]["mask"]) == (moved, digest)
+    assert alpha_at(editor.stage.locator(".reco-box.reco-masked"), 0.2, 0.8) == 255
+    [sent] = comfy.queue()["outputs"][shown]["images"]
+    drawn = Image.open(io.BytesIO(comfy.server.view(sent))).convert("L")
+    assert drawn.getpixel((16 + 8 + 6, 40)) == 255  # in the triangle, 8 pixels to the right
+    assert drawn.getpixel((16 + 8 + 26, 20)) == 0  # in its box

@@ -96,6 +96,14 @@ export class FrontEnd {
     Object.defineProperty(widget, "width", { get: () => undefined, set() {}, configurable: true });
   }
 
+  /**
+   * Whether a subgraph's node can show an editor of its subgraph: from 1.46 on it makes its widgets
+   * anew at each look, of the kinds that ComfyUI knows.
+   */
+  canShowEditors(subgraph) {
+    return !Object.getOwnPropertyDescriptor(subgraph, "widgets")?.get;
+  }
+
   get zoom() {
     return this.app.canvas?.ds?.scale || 1;
   }

@@ -6,6 +6,7 @@ import { readersOf } from "./readers.js";
 
 const DRAFT_MS = 300; // after a key, until the next
 const SIDE_PX = 512; // where nothing tells the picture's
+const masks = new Map(); // digest of each mask that came with a layout -> a small PNG as base64
 
 export class ComfyHost {
   #widget = null; // which shows the editor
@@ -25,6 +26,7 @@ export class ComfyHost {
 
   takeSent(sent) {
     this.sent = sent;
+    for (const [digest, picture] of Object.entries(sent.masks ?? {})) masks.set(digest, picture);
   }
 
   // Size
@@ -104,6 +106,12 @@ export class ComfyHost {
     this.commit();
   }
 
+  /** Whether it is in a subgraph whose node cannot show it. */
+  staysInside() {
+    const around = placeOf(this.node, this.frontEnd.root).within.at(-1);
+    return Boolean(around) && !this.frontEnd.canShowEditors(around);
+  }
+
   // The page
 
   /** Address of the picture behind the boxes, or null. */
@@ -118,6 +126,11 @@ export class ComfyHost {
     const { frontEnd } = this;
     const outputsOf = (node) => frontEnd.outputsOf(node);
     return pictureInto(placeOf(this.node, frontEnd.root), "image", outputsOf) ?? this.sent.image;
+  }
+
+  /** Address of the shape of a mask, by its digest, or null if no run has shown it. */
+  mask(digest) {
+    return masks.has(digest) ? `data:image/png;base64,${masks.get(digest)}` : null;
   }
 
   zoom() {

@@ -27,6 +27,10 @@ const HINT =
   "with Shift by 8, with Control they change its size. Typing or Enter writes its text, Delete " +
   "removes it, Insert adds one.";
 
+const INSIDE =
+  "The subgraph's node cannot show this editor. To draw out there, keep an editor outside and wire its " +
+  "layout in.";
+
 let count = 0;
 
 /** Browsers undo typing in a field that has lost the focus as well; then undo is ComfyUI's alone. */
@@ -52,6 +56,7 @@ export class LayoutEditor {
     this.unreadable = new Unreadable(this);
     this.caption = this.makeCaption();
     this.textless = new TextlessNotice(this);
+    this.inside = element("div", { class: "reco-inside-note", hidden: true }, INSIDE);
     this.status = element("div", { class: "reco-status", role: "status" });
     this.body = this.makeBody();
     this.menu = new RegionMenu(this);
@@ -104,6 +109,7 @@ export class LayoutEditor {
       element("div", { class: "reco-head" }, this.toolbar.element, this.viewport.enlarge),
       this.body,
       this.textless.element,
+      this.inside,
       this.status,
       this.unreadable.element,
       this.exchange.element,
@@ -197,6 +203,7 @@ export class LayoutEditor {
     this.element.style.setProperty("--reco-aspect", String(width / height));
     this.element.style.setProperty("--reco-grid-x", `${(100 * side) / width}%`);
     this.element.style.setProperty("--reco-grid-y", `${(100 * side) / height}%`);
+    set(this.inside, "hidden", !this.host.staysInside());
     this.toolbar.render();
     this.viewport.measure();
     this.render();

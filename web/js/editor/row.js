@@ -10,6 +10,7 @@ import { changeRegions } from "./drawing.js";
 import { Grip } from "./grip.js";
 
 const NONE = [];
+const MASKED = "It came with a mask, which goes with its box: To Masks and inpainting use its shape";
 
 export class Row {
   constructor(list, index) {
@@ -22,6 +23,11 @@ export class Row {
       this.change({ color: null }),
     );
     this.text = this.makeText();
+    this.masked = element(
+      "span",
+      { class: "reco-masked-mark", title: MASKED, "aria-label": MASKED, role: "img" },
+      "◐",
+    );
     this.tokens = element("span", { class: "reco-tokens" });
     this.numbers = new BoxFields(this);
     this.weight = this.makeInput("number", "Weight", (value) => {
@@ -98,7 +104,7 @@ export class Row {
       this.grip.element,
       this.color,
       this.text,
-      this.tokens,
+      element("span", { class: "reco-marks" }, this.masked, this.tokens),
       this.lock,
       this.hide,
       details,
@@ -145,6 +151,7 @@ export class Row {
     classes.toggle("reco-textless", isTextless);
     set(this.color, "value", state.color);
     set(this.automatic, "hidden", !region.color);
+    set(this.masked, "hidden", !region.mask);
     set(this.text, "value", region.text);
     this.showNumbers(isSelected);
     this.showTokens(state);

@@ -134,6 +134,7 @@ export class Stage {
         "reco-hovered": index === this.hovered,
       };
       const box = this.boxes[index];
+      this.renderMask(box, region);
       const is = Object.values(classes);
       if (!isNews(box, region, ...is, colors[index], dragging, size.width, size.height)) return;
       place(box, region.box);
@@ -144,6 +145,15 @@ export class Stage {
       // Nothing reads it aloud in the midst of a drag, at every step of which it would be another.
       if (!dragging) set(box, "ariaLabel", describe(region, index, size));
     });
+  }
+
+  /** A mask is stretched over its box, as the server does it. */
+  renderMask(box, { mask }) {
+    const shape = mask ? this.editor.host.mask(mask) : null;
+    if (shape === box.shape) return;
+    box.shape = shape;
+    box.classList.toggle("reco-masked", Boolean(shape));
+    box.style.setProperty("--reco-mask", shape ? `url("${shape}")` : "none");
   }
 
   renderFrame() {
@@ -209,7 +219,7 @@ function place({ style }, [x0, y0, x1, y1]) {
 
 const percent = (fraction) => `${Number((100 * fraction).toFixed(4))}%`;
 
-function describe({ text, box, locked }, index, size) {
-  const state = locked ? ", locked" : "";
+function describe({ text, box, locked, mask }, index, size) {
+  const state = `${mask ? ", with a mask" : ""}${locked ? ", locked" : ""}`;
   return `Region ${index + 1}: ${text.trim() || "no text"}, ${describeBox(box, size)}${state}`;
 }

@@ -2,7 +2,7 @@
 
 Needs what the five commands in train/configs/looks made. Draws the same unseen layouts with the
 base, its ReCo fine-tune, its fine-tune to another look, and with what `train transplant` and
-`train convert --base` make of them; writes docs/transplant.json and docs/images/transplant.png,
+`train convert --base` make of them; writes docs/transplant.json and docs/images/transplant.jpg,
 and prints the table of docs/transplant.md. It goes on where it was stopped.
 """
 
@@ -122,7 +122,9 @@ def main() -> None:
     figures = measure(suite)
     write_text_atomically(DOCS / "transplant.json", json.dumps(figures, indent=1) + "\n")
     sheet = picture(suite, figures)
-    write_atomically(DOCS / "images" / "transplant.png", partial(sheet.save, format="PNG"))
+    write_atomically(
+        DOCS / "images" / "transplant.jpg", partial(sheet.save, format="JPEG", quality=90)
+    )
     print(table(figures))
 
 

@@ -44,7 +44,7 @@ def test_all_models_are_made_drawn_and_compared(runs, capsys):
     transplant.main()
     figures = json.loads((runs / "transplant.json").read_text("utf-8"))
     assert len(figures) == 8 and all(own["pictures"] == 2 for own in figures.values())
-    with Image.open(runs / "images" / "transplant.png") as sheet:
+    with Image.open(runs / "images" / "transplant.jpg") as sheet:
         assert sheet.height == 9 * transplant.SIDE
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0].strip("| ") for row in rows[-8:]] == list(figures)

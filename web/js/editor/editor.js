@@ -151,6 +151,7 @@ export class LayoutEditor {
   remove() {
     this.resizing.disconnect();
     this.framing.disconnect();
+    this.viewport.remove();
     this.meter.remove();
     this.menu.close();
   }

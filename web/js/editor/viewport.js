@@ -26,7 +26,10 @@ export class Viewport {
     listen("blur", () => (this.#space = false));
   }
 
-  /** While the pointer is here: Nodes 2.0 takes events of a node before its parts see them. */
+  /**
+   * While the pointer is here: Nodes 2.0 takes events of a node before its parts see them. remove()
+   * ends it where the node goes under the pointer.
+   */
   listenOnWindow() {
     const taken = {
       wheel: (event) => this.wheel(event),
@@ -45,9 +48,10 @@ export class Viewport {
     this.element.addEventListener("pointerenter", () => {
       for (const listener of listeners) addEventListener(...listener);
     });
-    this.element.addEventListener("pointerleave", () => {
+    this.remove = () => {
       for (const listener of listeners) removeEventListener(...listener);
-    });
+    };
+    this.element.addEventListener("pointerleave", this.remove);
   }
 
   makeControls() {

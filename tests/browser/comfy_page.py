@@ -58,10 +58,8 @@ class ComfyPage:
             "Comfy.VueNodes.Enabled": renderer == "vue",
             "Comfy.ColorPalette": theme,
         }
-        # The server reads this file at every request.
-        file = self.server.base_dir / "user" / "default" / "comfy.settings.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings), encoding="utf-8")
+        self._settings.parent.mkdir(parents=True, exist_ok=True)
+        self._settings.write_text(json.dumps(settings), encoding="utf-8")
         self.renderer = renderer
         self.page.goto(self.server.url)
         self._wait_until_ready()
@@ -70,6 +68,9 @@ class ComfyPage:
     def reload(self) -> None:
         """Reload the page, as F5 does, when the editor has saved its draft of the workflow."""
         self.page.wait_for_function("() => harness.draftIsSaved()")
+        settings = json.loads(self._settings.read_text("utf-8"))
+        settings["Comfy.VueNodes.Enabled"] = self.renderer == "vue"  # not another page's
+        self._settings.write_text(json.dumps(settings), encoding="utf-8")
         self.page.reload()
         self._wait_until_ready()
 
@@ -246,6 +247,11 @@ class ComfyPage:
         return entry
 
     # The inside
+
+    @property
+    def _settings(self) -> Path:
+        """What the server reads at every request, for all pages."""
+        return self.server.base_dir / "user" / "default" / "comfy.settings.json"
 
     def _travel(self, keys: str, queue: str) -> None:
         # The front end takes note of what keys did a frame after them.

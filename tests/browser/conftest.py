@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,22 +48,35 @@ def closed(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
     check_errors(page)
 
 
-@pytest.fixture(scope="session", params=["classic", "vue"])
-def session_page(
-    request: pytest.FixtureRequest, server: ComfyServer, chromium: Browser
-) -> Iterator[ComfyPage]:
-    with new_page(server, chromium) as page:
-        page.open(request.param)
-        yield page
+@pytest.fixture(params=["classic", "vue"])
+def renderer(request: pytest.FixtureRequest) -> Renderer:
+    """Each in turn; for one of them: @pytest.mark.parametrize("renderer", ["vue"])."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def page_of(server: ComfyServer, chromium: Browser) -> Iterator[Callable[[Renderer], ComfyPage]]:
+    """One page for each renderer, opened when it is first asked for."""
+    with ExitStack() as pages:
+
+        @cache
+        def page_of(renderer: Renderer) -> ComfyPage:
+            page = pages.enter_context(new_page(server, chromium))
+            page.open(renderer)
+            return page
+
+        yield page_of
 
 
 @pytest.fixture
-def shared(session_page: ComfyPage) -> Iterator[ComfyPage]:
+def shared(page_of: Callable[[Renderer], ComfyPage], renderer: Renderer) -> Iterator[ComfyPage]:
     """As comfy, but one page for all tests that use it, which saves the seconds of opening it."""
-    session_page.errors.clear()
-    session_page.load_workflow(EMPTY)
-    yield session_page
-    check_errors(session_page)
+    shared = page_of(renderer)
+    shared.page.bring_to_front()  # keys pressed on a page that is not active can be lost
+    shared.errors.clear()
+    shared.load_workflow(EMPTY)
+    yield shared
+    check_errors(shared)
 
 
 @pytest.fixture
@@ -74,16 +89,8 @@ def farm(shared: ComfyPage) -> EditorPage:
     return EditorPage(shared, node)
 
 
-@pytest.fixture(params=["classic", "vue"])
-def renderer(request: pytest.FixtureRequest) -> Renderer:
-    return request.param
-
-
 @pytest.fixture
 def comfy(closed: ComfyPage, renderer: Renderer) -> ComfyPage:
-    """An open editor with an empty graph, once in each renderer.
-
-    For one renderer: @pytest.mark.parametrize("renderer", ["vue"]).
-    """
+    """An open editor with an empty graph."""
     closed.open(renderer)
     return closed

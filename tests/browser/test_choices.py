@@ -37,7 +37,7 @@ def random_text(chance: random.Random) -> str:
     return "".join(chance.choice(SIGNS) for _ in range(chance.randrange(40)))
 
 
-@pytest.mark.parametrize("session_page", ["classic"], indirect=True)
+@pytest.mark.parametrize("renderer", ["classic"])
 def test_the_editor_chooses_as_comfyuis_own_text_fields_do(shared: ComfyPage) -> None:
     chance = random.Random(0)
     texts = [random_text(chance) for _ in range(5000)]

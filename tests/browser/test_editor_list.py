@@ -118,7 +118,7 @@ def test_the_canvas_takes_the_width_and_regions_do_not_make_the_node_grow(comfy,
     assert editor.stage.bounding_box() == stage
 
 
-@pytest.mark.parametrize("session_page", ["vue"], indirect=True)
+@pytest.mark.parametrize("renderer", ["vue"])
 def test_the_canvas_is_no_smaller_than_that_of_comfyuis_own_editor(comfy, editor):
     """Both at a node width of 480, for a square picture."""
     own = comfy.add_node("CreateBoundingBoxes", at=(700, 0))

@@ -12,7 +12,7 @@ EDITOR = "ReCoLayoutEditor"
 ASKED = {"regions", "boxes", "bounding boxes", "regional prompt", "layout"}
 
 
-@pytest.mark.parametrize("session_page", ["classic"], indirect=True)
+@pytest.mark.parametrize("renderer", ["classic"])
 def test_the_search_finds_each_node_by_what_people_call_it(shared: ComfyPage) -> None:
     listed = json.loads(shared.server.get("/object_info"))
     ours = {name: info for name, info in listed.items() if info["category"] == "ReCo"}

@@ -19,7 +19,7 @@ from train.config import load_config
 
 TINY = (
     "data.sets.0.samples=8", "optimizer.steps=2", "optimizer.batch_size=2", "sample.every=0",
-    "validation.every=2", "validation.samples=4", "model.unet_channels=[32, 32]",
+    "validation.every=2", "validation.samples=4", "model.unet_channels=[32]",
     "model.text_width=32", "model.text_layers=1", "model.text_heads=2", "compute.threads=1",
 )  # fmt: skip
 

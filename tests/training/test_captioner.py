@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from train_command import start, train
 
 from reco_core.layout import Box
 from train.data.caption_model import load_describer
@@ -113,10 +111,8 @@ def opened(path, **options):
 
 
 def command(path, output, model, *options):
-    return [
-        *(sys.executable, "-m", "train", "data", "caption", "--kind", "json_lines"),
-        *("--path", str(path), "--output", str(output), "--model", str(model), *options),
-    ]
+    words = ("--path", path, "--output", output, "--model", model, *options)
+    return ["data", "caption", "--kind", "json_lines", *words]
 
 
 def read(output):
@@ -141,15 +137,17 @@ def test_a_killed_run_is_continued_to_the_captions_of_one_that_was_not(tmp_path,
     assert len({entry["text"] for entry in read(whole)}) > 8  # it does see the crops
 
     run = command(path, output, git_folder, "--batch-size", "1", "--max-tokens", "10")
-    with subprocess.Popen(run, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
-        while not output.exists() or output.read_bytes().count(b"\n") < 3:
-            assert process.poll() is None
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
+    process = start(*run, folder=tmp_path / "said")
+    while not output.exists() or output.read_bytes().count(b"\n") < 3:
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     killed = output.read_bytes().count(b"\n")
     assert killed < total
 
-    result = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
+    result = train(*run)
     assert result.returncode == 0, result.stderr
     assert f"wrote {total - killed} captions" in result.stdout
     assert len(read(output)) == total
@@ -160,12 +158,7 @@ def test_blip_writes_captions_that_training_reads(tmp_path, blip_folder):
     path, output = write_set(tmp_path), tmp_path / "captions.jsonl"
     (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:500])
     (tmp_path / "4.png").unlink()
-    result = subprocess.run(
-        command(path, output, blip_folder, "--max-tokens", "5"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    result = train(*command(path, output, blip_folder, "--max-tokens", "5"))
     assert result.returncode == 0, result.stderr
     for name in ("2.png", "4.png"):
         assert sum(f"{name}: " in line for line in result.stdout.splitlines()) == 1

@@ -23,6 +23,7 @@ from random_checkpoint import (
     random_state_dict,
 )
 from safetensors.torch import load_file, save_file
+from train_command import train
 
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import read_checkpoint, write_checkpoint
@@ -92,11 +93,6 @@ def plain(tmp_path_factory):
 def copied(folder, tmp_path):
     """A folder to damage."""
     return Path(shutil.copytree(folder, tmp_path / "copied"))
-
-
-def train(*words) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "train", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def assert_same(a, b):

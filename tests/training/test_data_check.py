@@ -1,13 +1,12 @@
 """`python -m train data check`: what a set holds, what is cut, what is broken."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from set_files import COCO, encoded, write_coco, write_lines, write_picture, write_shard
+from train_command import train
 
 from train.data.check import Limits, check_set
 from train.data.json_lines import JsonLinesConfig
@@ -20,8 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*words):
-    command = [sys.executable, "-m", "train", "data", "check", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return train("data", "check", *words)
 
 
 def check(config, decode=True, **limits):

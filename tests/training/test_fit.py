@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import torch
 from on_base import on_base
 from PIL import Image
+from train_command import train
 
 from reco_core.autoencoder import TAESD_ENCODER
 from reco_core.checkpoint import describe_checkpoint
@@ -25,11 +25,6 @@ from train.model.text_to_image import load_model
 from train.model.tokenizer import plain_tokenize
 
 ROOT = Path(__file__).parents[2]
-
-
-def train(*words, **options):
-    command = [sys.executable, "-m", "train", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
 
 
 def test_training_writes_a_checkpoint_that_says_what_it_is(config_file, overrides, tmp_path):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from on_base import on_base
 from random_checkpoint import HEADS, Size, random_state_dict
 from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
+from train_command import train
 
 from reco_core.checkpoint_file import read_checkpoint
 from train.config import load_config
@@ -213,7 +212,7 @@ def test_live_bytes_counts_memory_once_and_until_it_is_freed():
 
 def test_the_command_says_what_it_counted(base, config_file):
     words = [*SMALL, *on_base(base)]
-    done = memory("--config", config_file, *words, "--json")
+    done = train("memory", "--config", config_file, *words, "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     plan = count_memory(load_config(config_file, words))
@@ -232,8 +231,3 @@ def test_batches_that_leave_a_process_nothing_are_refused(configured):
 def test_half_precision_weights_need_half_precision_products(configured):
     with pytest.raises(ValueError, match="'bf16'.*compute.precision"):
         count_memory(configured(*LORA))
-
-
-def memory(*words):
-    command = [sys.executable, "-m", "train", "memory", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from train_command import start, train
 
 from train.config import load_config
 from train.fit.loop import fit
@@ -25,82 +25,73 @@ states, and 3 and 5 are in the middle of an epoch."""
 
 @pytest.fixture
 def command(config_file, overrides):
-    """`python -m train fit` for a tiny run with accumulation and averages, continued by itself."""
+    """The words of a tiny run with accumulation and averages, continued by itself."""
     words = [*overrides, *ACCUMULATING, "optimizer.ema_decay=0.9", "data.flip=0.5"]
-    return [sys.executable, "-m", "train", "fit", "--config", str(config_file), *words]
+    return ["fit", "--config", config_file, *words]
 
 
-def run(command, *words, **options):
-    return subprocess.run(
-        [*command, *words], cwd=ROOT, capture_output=True, text=True, timeout=300, **options
-    )
+def started(command, tmp_path, reached):
+    """A run whose log says that it has reached a step."""
+    process, log = start(*command, folder=tmp_path / "said"), tmp_path / "run" / "log.jsonl"
+    while not (log.exists() and f'"step": {reached}, "group": "train"' in log.read_text()):
+        assert process.is_alive(), (tmp_path / "said" / "stderr").read_text()
+        time.sleep(0.005)
+    return process
 
 
-def kill_at(command, log, wanted):
+def kill_at(command, tmp_path, step):
     """Start a run and kill -9 it as soon as its log says it has reached a step."""
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        while process.poll() is None:
-            if log.exists() and f'"step": {wanted}, "group": "train"' in log.read_text():
-                break
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL, "it had ended before it could be killed"
+    process = started(command, tmp_path, step)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "it had ended before it could be killed"
 
 
 def test_kill_9_at_any_moment_changes_nothing_in_the_end(command, tmp_path):
-    whole = [w.replace(tmp_path.as_posix(), f"{tmp_path.as_posix()}/whole") for w in command]
-    assert (done := run(whole)).returncode == 0, done.stderr
-    log = tmp_path / "run" / "log.jsonl"
+    here, apart = tmp_path.as_posix(), f"{tmp_path.as_posix()}/whole"
+    whole = [str(word).replace(here, apart) for word in command]
+    assert (done := train(*whole)).returncode == 0, done.stderr
     for step in (1, 3, 5):
-        kill_at(command, log, step)
-    assert (done := run(command)).returncode == 0, done.stderr
+        kill_at(command, tmp_path, step)
+    assert (done := train(*command)).returncode == 0, done.stderr
     ours, theirs = (
         load_file(tmp_path / "run.safetensors"),
         load_file(tmp_path / "whole/run.safetensors"),
     )
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
     assert [x["step"] for x in lines if x["group"] == "train"] == [1, 2, 3, 4, 5, 6, 7]
     states = sorted(path.name for path in (tmp_path / "run" / "states").iterdir())
     assert states == ["step-0000006.pt", "step-0000007.pt"], "the newest two, and no leftovers"
 
 
 def test_a_stopped_run_saves_the_step_it_was_at(command, tmp_path):
-    log = tmp_path / "run" / "log.jsonl"
-    with subprocess.Popen(
-        [*command, "optimizer.steps=500"], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while not (log.exists() and '"step": 3' in log.read_text()):
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "the same command continues" in said
-    last = max(json.loads(x)["step"] for x in log.read_text().splitlines())
+    process = started([*command, "optimizer.steps=500"], tmp_path, 3)
+    process.terminate()
+    process.join(120)
+    assert process.exitcode == 130
+    assert "the same command continues" in (tmp_path / "said" / "stderr").read_text()
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    last = max(json.loads(line)["step"] for line in log.splitlines())
     newest = max((tmp_path / "run" / "states").iterdir())
     assert torch.load(newest, weights_only=True)["step"] >= last >= 3
 
 
-def limit_file_size():
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-
-
 @pytest.mark.skipif(os.name == "nt", reason="limits file sizes")
 def test_a_state_that_cannot_be_written_leaves_the_former_ones(command, tmp_path):
-    assert run(command, "optimizer.steps=2").returncode == 0
+    import resource
+
+    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (200_000, 200_000))
+    assert train(*command, "optimizer.steps=2").returncode == 0
     states = tmp_path / "run" / "states"
     before = {path.name: path.read_bytes() for path in states.iterdir()}
-    done = run(command, preexec_fn=limit_file_size)
+    done = train(*command, before=small)
     assert done.returncode == 2, done.stderr
     assert "step 4 could not be written" in done.stderr and "make room" in done.stderr
     assert {path.name: path.read_bytes() for path in states.iterdir()} == before
-    assert run(command).returncode == 0, "and the same command continues"
+    assert train(*command).returncode == 0, "and the same command continues"
 
 
 @pytest.mark.parametrize(

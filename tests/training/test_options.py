@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 from safetensors import safe_open
+from train_command import train
 
 from reco_core.checks import quote
 from train.config import load_config
@@ -315,11 +316,6 @@ def test_what_kinds_can_do_is_asked_of_them():
     rest = [one() for name, one in CONFIGS.items() if name not in ("shapeskills", "cutouts")]
     assert not any(one.unseen(2) or one.words() for one in rest)
     assert [name for name, one in CONFIGS.items() if one.is_stream] == ["shards"]
-
-
-def train(*words: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "train", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def test_the_help_of_fit_shows_every_option_without_loading_torch():

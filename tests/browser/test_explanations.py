@@ -6,6 +6,7 @@ import pytest
 from comfy_page import ComfyPage
 from playwright.sync_api import expect
 
+BUBBLE = ".node-tooltip, .p-tooltip-text, [data-reka-popper-content-wrapper]"  # of any front end
 DRAWN = ("INT", "FLOAT", "COMBO", "BOOLEAN")  # the classic renderer explains those it draws itself
 
 
@@ -28,7 +29,7 @@ def tooltips(info: dict) -> dict[str, str]:
 
 @pytest.mark.parametrize("renderer", ["vue"])
 def test_the_info_button_opens_the_help_page_of_each_node(comfy: ComfyPage) -> None:
-    shown = comfy.page.locator(".node-help-content .markdown-content")
+    shown = comfy.page.locator(".node-help-content :is(.markdown-content, .comfy-markdown-content)")
     for place, (name, info) in enumerate(our_nodes(comfy).items()):
         node = comfy.add_node(name, at=(0, 2000 * place))
         comfy.show(node)
@@ -42,7 +43,7 @@ def test_the_info_button_opens_the_help_page_of_each_node(comfy: ComfyPage) -> N
 
 def test_the_mouse_over_a_widget_shows_its_tooltip(comfy: ComfyPage) -> None:
     comfy.set_setting("LiteGraph.Node.TooltipDelay", 0)
-    bubble = comfy.page.locator(".node-tooltip, .p-tooltip-text").filter(visible=True)
+    bubble = comfy.page.locator(BUBBLE).filter(visible=True)
     for place, (name, info) in enumerate(our_nodes(comfy).items()):
         node = comfy.add_node(name, at=(0, 2000 * place))
         comfy.show(node)

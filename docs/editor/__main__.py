@@ -3,7 +3,7 @@
 Performs the tasks of tests/browser/tasks by mouse and keyboard in ReCo Layout Editor, in ComfyUI's
 own Create Bounding Boxes and, given a folder with ComfyUI-KJNodes, in its prompt builder; measures
 the editor in both renderers; takes the pictures of docs/editor.md. Writes docs/editor.json, from
-which it goes on, and prints the tables of docs/editor.md.
+which it goes on, and the tables of docs/editor.md.
 
     --before FOLDER    another checkout of this pack, to measure beside this one
     --kjnodes FOLDER   ComfyUI-KJNodes; what it imports must be installed
@@ -32,6 +32,7 @@ from docs.editor.performing import perform  # noqa: E402
 from reco_core.atomic import write_text_atomically  # noqa: E402
 
 FIGURES = ROOT / "docs" / "editor.json"
+PAGE = ROOT / "docs" / "editor.md"
 RENDERERS = ("classic", "vue")
 KJNODES = "ComfyUI-KJNodes"
 PARTS = ("measures", "tasks", "pictures")
@@ -73,10 +74,11 @@ def main() -> None:
         if pack and set(options.only) - {"pictures"}:
             measure(pack.resolve(), peers, options.only, figures.setdefault(name, {}))
             write_text_atomically(FIGURES, json.dumps(figures, indent=1) + "\n")
-    if "pictures" in options.only:
-        with comfyui({PACK: ROOT}) as page:
-            pictures.take(page)
-    print(tables.all_of(figures))
+    for name, pack in checkouts.items():
+        if pack and "pictures" in options.only:
+            with comfyui({PACK: pack.resolve()}) as page:
+                pictures.take(page, "" if name == "after" else f"-{name}")
+    write_text_atomically(PAGE, tables.fill(PAGE.read_text("utf-8"), figures))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from comfy_page import ComfyPage, Theme
+from comfy_page import EMPTY, ComfyPage, Theme
 from tasks.core import CoreEditor
 from tasks.editor import Editor, Region, middle_of
+from tasks.hand import Hand
 from tasks.here import ReCoEditor
 
 PAGE = Path(__file__).with_name("page.js")
@@ -103,6 +104,18 @@ def contrasts(comfy: ComfyPage, theme: Theme) -> list[dict]:
     return sorted(found, key=lambda each: each["ratio"])
 
 
+def first_picture(comfy: ComfyPage) -> int:
+    """Actions from an empty graph to a picture, by the template."""
+    comfy.load_workflow(EMPTY)
+    hand = Hand(comfy.page)
+    hand.click_on(comfy.page.get_by_role("button", name="Templates").first)
+    hand.click_on(comfy.page.get_by_test_id("template-workflow-reco_quickstart"))
+    comfy.page.wait_for_function("() => harness.nodes().length")
+    outputs = comfy.queue()["outputs"].values()
+    assert any(output.get("images") for output in outputs), "no picture was made"
+    return hand.actions + 1
+
+
 def all_of(comfy: ComfyPage) -> dict:
     """Every measure in the renderer that is open."""
     kinds = [ReCoEditor, CoreEditor] if comfy.renderer == "vue" else [ReCoEditor]
@@ -113,6 +126,7 @@ def all_of(comfy: ComfyPage) -> dict:
             for kind in kinds
         },
         "contrast": {},
+        "first_picture": first_picture(comfy),
     }
     for theme in ("light", "dark"):
         texts = contrasts(comfy, theme)

@@ -19,7 +19,6 @@ from docs.editor.measures import many
 from reco_core.atomic import write_atomically
 
 DOCS = Path(__file__).resolve().parents[1]
-HELP = DOCS.parent / "web" / "docs" / "ReCoLayoutEditor" / "editor.png"
 TILE, LABEL, COLUMNS = 420, 22, 4
 LONG = "a very old brown horse with a white mane that stands in the tall grass"
 WORDS = (
@@ -151,13 +150,14 @@ STATES: dict[str, State] = {
 }
 
 
-def take(comfy: ComfyPage, states: dict[str, State] = STATES) -> None:
+def take(comfy: ComfyPage, suffix: str = "", states: dict[str, State] = STATES) -> None:
+    """Write docs/images/editor-dark{suffix}.jpg and that of the light theme."""
     for theme in ("dark", "light"):
         tiles = list(tiles_of(comfy, "vue", theme, states))
         if theme == "dark":
             tiles += tiles_of(comfy, "classic", theme, states)
         sheet = sheet_of(tiles, theme)
-        path = DOCS / "images" / f"editor-{theme}.jpg"
+        path = DOCS / "images" / f"editor-{theme}{suffix}.jpg"
         write_atomically(path, partial(sheet.save, format="JPEG", quality=80))
 
 

@@ -11,8 +11,13 @@ from tasks.kj import KjEditor
 NONE = "–"
 
 
-def all_of(figures: dict) -> str:
-    return "\n\n".join((tasks_table(figures), drags_table(figures), others_table(figures)))
+def fill(page: str, figures: dict) -> str:
+    """A page of Markdown with its tables made anew: between <!-- tasks --> and <!-- /tasks -->."""
+    for name, make in TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, rest = page.split(begin)
+        page = f"{before}{begin}\n{make(figures)}\n\n{end}{rest.split(end)[1]}"
+    return page
 
 
 def tasks_table(figures: dict) -> str:
@@ -27,8 +32,10 @@ def tasks_table(figures: dict) -> str:
     for title in now:
         own = [run.get(title, {}).get(ReCoEditor.name, NONE) for _, _, run in runs]
         peers = [now[title].get(kind.name, NONE) for kind in (CoreEditor, KjEditor)]
-        rows.append((title, both(own[2:]), both(own[:2]), *peers))
-    head = ("task", "here", "here, before", CoreEditor.name, KjEditor.name)
+        old = [both(own[:2])] if runs[0][2] else []
+        rows.append((title, both(own[2:]), *old, *peers))
+    old = ["here, before"] if runs[0][2] else []
+    head = ("task", "here", *old, CoreEditor.name, KjEditor.name)
     return table(head, rows)
 
 
@@ -69,6 +76,12 @@ def runs_of(figures: dict, name: str) -> Iterable[tuple[str, str, object]]:
                 yield when, renderer, found[name]
 
 
+TABLES = {"tasks": tasks_table, "dragging": drags_table, "measures": others_table}
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    rows = list(rows)
+    if not rows:
+        return "Not measured yet."
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -28,20 +28,18 @@ export class Clipboard {
     // On the document and first, since these events do not go to an element that has no caret, and
     // ComfyUI would copy and paste nodes.
     const reasons = new Set(); // to listen
-    const listen = (on, off) => {
-      for (const [change, method] of [
-        [on, "add"],
-        [off, "delete"],
-      ]) {
-        editor.canvas.addEventListener(change, () => {
-          reasons[method](on);
-          const listener = reasons.size ? "addEventListener" : "removeEventListener";
-          for (const [name, handle] of listeners) document[listener](name, handle, true);
-        });
-      }
+    const heed = () => {
+      const method = reasons.size ? "addEventListener" : "removeEventListener";
+      for (const [name, listener] of listeners) document[method](name, listener, true);
     };
-    listen("focus", "blur");
-    listen("pointerenter", "pointerleave");
+    for (const [begin, end] of [
+      ["focus", "blur"],
+      ["pointerenter", "pointerleave"],
+    ]) {
+      editor.canvas.addEventListener(begin, () => heed(reasons.add(begin)));
+      editor.canvas.addEventListener(end, () => heed(reasons.delete(begin)));
+    }
+    this.remove = () => heed(reasons.clear()); // stop listening
   }
 
   /**

@@ -152,6 +152,7 @@ export class LayoutEditor {
     this.resizing.disconnect();
     this.framing.disconnect();
     this.viewport.remove();
+    this.clipboard.remove();
     this.meter.remove();
     this.menu.close();
   }

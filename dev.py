@@ -112,6 +112,7 @@ def test(words: list[str]) -> int:
     set_up(extras="train,test")
     if browser.is_needed(words):
         browser.get_chromium(say)
+        browser.get_font(say)
     if not words:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of both would be in their way
     return in_foreground([PYTHON.with_name("pytest"), *(words or SIDE_BY_SIDE)])
@@ -122,6 +123,7 @@ def test_front_ends(words: list[str]) -> int:
     names, words = front_ends.chosen(words)
     set_up(extras="train,test")
     browser.get_chromium(say)
+    browser.get_font(say)
     results = {}
     for name in names:
         version = front_ends.use(name, say)

@@ -2,8 +2,8 @@
 
 Performs the tasks of tests/browser/tasks by mouse and keyboard in ReCo Layout Editor, in ComfyUI's
 own Create Bounding Boxes and, given a folder with ComfyUI-KJNodes, in its prompt builder; measures
-the editor in both renderers; takes the pictures of docs/editor.md. Writes docs/editor.json, from
-which it goes on, and the tables of docs/editor.md.
+the editor in both renderers; takes the pictures of docs/editor.md, of README and of the help page.
+Writes docs/editor.json, from which it goes on, and the tables of docs/editor.md.
 
     --before FOLDER    another checkout of this pack, to measure beside this one
     --kjnodes FOLDER   ComfyUI-KJNodes; what it imports must be installed
@@ -78,6 +78,8 @@ def main() -> None:
         if pack and "pictures" in options.only:
             with comfyui({PACK: pack.resolve()}) as page:
                 pictures.take(page, "" if name == "after" else f"-{name}")
+                if name == "after":
+                    pictures.portrait(page)
     write_text_atomically(PAGE, tables.fill(PAGE.read_text("utf-8"), figures))
 
 

@@ -19,6 +19,7 @@ from docs.editor.measures import many
 from reco_core.atomic import write_atomically
 
 DOCS = Path(__file__).resolve().parents[1]
+QUICKSTART = DOCS.parent / "example_workflows" / "reco_quickstart.json"
 TILE, LABEL, COLUMNS = 420, 22, 4
 LONG = "a very old brown horse with a white mane that stands in the tall grass"
 WORDS = (
@@ -159,6 +160,25 @@ def take(comfy: ComfyPage, suffix: str = "", states: dict[str, State] = STATES) 
         sheet = sheet_of(tiles, theme)
         path = DOCS / "images" / f"editor-{theme}{suffix}.jpg"
         write_atomically(path, partial(sheet.save, format="JPEG", quality=80))
+
+
+def portrait(comfy: ComfyPage) -> None:
+    """Write the picture of README and of the help page: the quickstart's editor after a run."""
+    comfy.open("vue")
+    comfy.load_workflow(QUICKSTART)
+    comfy.queue()
+    node = comfy.page.evaluate(
+        "() => String(app.graph.nodes.find(({ type }) => type === 'ReCoLayoutEditor').id)"
+    )
+    comfy.show(node, margin=20)
+    editor = ReCoEditor(comfy, node)
+    editor.root.get_by_label("Picture behind the boxes").select_option("last picture")
+    editor.click(middle_of(editor.regions[0].box))
+    comfy.page.mouse.move(2, 2)
+    comfy.page.evaluate("() => harness.frames()")
+    shot = comfy.page.screenshot(clip=around(comfy.rect(node)))
+    for path in (DOCS / "images", DOCS.parent / "web" / "docs" / "ReCoLayoutEditor"):
+        write_atomically(path / "editor.png", lambda file: file.write_bytes(shot))
 
 
 def tiles_of(

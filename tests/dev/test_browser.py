@@ -62,7 +62,7 @@ def test_without_a_browser_and_a_network_one_line_says_what_to_do(
 ) -> None:
     nobody = f"http://127.0.0.1:{dev.free_port()}"
     monkeypatch.setenv("PLAYWRIGHT_DOWNLOAD_HOST", nobody)
-    monkeypatch.setattr(browser, "is_debian", lambda: False)  # its packages come another way
+    monkeypatch.setattr(browser, "is_roots_debian", lambda: False)  # its packages come another way
     said: list[str] = []
     with pytest.raises(dev.Failure, match="no Chromium .* CHROMIUM_PATH, .*--ignore") as failed:
         browser.get_chromium(said.append)

@@ -96,6 +96,10 @@ class KjEditor(Editor):
 
     # Tasks
 
+    def resize_picture(self):
+        self.comfy.show(self.node)  # its fields, which were out of view above its editor
+        super().resize_picture()
+
     def draw_five(self):
         for region in FIVE:
             self.draw(region.box)

@@ -21,6 +21,7 @@ from reco_core.atomic import write_atomically
 DOCS = Path(__file__).resolve().parents[1]
 QUICKSTART = DOCS.parent / "example_workflows" / "reco_quickstart.json"
 TILE, LABEL, COLUMNS = 420, 22, 4
+MISSING_MS = 8_000  # after which another checkout is known not to have a state
 LONG = "a very old brown horse with a white mane that stands in the tall grass"
 WORDS = (
     Region("حصان بني في الحقل", (0.06, 0.06, 0.5, 0.35)),
@@ -146,7 +147,7 @@ STATES: dict[str, State] = {
     "a text that is too long for it": clipped,
     "menu of a region": menu,
     "what a pasted text says": preview,
-    "from right to left, and Chinese signs": writings,
+    "from right to left, and Japanese": writings,
     "large view": large,
 }
 
@@ -185,6 +186,7 @@ def tiles_of(
     comfy: ComfyPage, renderer: Renderer, theme: str, states: dict[str, State]
 ) -> Iterator[tuple[str, Image.Image]]:
     comfy.open(renderer, theme)
+    comfy.page.set_default_timeout(MISSING_MS)
     for name, state in states.items():
         try:
             comfy.page.mouse.move(2, 2)  # or a tooltip might be in the picture

@@ -61,8 +61,7 @@ COMFY_CLI = "comfy-cli==1.23.0"
 # ComfyUI starts without these; the templates alone are 420 MB.
 LEFT_OUT = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 
-# Of pytest-xdist, each file in one process. Two cores will do: browser tests wait much of the time.
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")  # pytest-xdist: each file is of one process
 
 DISK_FULL = "the disk is full. Free 8 GB and run this again."
 CAUSES = (
@@ -106,7 +105,7 @@ def demo(words: list[str]) -> int:
 
 
 def test(words: list[str]) -> int:
-    """Run pytest; without words all tests, in three processes.
+    """Run pytest; without words all tests, in two processes.
 
     Not by `python -m`, which would put our nodes/ before ComfyUI's nodes.py.
     """
@@ -115,7 +114,7 @@ def test(words: list[str]) -> int:
         browser.get_chromium(say)
         browser.get_font(say)
     if not words:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of each would be in their way
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of both would be in their way
     return in_foreground([PYTHON.with_name("pytest"), *(words or SIDE_BY_SIDE)])
 
 

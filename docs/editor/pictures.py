@@ -173,7 +173,7 @@ def portrait(comfy: ComfyPage) -> None:
     )
     comfy.show(node, margin=20)
     editor = ReCoEditor(comfy, node)
-    editor.root.get_by_label("Picture behind the boxes").select_option("last picture")
+    editor.root.get_by_label("Picture behind the boxes").select_option("result")
     editor.click(middle_of(editor.regions[0].box))
     comfy.page.mouse.move(2, 2)
     comfy.page.evaluate("() => harness.frames()")

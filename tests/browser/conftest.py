@@ -73,6 +73,8 @@ def shared(page_of: Callable[[Renderer], ComfyPage], renderer: Renderer) -> Iter
     """As comfy, but one page for all tests that use it, which saves the seconds of opening it."""
     shared = page_of(renderer)
     shared.page.bring_to_front()  # keys pressed on a page that is not active can be lost
+    if shared.renderer != renderer:  # a test has gone over to the other one
+        shared.open(renderer)
     shared.errors.clear()
     shared.load_workflow(EMPTY)
     yield shared

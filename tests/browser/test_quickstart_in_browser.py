@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from comfy_page import ComfyPage
+from comfy_page import ComfyPage, Renderer
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -16,6 +16,11 @@ SIZES = {"quickstart": (128, 128), "quickstart_boxes": (512, 512)}
 
 def saved_nodes() -> list[dict]:
     return json.loads(QUICKSTART.read_text("utf-8"))["nodes"]
+
+
+@pytest.fixture
+def comfy(shared: ComfyPage) -> ComfyPage:
+    return shared
 
 
 @pytest.fixture
@@ -76,11 +81,12 @@ def test_the_run_button_makes_its_pictures_and_shows_its_report(quickstart: Comf
     quickstart.screenshot("quickstart-run")
 
 
-def test_a_missing_node_would_be_noticed(comfy: ComfyPage) -> None:
+def test_a_missing_node_would_be_noticed(closed: ComfyPage, renderer: Renderer) -> None:
     """What test_it_opens_whole relies on."""
+    closed.open(renderer)
     node = {"id": 1, "type": "NoSuchNode", "pos": [0, 0], "size": [200, 100], "mode": 0}
     node |= {"flags": {}, "order": 0, "inputs": [], "outputs": [], "properties": {}}
-    comfy.load_workflow(
+    closed.load_workflow(
         {"version": 0.4, "nodes": [node], "links": [], "groups": [], "last_node_id": 1}
     )
-    expect(comfy.page.get_by_test_id("error-overlay")).to_contain_text("NoSuchNode")
+    expect(closed.page.get_by_test_id("error-overlay")).to_contain_text("NoSuchNode")

@@ -5,9 +5,9 @@ import { UNITS } from "./units.js";
 
 /** Preferences that are one of several: name -> {value: words}. */
 export const CHOICES = {
-  snap: { off: "snap: no", cells: `snap: ${CELL_PX} px`, grid: "snap: grid" },
+  snap: { off: "no snap", cells: `snap ${CELL_PX} px`, grid: "snap grid" },
   guides: { none: "no lines", thirds: "thirds", grid: "grid" },
-  background: { none: "no picture", image: "input", last: "last picture" },
+  background: { none: "no picture", image: "input", last: "result" },
   list: { texts: "texts", numbers: "texts and numbers" },
   unit: Object.fromEntries(Object.entries(UNITS).map(([name, { label }]) => [name, label])),
 };

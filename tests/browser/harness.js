@@ -76,6 +76,9 @@ window.harness = {
     const { workflow: store } = window.app.extensionManager;
     for (const each of [...store.openWorkflows])
       if (each.path !== store.activeWorkflow.path) await store.closeWorkflow(each);
+    // Newer front ends open it in the place of the former one, whose history would go on.
+    const { undoQueue, redoQueue } = this.tracker();
+    undoQueue.length = redoQueue.length = 0;
   },
 
   tracker() {

@@ -44,6 +44,7 @@ class ComfyPage:
         self.server = server
         self.renderer: Renderer = "classic"
         self.errors: list[str] = []  # those that our own scripts caused
+        self._settings_before: dict[str, object] = {}
         page.add_init_script(path=HARNESS)
         page.on("console", self._note_console)
         page.on("pageerror", self._note_error)
@@ -76,7 +77,7 @@ class ComfyPage:
 
     def set_renderer(self, renderer: Renderer) -> None:
         """Switch between classic and Vue nodes while the graph is open."""
-        self.set_setting("Comfy.VueNodes.Enabled", renderer == "vue")
+        self._set("Comfy.VueNodes.Enabled", renderer == "vue")
         self.renderer = renderer
         self._settle()
 
@@ -85,9 +86,14 @@ class ComfyPage:
         self._settle()
 
     def set_setting(self, name: str, value: object) -> None:
-        self.page.evaluate(
-            "([name, value]) => app.extensionManager.setting.set(name, value)", [name, value]
-        )
+        before = self.page.evaluate("name => app.extensionManager.setting.get(name)", name)
+        self._settings_before.setdefault(name, before)
+        self._set(name, value)
+
+    def restore_settings(self) -> None:
+        """Set back, but for the renderer, what was set."""
+        while self._settings_before:
+            self._set(*self._settings_before.popitem())
 
     def run_command(self, command: str) -> None:
         """Run a command of the front end, such as "Comfy.Canvas.FitView"."""
@@ -186,14 +192,34 @@ class ComfyPage:
 
     def press(self, keys: str) -> None:
         """Press keys, such as "ControlOrMeta+c", with the focus on the graph."""
-        self.page.evaluate("() => { document.activeElement?.blur(); app.canvas.canvas.focus(); }")
+        self._focus_graph()
         self.page.keyboard.press(keys)
 
     def undo(self) -> None:
-        self._travel("Control+z", "undo")
+        self._focus_graph()
+        self.travel("Control+z", "undo")
 
     def redo(self) -> None:
-        self._travel("Control+y", "redo")
+        self._focus_graph()
+        self.travel("Control+y", "redo")
+
+    def travel(self, keys: str, queue: str) -> None:
+        """Undo or redo by keys pressed where the focus is, and wait until it is done."""
+        # The front end takes note of what keys did a frame after them.
+        self.page.evaluate("() => harness.frames()")
+        before = self.page.evaluate("() => harness.history()")
+        assert before[queue], f"there is nothing to {queue}"
+        self.page.keyboard.press(keys)
+        try:
+            self.page.wait_for_function(
+                "([queue, length]) => { const now = harness.history();"
+                " return now[queue] === length && !now.busy; }",
+                arg=[queue, before[queue] - 1],
+            )
+        except TimeoutError as error:
+            now = self.page.evaluate("() => harness.history()")
+            raise AssertionError(f"{keys} went from {before} to {now}") from error
+        self._settle()
 
     def select(self, *nodes: str) -> None:
         self.page.evaluate(
@@ -253,22 +279,13 @@ class ComfyPage:
         """What the server reads at every request, for all pages."""
         return self.server.base_dir / "user" / "default" / "comfy.settings.json"
 
-    def _travel(self, keys: str, queue: str) -> None:
-        # The front end takes note of what keys did a frame after them.
-        self.page.evaluate("() => harness.frames()")
-        before = self.page.evaluate("() => harness.history()")
-        assert before[queue], f"there is nothing to {queue}"
-        self.press(keys)
-        try:
-            self.page.wait_for_function(
-                "([queue, length]) => { const now = harness.history();"
-                " return now[queue] === length && !now.busy; }",
-                arg=[queue, before[queue] - 1],
-            )
-        except TimeoutError as error:
-            now = self.page.evaluate("() => harness.history()")
-            raise AssertionError(f"{keys} went from {before} to {now}") from error
-        self._settle()
+    def _set(self, name: str, value: object) -> None:
+        self.page.evaluate(
+            "([name, value]) => app.extensionManager.setting.set(name, value)", [name, value]
+        )
+
+    def _focus_graph(self) -> None:
+        self.page.evaluate("() => { document.activeElement?.blur(); app.canvas.canvas.focus(); }")
 
     def _wait_until_ready(self) -> None:
         self.page.bring_to_front()  # keys pressed on a page that is not active can be lost
@@ -279,7 +296,7 @@ class ComfyPage:
     def _settle(self) -> None:
         """Wait until the editor shows what the graph is."""
         self.page.wait_for_function("vue => harness.rendered(vue)", arg=self.renderer == "vue")
-        self.page.evaluate("() => harness.frames()")
+        self.page.evaluate("() => harness.steady()")
 
     def _note_console(self, message: ConsoleMessage) -> None:
         # A help page that is missing in the user's language is looked up so.

@@ -1,4 +1,4 @@
-"""One ComfyUI and one Chromium for all tests of this folder; a fresh profile for each test."""
+"""One ComfyUI and one Chromium for all tests of this folder, and in it a page for each renderer."""
 
 from __future__ import annotations
 
@@ -69,30 +69,24 @@ def page_of(server: ComfyServer, chromium: Browser) -> Iterator[Callable[[Render
 
 
 @pytest.fixture
-def shared(page_of: Callable[[Renderer], ComfyPage], renderer: Renderer) -> Iterator[ComfyPage]:
-    """As comfy, but one page for all tests that use it, which saves the seconds of opening it."""
-    shared = page_of(renderer)
-    shared.page.bring_to_front()  # keys pressed on a page that is not active can be lost
-    if shared.renderer != renderer:  # a test has gone over to the other one
-        shared.open(renderer)
-    shared.errors.clear()
-    shared.load_workflow(EMPTY)
-    yield shared
-    check_errors(shared)
+def comfy(page_of: Callable[[Renderer], ComfyPage], renderer: Renderer) -> Iterator[ComfyPage]:
+    """An open editor with an empty graph: one page for all tests, for opening it takes seconds."""
+    comfy = page_of(renderer)
+    comfy.page.bring_to_front()  # keys pressed on a page that is not active can be lost
+    if comfy.renderer != renderer:  # a test has gone over to the other one
+        comfy.set_renderer(renderer)
+    comfy.errors.clear()
+    comfy.load_workflow(EMPTY)
+    yield comfy
+    comfy.restore_settings()
+    check_errors(comfy)
 
 
 @pytest.fixture
-def farm(shared: ComfyPage) -> EditorPage:
+def farm(comfy: ComfyPage) -> EditorPage:
     """An editor with the caption "a farm" and three regions, BOXES with TEXTS."""
-    node = shared.add_node("ReCoLayoutEditor", at=(0, 0))
+    node = comfy.add_node("ReCoLayoutEditor", at=(0, 0))
     regions = [{"text": text, "box": box} for text, box in zip(TEXTS, BOXES, strict=True)]
-    shared.set_value(node, "editor", json.dumps({"caption": "a farm", "regions": regions}))
-    shared.show(node)
-    return EditorPage(shared, node)
-
-
-@pytest.fixture
-def comfy(closed: ComfyPage, renderer: Renderer) -> ComfyPage:
-    """An open editor with an empty graph."""
-    closed.open(renderer)
-    return closed
+    comfy.set_value(node, "editor", json.dumps({"caption": "a farm", "regions": regions}))
+    comfy.show(node)
+    return EditorPage(comfy, node)

@@ -116,12 +116,8 @@ class EditorPage:
 
     def travel(self, keys: str, queue: str) -> None:
         """Undo or redo by keys pressed on the canvas, and wait until it is done."""
-        length = self.comfy.page.evaluate("queue => harness.history()[queue]", queue)
-        self.press(keys)
-        self.comfy.page.wait_for_function(
-            "([queue, length]) => harness.history()[queue] === length && !harness.history().busy",
-            arg=[queue, length - 1],
-        )
+        self.stage.focus()
+        self.comfy.travel(keys, queue)
 
     def type(self, text: str) -> None:
         self.comfy.page.keyboard.type(text)

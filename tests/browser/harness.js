@@ -195,6 +195,18 @@ window.harness = {
     return this.nodes().every((id) => Boolean(this.element(id)) === vue);
   },
 
+  // Nodes have the size they will keep: with their pictures they grow, which is a step of undo.
+  async steady() {
+    const sizes = () => JSON.stringify(window.app.canvas.graph.nodes.map(({ size }) => [...size]));
+    const isComing = ({ complete, loading }) => !complete && loading !== "lazy";
+    const shown = () => [...document.querySelectorAll("[data-node-id] img")];
+    const drawn = () => window.app.canvas.graph.nodes.flatMap(({ imgs }) => imgs ?? []);
+    for (let last; last !== sizes() || [...shown(), ...drawn()].some(isComing); ) {
+      last = sizes();
+      await this.frames();
+    }
+  },
+
   // The next two frames are drawn, so that what follows sees the present state.
   async frames() {
     for (let n = 0; n < 2; n++) await new Promise((done) => requestAnimationFrame(done));

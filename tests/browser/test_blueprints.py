@@ -52,9 +52,9 @@ def run(comfy: ComfyPage, save: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(comfy.server.view(picture))).convert("RGB")).astype(int)
 
 
-def test_the_server_lists_what_git_has(shared: ComfyPage) -> None:
+def test_the_server_lists_what_git_has(comfy: ComfyPage) -> None:
     """A pack is published, cloned and packed as git has it."""
-    listed = json.loads(shared.server.get("/global_subgraphs")).values()
+    listed = json.loads(comfy.server.get("/global_subgraphs")).values()
     ours = {one["name"] for one in listed if one["info"]["node_pack"].endswith("comfyui-reco")}
     kept = subprocess.check_output(
         ["git", "ls-files", "-z", "subgraphs"], cwd=FOLDER.parent, text=True
@@ -63,8 +63,8 @@ def test_the_server_lists_what_git_has(shared: ComfyPage) -> None:
 
 
 @pytest.mark.parametrize("name", BESIDE)
-def test_nodes_are_saved_with_the_inputs_that_comfyui_lists(shared: ComfyPage, name: str) -> None:
-    kinds = json.loads(shared.server.get("/object_info"))
+def test_nodes_are_saved_with_the_inputs_that_comfyui_lists(comfy: ComfyPage, name: str) -> None:
+    kinds = json.loads(comfy.server.get("/object_info"))
     workflow = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
     [subgraph], [outer] = workflow["definitions"]["subgraphs"], workflow["nodes"]
     for node in subgraph["nodes"]:
@@ -79,26 +79,26 @@ def test_nodes_are_saved_with_the_inputs_that_comfyui_lists(shared: ComfyPage, n
         assert node["widgets"].keys() <= kinds[node["type"]]["input"]["required"].keys()
 
 
-def test_a_picture_takes_a_search_a_click_and_run(shared: ComfyPage) -> None:
+def test_a_picture_takes_a_search_a_click_and_run(comfy: ComfyPage) -> None:
     """Three things on three boxes, of nothing but what the search box put down."""
-    hand = Hand(shared.page)
-    nodes = insert(shared, TEXT_TO_IMAGE, hand)
+    hand = Hand(comfy.page)
+    nodes = insert(comfy, TEXT_TO_IMAGE, hand)
     assert hand.actions == PUT_DOWN  # a double-click, a text, Enter, a click
-    picture = run(shared, nodes["Save Image"])  # and one more
-    shared.screenshot("blueprint-text-to-image")
+    picture = run(comfy, nodes["Save Image"])  # and one more
+    comfy.screenshot("blueprint-text-to-image")
     for (x, y), channel in (((32, 36), 0), ((93, 41), 2), ((64, 100), 1)):
         colour = picture[y, x]
         assert colour[channel] == colour.max() > colour[(channel + 1) % 3] + 60
     assert picture[4, 4].min() > 200
-    assert shared.widgets(nodes[TEXT_TO_IMAGE]) == ["ckpt_name", "negative", "seed", "steps", "cfg"]
-    assert shared.value(nodes[TEXT_TO_IMAGE], "seed") != 0  # the next Run makes another picture
+    assert comfy.widgets(nodes[TEXT_TO_IMAGE]) == ["ckpt_name", "negative", "seed", "steps", "cfg"]
+    assert comfy.value(nodes[TEXT_TO_IMAGE], "seed") != 0  # the next Run makes another picture
 
 
 @pytest.mark.parametrize("name", BESIDE)
-def test_what_it_brings_is_seen_whole_and_goes_with_one_undo(shared: ComfyPage, name: str) -> None:
-    nodes = insert(shared, name)
-    rects = [shared.rect(node) for node in nodes.values()]
-    shared.screenshot("blueprint-" + name.split()[1])
+def test_what_it_brings_is_seen_whole_and_goes_with_one_undo(comfy: ComfyPage, name: str) -> None:
+    nodes = insert(comfy, name)
+    rects = [comfy.rect(node) for node in nodes.values()]
+    comfy.screenshot("blueprint-" + name.split()[1])
     for index, one in enumerate(rects):
         for other in rects[:index]:
             assert (
@@ -107,46 +107,46 @@ def test_what_it_brings_is_seen_whole_and_goes_with_one_undo(shared: ComfyPage, 
                 or one["y"] + one["height"] < other["y"]
                 or other["y"] + other["height"] < one["y"]
             )
-    shared.undo()
-    assert shared.nodes() == []
-    shared.redo()
-    assert shared.page.evaluate(KINDS).keys() == nodes.keys()
-    assert len(shared.nodes()) == len(nodes)
+    comfy.undo()
+    assert comfy.nodes() == []
+    comfy.redo()
+    assert comfy.page.evaluate(KINDS).keys() == nodes.keys()
+    assert len(comfy.nodes()) == len(nodes)
 
 
-def test_a_copy_comes_alone(shared: ComfyPage) -> None:
-    nodes = insert(shared, TEXT_TO_IMAGE)
-    shared.copy(nodes[TEXT_TO_IMAGE])
-    assert len(shared.paste()) == 1
-    shared.page.evaluate("() => harness.frames()")
-    assert len(shared.nodes()) == 4
+def test_a_copy_comes_alone(comfy: ComfyPage) -> None:
+    nodes = insert(comfy, TEXT_TO_IMAGE)
+    comfy.copy(nodes[TEXT_TO_IMAGE])
+    assert len(comfy.paste()) == 1
+    comfy.page.evaluate("() => harness.frames()")
+    assert len(comfy.nodes()) == 4
 
 
-def test_given_up_it_leaves_nothing(shared: ComfyPage) -> None:
-    search(Hand(shared.page), TEXT_TO_IMAGE)
-    shared.page.wait_for_function("() => harness.nodes().length === 1")
-    shared.page.keyboard.press("Escape")
-    shared.page.wait_for_function("() => harness.nodes().length === 0")
-    shared.page.evaluate("() => harness.frames()")
-    assert shared.nodes() == []
-    assert not shared.page.evaluate("() => harness.tracker().changeCount")
+def test_given_up_it_leaves_nothing(comfy: ComfyPage) -> None:
+    search(Hand(comfy.page), TEXT_TO_IMAGE)
+    comfy.page.wait_for_function("() => harness.nodes().length === 1")
+    comfy.page.keyboard.press("Escape")
+    comfy.page.wait_for_function("() => harness.nodes().length === 0")
+    comfy.page.evaluate("() => harness.frames()")
+    assert comfy.nodes() == []
+    assert not comfy.page.evaluate("() => harness.tracker().changeCount")
 
 
-def test_a_region_is_painted_into_a_picture(shared: ComfyPage) -> None:
+def test_a_region_is_painted_into_a_picture(comfy: ComfyPage) -> None:
     """The red square in the region's box is gone, and nothing around it has changed."""
     old = Image.new("RGB", (256, 256), (250, 250, 250))
     draw = ImageDraw.Draw(old)
     draw.rectangle((80, 80, 175, 175), fill=(220, 30, 30))
     draw.rectangle((0, 0, 39, 255), fill=(30, 160, 60))
-    folder = shared.server.base_dir / "input"
+    folder = comfy.server.base_dir / "input"
     folder.mkdir(exist_ok=True)
     old.save(folder / "old.png")
-    nodes = insert(shared, INPAINT)
-    shared.set_value(nodes["Load Image"], "image", "old.png")
-    shared.set_value(nodes[INPAINT], "steps", 12)
-    picture = run(shared, nodes["Save Image"])
-    shared.show(*nodes.values())
-    shared.screenshot("blueprint-inpainted")
+    nodes = insert(comfy, INPAINT)
+    comfy.set_value(nodes["Load Image"], "image", "old.png")
+    comfy.set_value(nodes[INPAINT], "steps", 12)
+    picture = run(comfy, nodes["Save Image"])
+    comfy.show(*nodes.values())
+    comfy.screenshot("blueprint-inpainted")
     assert picture.shape == (128, 128, 3)  # of the layout
     small = np.asarray(old.resize((128, 128), Image.Resampling.LANCZOS)).astype(int)
     around = np.ones((128, 128), bool)

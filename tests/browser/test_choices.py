@@ -38,14 +38,14 @@ def random_text(chance: random.Random) -> str:
 
 
 @pytest.mark.parametrize("renderer", ["classic"])
-def test_the_editor_chooses_as_comfyuis_own_text_fields_do(shared: ComfyPage) -> None:
+def test_the_editor_chooses_as_comfyuis_own_text_fields_do(comfy: ComfyPage) -> None:
     chance = random.Random(0)
     texts = [random_text(chance) for _ in range(5000)]
     numbers = [chance.random() for _ in range(997)]
-    node = shared.add_node("CLIPTextEncode")
+    node = comfy.add_node("CLIPTextEncode")
     path = f"/extensions/{PACK}/js/editor/choices.js"
-    both = shared.page.evaluate(CHOSEN, [node, path, texts, numbers])
-    shared.set_value(node, "text", "")
+    both = comfy.page.evaluate(CHOSEN, [node, path, texts, numbers])
+    comfy.set_value(node, "text", "")
     lost = 0
     for text, ((theirs, asked), ours) in zip(texts, both, strict=True):
         if theirs.endswith(LOST):

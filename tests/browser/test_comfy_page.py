@@ -1,18 +1,19 @@
 """The harness itself: what the other tests of this folder stand on."""
 
-from comfy_page import ComfyPage
+from comfy_page import ComfyPage, Renderer
 
 
 def region(comfy: ComfyPage) -> str:
     return comfy.add_node("ReCoAddRegion", at=(200, 200))
 
 
-def test_the_editor_opens_with_an_empty_graph(comfy: ComfyPage) -> None:
-    assert comfy.nodes() == []
-    node = region(comfy)
-    comfy.show(node)
-    comfy.screenshot("one-node", node)
-    assert comfy.widgets(node)[0] == "text"
+def test_the_editor_opens_with_an_empty_graph(closed: ComfyPage, renderer: Renderer) -> None:
+    closed.open(renderer)
+    assert closed.nodes() == []
+    node = region(closed)
+    closed.show(node)
+    closed.screenshot("one-node", node)
+    assert closed.widgets(node)[0] == "text"
 
 
 def test_undo_and_redo_follow_a_change(comfy: ComfyPage) -> None:

@@ -25,11 +25,6 @@ CAPTION = "a red circle, a blue square and a green triangle on a white ground"
 
 
 @pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
-
-
-@pytest.fixture
 def editor(comfy: ComfyPage) -> EditorPage:
     node = comfy.add_node("ReCoLayoutEditor", at=(0, 0))
     comfy.set_value(node, "width", 128)

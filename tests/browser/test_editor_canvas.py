@@ -15,11 +15,6 @@ IN_SMALL = (0.515, 0.515)
 
 
 @pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
-
-
-@pytest.fixture
 def editor(comfy: ComfyPage) -> EditorPage:
     node = comfy.add_node("ReCoLayoutEditor", at=(0, 0))
     comfy.show(node)

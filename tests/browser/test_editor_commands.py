@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from comfy_page import ComfyPage
 from editor_page import TEXTS, EditorPage
 from playwright.sync_api import Locator, expect
-
-
-@pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
 
 
 @pytest.fixture

@@ -26,11 +26,6 @@ DROP = """([node, name, bytes, text]) => {
 
 
 @pytest.fixture
-def comfy(shared):
-    return shared
-
-
-@pytest.fixture
 def editor(farm):
     return farm
 

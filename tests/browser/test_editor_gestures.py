@@ -13,11 +13,6 @@ IN_A, IN_B, IN_C = (0.25, 0.25), (0.625, 0.25), (0.25, 0.625)
 
 
 @pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
-
-
-@pytest.fixture
 def editor(comfy: ComfyPage) -> EditorPage:
     node = comfy.add_node("ReCoLayoutEditor", at=(0, 0))
     comfy.show(node)

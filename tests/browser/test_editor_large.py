@@ -11,11 +11,6 @@ from playwright.sync_api import expect
 
 
 @pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
-
-
-@pytest.fixture
 def editor(farm: EditorPage) -> EditorPage:
     return farm
 

@@ -14,11 +14,6 @@ FORMS = {"json": '"version"', "authors": "<125>", "diffusers": "<bin125>", "elem
 
 
 @pytest.fixture
-def comfy(shared):
-    return shared
-
-
-@pytest.fixture
 def editor(farm):
     return farm
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from comfy_page import ComfyPage
 from editor_page import EditorPage
 from playwright.sync_api import expect
 
 LONG = "a brown dog with a red collar that sits on green grass in front of an old house " * 2
-
-
-@pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
 
 
 @pytest.fixture

@@ -14,11 +14,6 @@ A, B, C = BOXES
 
 
 @pytest.fixture
-def comfy(shared):
-    return shared
-
-
-@pytest.fixture
 def editor(farm):
     return farm
 

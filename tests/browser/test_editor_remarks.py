@@ -6,16 +6,10 @@ import json
 import re
 
 import pytest
-from comfy_page import ComfyPage
 from editor_page import TEXTS, EditorPage
 from playwright.sync_api import Locator, expect
 
 SIDES = ("width", "height")
-
-
-@pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
 
 
 @pytest.fixture

@@ -5,15 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from comfy_page import ComfyPage
 from editor_page import EditorPage
 from PIL import Image
 from playwright.sync_api import expect
-
-
-@pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
 
 
 @pytest.fixture

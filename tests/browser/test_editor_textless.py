@@ -5,14 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from comfy_page import ComfyPage
 from editor_page import EditorPage
 from playwright.sync_api import Locator, expect
-
-
-@pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
 
 
 @pytest.fixture

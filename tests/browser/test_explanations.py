@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from comfy_page import ComfyPage
 from playwright.sync_api import expect
 
@@ -27,18 +26,20 @@ def tooltips(info: dict) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("renderer", ["vue"])
-def test_the_info_button_opens_the_help_page_of_each_node(comfy: ComfyPage) -> None:
-    shown = comfy.page.locator(".node-help-content :is(.markdown-content, .comfy-markdown-content)")
-    for place, (name, info) in enumerate(our_nodes(comfy).items()):
-        node = comfy.add_node(name, at=(0, 2000 * place))
-        comfy.show(node)
-        comfy.select(node)
-        comfy.page.get_by_test_id("info-button").click()
+def test_the_info_button_opens_the_help_page_of_each_node(closed: ComfyPage) -> None:
+    closed.open("vue")
+    shown = closed.page.locator(
+        ".node-help-content :is(.markdown-content, .comfy-markdown-content)"
+    )
+    for place, (name, info) in enumerate(our_nodes(closed).items()):
+        node = closed.add_node(name, at=(0, 2000 * place))
+        closed.show(node)
+        closed.select(node)
+        closed.page.get_by_test_id("info-button").click()
         # The text that the editor makes up where there is no page has no such heading.
         expect(shown.get_by_role("heading", name=info["display_name"], exact=True)).to_be_visible()
         expect(shown.get_by_role("heading", name="Input").first).to_be_visible()
-    comfy.screenshot("help")
+    closed.screenshot("help")
 
 
 def test_the_mouse_over_a_widget_shows_its_tooltip(comfy: ComfyPage) -> None:

@@ -15,12 +15,12 @@ COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
 
 
 @pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    folder = shared.server.base_dir / "input" / "drawn on"
+def comfy(comfy: ComfyPage) -> ComfyPage:
+    folder = comfy.server.base_dir / "input" / "drawn on"
     folder.mkdir(parents=True, exist_ok=True)
     for name, colour in COLOURS.items():
         Image.new("RGB", (16, 16), colour).save(folder / f"{name}.png")
-    return shared
+    return comfy
 
 
 def background(editor: EditorPage) -> str:

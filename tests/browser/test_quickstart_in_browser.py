@@ -19,11 +19,6 @@ def saved_nodes() -> list[dict]:
 
 
 @pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
-
-
-@pytest.fixture
 def quickstart(comfy: ComfyPage) -> ComfyPage:
     comfy.load_workflow(QUICKSTART)
     comfy.show(*comfy.nodes())

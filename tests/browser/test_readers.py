@@ -39,11 +39,6 @@ ASK = f"""async title => {{
 }}"""
 
 
-@pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
-
-
 def node(kind: str, links: dict | None = None, mode: str = "runs", **values: str) -> Node:
     return kind, links or {}, values, mode
 

@@ -10,5 +10,5 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_a_task_can_be_done(task, shared):
-    assert task.do(ReCoEditor, shared) > 0
+def test_a_task_can_be_done(task, comfy):
+    assert task.do(ReCoEditor, comfy) > 0

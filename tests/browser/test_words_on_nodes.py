@@ -43,11 +43,6 @@ CONTRAST = """element => {
 }"""
 
 
-@pytest.fixture
-def comfy(shared: ComfyPage) -> ComfyPage:
-    return shared
-
-
 class Encoding:
     """A text, read as a layout and encoded for the embedded checkpoint."""
 

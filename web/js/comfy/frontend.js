@@ -77,9 +77,21 @@ export class FrontEnd {
     return this.workflow?.changeTracker?.[`${way}Queue`]?.length;
   }
 
-  /** Run a command of ComfyUI's. */
-  run(command) {
+  /** Go a step "undo" or "redo". */
+  travel(way) {
+    const command = { undo: "Comfy.Undo", redo: "Comfy.Redo" }[way];
     this.app.extensionManager?.command?.execute(command);
+  }
+
+  /**
+   * A key for "undo" or "redo" was pressed in a dialog, where front ends from 1.58 on hear none. Those
+   * before go the step in the next frame, by a listener that is called before all of ours.
+   */
+  followUndo(way) {
+    const steps = this.stepsTo(way);
+    requestAnimationFrame(() => {
+      if (steps && this.stepsTo(way) === steps) this.travel(way);
+    });
   }
 
   /** Have the draft of the workflow saved as it is now, without a step of undo. */

@@ -75,11 +75,16 @@ export class ComfyHost {
   }
 
   undo() {
-    this.frontEnd.run("Comfy.Undo");
+    this.frontEnd.travel("undo");
   }
 
   redo() {
-    this.frontEnd.run("Comfy.Redo");
+    this.frontEnd.travel("redo");
+  }
+
+  /** A key for "undo" or "redo" was pressed while the editor is a dialog. */
+  followUndo(way) {
+    this.frontEnd.followUndo(way);
   }
 
   /** Whether there is a step to "undo" or to "redo"; true when that cannot be told. */

@@ -15,6 +15,8 @@ export function keyDown(editor, event) {
     swallow(event);
     return editor.menu.openByKey(event.target);
   }
+  const way = editor.large.isLarge && wayThroughHistory(event);
+  if (way) return editor.host.followUndo(way);
   if (event.target !== editor.stage.element) return keepFromComfyUI(editor, event);
   if (editor.model.dragging && event.key !== "Escape") return swallow(event);
   const command = commandFor(editor, event);
@@ -33,6 +35,13 @@ function swallow(event) {
 /** A field keeps the browser's menu. */
 const opensMenu = ({ key, shiftKey, target }) =>
   (key === "ContextMenu" || (key === "F10" && shiftKey)) && !target.matches("textarea, input");
+
+/** "undo" or "redo" if a key means ComfyUI's and not the browser's, in a field. */
+function wayThroughHistory({ key, shiftKey, ctrlKey, metaKey, altKey, repeat, target }) {
+  if (!(ctrlKey || metaKey) || altKey || repeat || target.matches("textarea, input")) return null;
+  if (key.toLowerCase() === "z") return shiftKey ? "redo" : "undo";
+  return key.toLowerCase() === "y" && !shiftKey ? "redo" : null;
+}
 
 /**
  * Delete and the like must act on the text or button they are typed on, not on the node. Escape goes

@@ -23,7 +23,7 @@ from .interop import (
 from .layout import ReCoAddRegion, ReCoLayoutFromText
 from .layout_text import ReCoLayoutToText
 from .loaders import CHECKPOINT_FOLDER, ReCoLoadCheckpoint
-from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks
+from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks, ReCoRegionMask
 from .parts import ReCoLoadParts
 from .preview import ReCoDrawLayout
 from .recall import ReCoLayoutFromImage, ReCoSaveImage
@@ -65,6 +65,7 @@ class ReCoExtension(ComfyExtension):
             ReCoLayoutToText,
             ReCoLayoutToBoxes,
             ReCoLayoutToMasks,
+            ReCoRegionMask,
         ]
         for node in nodes:
             # What a node told comes again with every run that finds the node in ComfyUI's cache.

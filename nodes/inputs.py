@@ -76,6 +76,31 @@ def texts_input(noun: str, more: str = "") -> io.String.Input:
     )
 
 
+def region_input(
+    default: str, placeholder: str, what: str, optional: bool = False
+) -> io.String.Input:
+    """A region of a layout, to be read by reco_core.choice. what: begins the tooltip; where the
+    default is empty, that means all regions."""
+    every = "" if default else " Empty or 0: all regions, each by itself."
+    return io.String.Input(
+        "region",
+        default=default,
+        placeholder=placeholder,
+        optional=optional,
+        tooltip=f"{what}: its number, as ReCo Draw Layout shows it, or its text, or a part of that "
+        f"which no other region's text has.{every}",
+    )
+
+
+def window_outputs(noun: str) -> list[io.Output]:
+    """x, y, width and height, in pixels. noun: of what."""
+    edges = {"x": "Left edge", "y": "Top edge", "width": "Width", "height": "Height"}
+    return [
+        io.Int.Output(display_name=name, tooltip=f"{edge} of {noun}, in pixels.")
+        for name, edge in edges.items()
+    ]
+
+
 def overflow_input() -> io.Combo.Input:
     return io.Combo.Input(
         "overflow",

@@ -1,29 +1,33 @@
-"""Layouts from masks, and masks from layouts.
-
-Soft and rounded edges are made of lines, along the rows and then along the columns: a box is the
-product of one row and one column, a mask has all of them.
-"""
+"""Layouts from masks, and masks from layouts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 from typing import TYPE_CHECKING
 
 import torch
-from comfy.model_management import intermediate_device, throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 
-from ..reco_core.limits import IMAGE_SIDE, MAX_REGIONS, SIZE_STEP
+from ..reco_core.limits import IMAGE_SIDE, SIZE_STEP
 from .inputs import (
     CATEGORY,
     RecoLayout,
     caption_input,
     layout_output,
+    region_input,
     search_aliases,
     split_lines,
     texts_input,
+    window_outputs,
+)
+from .interop import BoundingBoxes
+from .region_masks import (
+    EXACT_PIXELS,
+    LATENT_CELLS,
+    bounding_window,
+    layout_masks,
+    union_mask,
 )
 from .remarks import read_out, told
 
@@ -32,9 +36,6 @@ if TYPE_CHECKING:
     from ..reco_core.mask import Mask
     from ..reco_core.remarks import Reading
 
-LATENT_CELLS = "whole latent cells"
-EXACT_PIXELS = "exact pixels"
-MAX_PIXELS = 1 << 30  # of all masks together, 4 GB
 SEVERAL = (
     "{} masks, one for each region: an input that takes one mask uses only the first. Choose a "
     "region, or use the output all."
@@ -114,102 +115,6 @@ def one_mask(
     return (box["x"], box["y"], box["width"], box["height"]), (width, height), shape
 
 
-def layout_masks(layout: Layout, feather: int = 0, edges: str = LATENT_CELLS) -> torch.Tensor:
-    """(N, H, W) in [0, 1], a mask for each of N regions at the layout's size.
-
-    A region with a mask has that, and any other all of its box.
-
-    edges: LATENT_CELLS, all cells of the latents that a region touches or nearly touches, whole;
-        or EXACT_PIXELS.
-    feather: width in pixels of the soft edge. It lies around whole cells. Of exact pixels, half of
-        it lies inside the region, so that neighbours fade into each other, and a box narrower than
-        that has one as wide as itself. The picture's own border stays hard.
-
-    Raises ValueError when the layout has no regions, or masks would take too much memory.
-    """
-    _check_memory(len(layout.regions), layout)
-    return torch.stack(list(_masks(layout, feather, edges))).to(intermediate_device())
-
-
-def union_mask(layout: Layout, feather: int = 0, edges: str = LATENT_CELLS) -> torch.Tensor:
-    """(1, H, W) in [0, 1], all of `layout_masks` together. Raises ValueError without regions."""
-    _check_memory(1, layout)
-    return reduce(torch.maximum, _masks(layout, feather, edges))[None].to(intermediate_device())
-
-
-def _check_memory(count: int, layout: Layout) -> None:
-    pixels = count * layout.width * layout.height
-    if pixels > MAX_PIXELS:
-        raise ValueError(
-            f"{count} mask(s) of {layout.width} x {layout.height} pixels would take "
-            f"{4 * pixels / 1e9:.0f} GB: choose one region, or make the picture smaller"
-        )
-
-
-def _masks(layout: Layout, feather: int, edges: str) -> Iterator[torch.Tensor]:
-    """(H, W), of one region after the other."""
-    if not layout.regions:
-        raise ValueError("the layout has no regions, so there are no masks: add a region to it")
-    edge = _around_cells if edges == LATENT_CELLS else _across_edge
-    for region in layout.regions:
-        throw_exception_if_processing_interrupted()
-        x0, y0, x1, y1 = region.box.covered_pixels(layout.width, layout.height)
-        if region.mask:
-            across = edge(_shape(region.mask, (x0, y0, x1, y1), layout), feather, x1 - x0)
-            yield edge(across.T, feather, y1 - y0).T
-        else:
-            column = edge(_line(y0, y1, layout.height), feather, y1 - y0)
-            yield column.T * edge(_line(x0, x1, layout.width), feather, x1 - x0)
-
-
-def _line(start: int, stop: int, length: int) -> torch.Tensor:
-    """(1, length): 1 from start to stop, 0 elsewhere."""
-    line = torch.zeros(1, length)
-    line[:, start:stop] = 1
-    return line
-
-
-def _shape(mask: Mask, box: tuple[int, int, int, int], layout: Layout) -> torch.Tensor:
-    """(H, W): a mask in its box, xyxy in pixels, and 0 elsewhere."""
-    x0, y0, x1, y1 = box
-    shape = torch.zeros(layout.height, layout.width)
-    shape[y0:y1, x0:x1] = torch.from_numpy(mask.sized(x1 - x0, y1 - y0) / 255)
-    return shape
-
-
-def _across_edge(lines: torch.Tensor, feather: int, side: int) -> torch.Tensor:
-    """(N, length): the lines, each point of them the mean over a feather's width around it.
-
-    An edge rises evenly over the width of a feather; side: of the box, beyond which it cannot.
-    """
-    width = min(feather, side)
-    if not width:
-        return lines
-    halves = lines.double().repeat_interleave(2, dim=1) / 2  # a feather may be an odd number
-    first, last = halves[:, :1], halves[:, -1:]
-    padded = torch.cat([first.expand(-1, width), halves, last.expand(-1, width)], dim=1)
-    sums = torch.nn.functional.pad(padded.cumsum(dim=1), (1, 0))
-    middles = torch.arange(lines.shape[1]) * 2 + 1 + width
-    return ((sums[:, middles + width] - sums[:, middles - width]) / width).float().clamp(0, 1)
-
-
-def _around_cells(lines: torch.Tensor, feather: int, side: int) -> torch.Tensor:
-    """(N, length): the lines in whole cells, and falling to 0 around them over a feather's width.
-
-    A latent's mask is read in the middle of its cells, and the VAE carries an edge into a cell that
-    it nearly touches: half a cell around a region belongs to it.
-    """
-    pool = torch.nn.functional.max_pool1d
-    cells = pool(lines[:, None], 2 * SIZE_STEP, SIZE_STEP, SIZE_STEP // 2).transpose(1, 2)
-    soft = cells.expand(-1, -1, SIZE_STEP).clone()  # (N, cells, pixels of a cell)
-    centres = torch.arange(SIZE_STEP) + 0.5
-    for step in range(1, min(-(-feather // SIZE_STEP), len(cells[0]) - 1) + 1):
-        fall = (1 - (centres + (step - 1) * SIZE_STEP) / feather).clamp(min=0)
-        torch.maximum(soft[:, step:], cells[:, :-step] * fall, out=soft[:, step:])
-        torch.maximum(soft[:, :-step], cells[:, step:] * fall.flip(0), out=soft[:, :-step])
-    return soft.flatten(1)
-
-
 class ReCoLayoutFromMasks(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -252,6 +157,62 @@ class ReCoLayoutFromMasks(io.ComfyNode):
         return read_out(layout_from_masks(masks, split_lines(texts), caption, threshold))
 
 
+class ReCoRegionMask(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ReCoRegionMask",
+            display_name="ReCo Region Mask",
+            category=CATEGORY,
+            description="Make the mask of one region, to inpaint it, and the window around it.",
+            **search_aliases("inpaint region", "region mask", "crop region", "detailer mask"),
+            inputs=[
+                RecoLayout.Input(
+                    "layout",
+                    tooltip="The layout that has the region. One with a mask has that, any other "
+                    "its box.",
+                ),
+                region_input("1", "2, or: dog", "The region"),
+                io.Int.Input(
+                    "grow",
+                    default=0,
+                    min=0,
+                    max=IMAGE_SIDE,
+                    tooltip="Pixels added on every side, before the mask is rounded to latent "
+                    "cells.",
+                ),
+                io.Int.Input(
+                    "feather",
+                    default=16,
+                    min=0,
+                    max=IMAGE_SIDE,
+                    tooltip="Width of the soft edge in pixels. It lies around the region, which "
+                    "stays whole. 0 is a hard edge.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="1 in all latent cells that the region touches or nearly touches, "
+                    "falling to 0 around them; of the layout's size.",
+                ),
+                BoundingBoxes.Output(
+                    display_name="window",
+                    tooltip="The window around the mask with its soft edge, in whole latent cells.",
+                ),
+                *window_outputs("that window"),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, layout: Layout, region: str, grow: int, feather: int) -> io.NodeOutput:
+        from ..reco_core.choice import choose_region
+
+        mask = layout_masks(choose_region(layout, region), feather, LATENT_CELLS, grow)
+        window = bounding_window(mask[0])
+        return io.NodeOutput(mask, window, *window.values())
+
+
 class ReCoLayoutToMasks(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -285,20 +246,12 @@ class ReCoLayoutToMasks(io.ComfyNode):
                     "what was there remains, and for conditioning. Exact pixels to work on "
                     "pictures.",
                 ),
-                io.Int.Input(
-                    "region",
-                    default=0,
-                    min=0,
-                    max=MAX_REGIONS,
-                    optional=True,
-                    tooltip="The number of the region whose mask is wanted, as ReCo Draw Layout "
-                    "shows it. 0: each region has a mask of its own.",
-                ),
+                region_input("", "all", "The region whose mask is wanted", optional=True),
             ],
             outputs=[
                 io.Mask.Output(
                     display_name="masks",
-                    tooltip="The region's mask, or with 0 a mask for each, of the layout's size.",
+                    tooltip="The region's mask, or a mask for each, of the layout's size.",
                 ),
                 io.Mask.Output(
                     display_name="background", tooltip="One mask of all that no region covers."
@@ -310,13 +263,13 @@ class ReCoLayoutToMasks(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, layout: Layout, feather: int = 0, edges: str = LATENT_CELLS, region: int = 0
+        cls, layout: Layout, feather: int = 0, edges: str = LATENT_CELLS, region: str = ""
     ) -> io.NodeOutput:
-        from ..reco_core.arrange import select_regions
+        from ..reco_core.choice import choose_region, means_all
         from ..reco_core.remarks import Remark
 
-        if region:
-            masks = layout_masks(select_regions(layout, (region,)), feather, edges)
+        if not means_all(region):
+            masks = layout_masks(choose_region(layout, region), feather, edges)
             everything = union_mask(layout, feather, edges)
         else:
             masks = layout_masks(layout, feather, edges)

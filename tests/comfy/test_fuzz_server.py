@@ -82,7 +82,8 @@ def workflow(rng: random.Random) -> dict:
         "more": node("ReCoAddRegion", text="a dog", x=8, y=8, width=32, height=32, weight=1.0),
         "order": node("ReCoReorderRegions", order="2, 1", others="leave out"),
         "scale": node("ReCoScaleLayout", picture_factor=1.5, box_factor=0.5),
-        "masks": node("ReCoLayoutToMasks", feather=8, edges="whole latent cells", region=1),
+        "masks": node("ReCoLayoutToMasks", feather=8, edges="whole latent cells", region="1"),
+        "mask": node("ReCoRegionMask", region="dog", grow=4, feather=8),
         "loader": node("ReCoLoadCheckpoint", ckpt_name="reco-tiny.safetensors"),
         "encode": node("ReCoTextEncode", clip=["loader", 1], overflow="error"),
     }
@@ -97,8 +98,9 @@ def workflow(rng: random.Random) -> dict:
     source = rng.choice(("text", "editor"))
     for name, before in zip(("more", "order", "scale"), (source, "more", "order"), strict=True):
         made[name]["inputs"]["layout"] = [before, 0]
-    made["masks"]["inputs"]["layout"] = made["encode"]["inputs"]["layout"] = ["scale", 0]
-    shown = {"masks": ["masks", 2], "encode": ["encode", 1]}
+    for name in ("masks", "mask", "encode"):
+        made[name]["inputs"]["layout"] = ["scale", 0]
+    shown = {"masks": ["masks", 2], "mask": ["mask", 0], "encode": ["encode", 1]}
     last = {f"show {name}": node("PreviewAny", source=link) for name, link in shown.items()}
     return {**made, **last}
 

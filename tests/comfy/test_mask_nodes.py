@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from workflows import CAT_PIXELS, DOG_PIXELS, PETS, layout_node, node, places
+from workflows import CAT, CAT_PIXELS, DOG_PIXELS, PETS, layout_node, node, places
 
 from comfy_server import Failure
 from reco_core.layout import Box, Layout, Region
@@ -100,6 +100,55 @@ def test_a_region_can_be_chosen(run):
     assert remarks_of(entry) == []
     with pytest.raises(Failure, match="there is no region 3: the layout has 2"):
         masks_of(run, region=3)
+
+
+def test_a_region_is_chosen_by_its_text_and_all_by_none_or_0(run):
+    (by_number, _, _), _ = masks_of(run, region="2")
+    (by_text, _, _), entry = masks_of(run, region="CAT")
+    assert np.array_equal(by_number, by_text)
+    assert len(entry["outputs"]["shown 0"]["images"]) == 1
+    for all_of_them in ("", 0):
+        _, entry = masks_of(run, region=all_of_them)
+        assert len(entry["outputs"]["shown 0"]["images"]) == 2
+    with pytest.raises(Failure, match="'a ' names 2 regions, 1 'a dog', 2 'a cat, left of it'"):
+        masks_of(run, region="a ")
+
+
+def region_mask(run, layout: Layout, **inputs) -> tuple[np.ndarray, dict[str, int]]:
+    """The mask, (H, W) in [0, 255], of ReCo Region Mask, and its window; x to height are its."""
+    nodes = {
+        "layout": layout_node(layout),
+        "mask": node("ReCoRegionMask", layout=["layout", 0], **{"grow": 0, "feather": 0} | inputs),
+        "image": node("MaskToImage", mask=["mask", 0]),
+        "shown": node("PreviewImage", images=["image", 0]),
+    }
+    names = ("window", "x", "y", "width", "height")
+    nodes |= {name: node("PreviewAny", source=["mask", i]) for i, name in enumerate(names, 1)}
+    images, entry = run(nodes)
+    told = {name: json.loads(entry["outputs"][name]["text"][0]) for name in names}
+    window = told.pop("window")
+    assert window == told
+    return images["shown"][..., 0], window
+
+
+def test_the_mask_of_one_region_is_grown_rounded_and_soft_around_it(run):
+    box = Region("a dog", Box(19 / 128, 21 / 64, 61 / 128, 43 / 64))  # 8, 16 to 72, 48 in cells
+    layout = Layout("", (CAT, box), 128, 64)
+    mask, window = region_mask(run, layout, region="dog")
+    assert window == {"x": 8, "y": 16, "width": 64, "height": 32}
+    assert mask.sum() == 255 * 64 * 32 and (mask[16:48, 8:72] == 255).all()
+    mask, window = region_mask(run, layout, region="2", grow=8)  # 11, 13 to 69, 51
+    assert window == {"x": 0, "y": 8, "width": 80, "height": 48}
+    assert mask.sum() == 255 * 80 * 48 and (mask[8:56, :80] == 255).all()
+    mask, window = region_mask(run, layout, region="2", feather=20)
+    assert (mask[16:48, 8:72] == 255).all() and (np.diff(mask[32, 72:93].astype(int)) < 0).all()
+    assert window == {"x": 0, "y": 0, "width": 96, "height": 64}
+    assert mask[32, 91] > 0 and not mask[:, 92:].any()
+
+
+def test_a_mask_grown_beyond_the_picture_is_all_of_it(run):
+    mask, window = region_mask(run, PETS, region="1", grow=4000)
+    assert mask.min() == 255 and window == {"x": 0, "y": 0, "width": 128, "height": 64}
 
 
 def test_a_batch_of_masks_is_remarked_where_it_is_used(run):

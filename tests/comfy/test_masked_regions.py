@@ -76,9 +76,8 @@ REPORTED = {
 
 def test_every_node_that_takes_a_layout_is_here(server):
     takers = listed(server, lambda info: "RECO_LAYOUT" in inputs_of(info))
-    assert (
-        takers - {"ReCoLayoutToMasks"} == KEPT.keys() | SAID.keys() | SHOWN.keys() | REPORTED.keys()
-    )
+    checked = KEPT.keys() | SAID.keys() | SHOWN.keys() | REPORTED.keys()
+    assert takers - {"ReCoLayoutToMasks", "ReCoRegionMask"} == checked  # they give it, see below
 
 
 def mask_of(run, nodes: dict, layout: str, **inputs) -> np.ndarray:
@@ -184,6 +183,21 @@ def test_a_mask_that_fills_its_box_is_that_box(run):
     solid = {**MASKED, "L": composite("blank", "foot", 16, 32)}
     drawn = mask_of(run, solid, "given", edges=CELLS) == 255
     assert drawn[24:56, 8:72].all() and drawn.sum() == 32 * 64
+
+
+def test_the_mask_of_one_region_follows_the_shape_grown_and_soft_around_it(run):
+    region = {"layout": ["given", 0], "region": "dog", "grow": 5, "feather": 12}
+    nodes = {
+        **MASKED,
+        "mask": node("ReCoRegionMask", **region),
+        "image": node("MaskToImage", mask=["mask", 0]),
+        "shown": node("PreviewImage", images=["image", 0]),
+    }
+    drawn = run(nodes)[0]["shown"][..., 0]
+    hard = np.zeros(SIZE, bool)
+    hard[0:64, 0:48] = hard[16:64, 0:80] = True  # 5 px more, and half a cell around them
+    assert np.array_equal(drawn == 255, hard)
+    assert (drawn[12, 48:60] > 0).all() and not drawn[:4, 60:].any()
 
 
 def test_all_and_background_follow_the_shape(run):

@@ -166,12 +166,22 @@ def test_whatever_comes_first_into_a_sampler_the_layout_behind_it_is_found(comfy
     editor = EditorPage(comfy, nodes["first"])
     comfy.show(nodes["first"])
     editor.choose("Picture behind the boxes", "last")
-    comfy.page.evaluate(
-        "id => { const node = harness.node(id); node.inputs.reverse();"
-        " node.inputs.forEach((input, slot) => {"
-        " if (input.link) node.graph.links.get(input.link).target_slot = slot; }); }",
+    names = comfy.page.evaluate(
+        """id => {
+            const node = harness.node(id);
+            const links = node.inputs
+                .map(({ name }, slot) => [name, node.getInputNode(slot), node.getInputLink(slot)])
+                .filter(([, source]) => source);
+            node.inputs.forEach((input, slot) => node.disconnectInput(slot));
+            node.inputs.reverse();
+            const slotOf = (name) => node.inputs.findIndex((input) => input.name === name);
+            for (const [name, source, link] of links)
+                source.connect(link.origin_slot, node, slotOf(name));
+            return node.inputs.map(({ name }) => name);
+        }""",
         nodes["first sampler"],
     )
+    assert names.index("latent_image") < names.index("positive")
     ran(comfy, nodes["first picture"], "1.png")
     assert background(editor) == "1.png"
 

@@ -77,23 +77,37 @@ def get_chromium(say: Callable[[str], None]) -> Path:
         found = find_chromium()
         if found:
             return found
-    reason = [line.strip() for line in said.splitlines() if "rror" in line or line[:2] == "E:"]
     raise Failure(
         f"there is no Chromium for the browser tests and none can be got"
-        f" ({(reason or ['no reason given'])[0][:120]}). Install Chromium or Chrome, or set"
+        f" ({reason(said)}). Install Chromium or Chrome, or set"
         " CHROMIUM_PATH, or leave these tests out: python dev.py test --ignore=tests/browser"
     )
 
 
 def get_font(say: Callable[[str], None]) -> None:
-    """Add a font with Chinese letters where Debian has none; a test that needs one is left out
-    where none is."""
-    if not is_roots_debian():
+    """Add a font with Chinese and Japanese letters where Debian has none.
+
+    A test that needs one is left out where none can be had, so that is only said.
+    """
+    if not is_roots_debian() or has_font():
         return
+    say("Getting a font with Chinese letters, 2 MB")
+    run([*APT, "update"])
+    install = [*APT, "install", "--no-install-recommends", "fontconfig", "fonts-droid-fallback"]
+    _, said = run(install)
+    if not has_font():
+        say(f"There is none to be had ({reason(said)}); tests that need one are left out")
+
+
+def has_font() -> bool:
     lists = shutil.which("fc-list")
-    if not lists or not run([lists, ":lang=zh"])[1].strip():
-        say("Getting a font with Chinese letters, 2 MB")
-        run([*APT, "install", "--no-install-recommends", "fonts-droid-fallback"])
+    return bool(lists and run([lists, ":lang=zh"])[1].strip())
+
+
+def reason(said: str) -> str:
+    """Why an installation failed, of what it said."""
+    lines = [line.strip() for line in said.splitlines() if "rror" in line or line[:2] == "E:"]
+    return (lines or ["no reason given"])[0][:120]
 
 
 def installations() -> Iterator[tuple[str, list[list[str | Path]]]]:

@@ -68,3 +68,13 @@ def test_without_a_browser_and_a_network_one_line_says_what_to_do(
         browser.get_chromium(said.append)
     assert "\n" not in str(failed.value)
     assert [line for line in said if line.startswith("Getting Playwright's Chromium")]
+
+
+def test_a_font_that_cannot_be_had_is_told_and_stops_nothing(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser, "is_roots_debian", lambda: True)
+    monkeypatch.setattr(browser, "APT", (browser.PYTHON, "-c", "exit('E: no package')"))
+    said: list[str] = []
+    browser.get_font(said.append)
+    assert len(said) == 2 and "(E: no package); tests that need one are left out" in said[1]

@@ -33,6 +33,7 @@ from .save import ReCoSaveCheckpoint
 from .score import ReCoScoreLayout
 from .text_encode import ReCoConditioning, ReCoTextEncode
 from .transplant import ReCoTransplant
+from .window import ReCoCropLayout, ReCoPadLayout, ReCoTileLayout
 
 
 class ReCoExtension(ComfyExtension):
@@ -57,6 +58,9 @@ class ReCoExtension(ComfyExtension):
             ReCoReorderRegions,
             ReCoScaleLayout,
             ReCoFlipLayout,
+            ReCoCropLayout,
+            ReCoPadLayout,
+            ReCoTileLayout,
             ReCoConditioning,
             ReCoTextEncode,
             ReCoDrawLayout,

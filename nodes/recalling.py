@@ -17,6 +17,7 @@ from .interop import ReCoLayoutFromBoxes, ReCoLayoutFromCoco, ReCoLayoutFromElem
 from .layout import ReCoAddRegion, ReCoLayoutFromText
 from .masks import ReCoLayoutFromMasks
 from .remarks import unlogged
+from .window import ReCoCropLayout, ReCoPadLayout, ReCoTileLayout
 
 MAKERS: tuple[type[io.ComfyNode], ...] = (
     ReCoLayoutEditor,
@@ -30,6 +31,9 @@ MAKERS: tuple[type[io.ComfyNode], ...] = (
     ReCoReorderRegions,
     ReCoScaleLayout,
     ReCoFlipLayout,
+    ReCoCropLayout,
+    ReCoPadLayout,
+    ReCoTileLayout,
 )
 """All that make layouts but ReCo Layout From Image, whose file may be another by now."""
 
@@ -65,7 +69,9 @@ def _kind(maker: type[io.ComfyNode]) -> Kind:
                 _check(inputs[name], values[name])
             elif not inputs[name].optional:
                 raise ValueError(f"the picture does not say its {name}")
-        return maker.execute(**values).args
+        outputs = maker.execute(**values).args
+        # A picture is made of all tiles together.
+        return (values["layout"],) if maker is ReCoTileLayout else outputs
 
     return Kind(frozenset(needed), run)
 

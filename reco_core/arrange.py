@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .boxes import cut_side
 from .checks import check_length, finite, quote
 from .layout import Box, Layout, Region, nearest_side
 from .limits import MAX_REGIONS, MAX_TEXT
@@ -154,8 +155,8 @@ def _flipped(region: Region, horizontal: bool, vertical: bool) -> Region:
 
 def _scaled(index: int, region: Region, factor: float) -> Region:
     box = region.box
-    x0, x1, left, right = _scaled_side(box.x0, box.x1, factor)
-    y0, y1, top, bottom = _scaled_side(box.y0, box.y1, factor)
+    x0, x1, left, right = cut_side(*_scaled_side(box.x0, box.x1, factor))
+    y0, y1, top, bottom = cut_side(*_scaled_side(box.y0, box.y1, factor))
     mask = region.mask and region.mask.cut(left, top, right, bottom)
     if region.mask and not mask:
         raise ValueError(
@@ -165,11 +166,6 @@ def _scaled(index: int, region: Region, factor: float) -> Region:
     return replace(region, box=Box(x0, y0, x1, y1), mask=mask)
 
 
-def _scaled_side(low: float, high: float, factor: float) -> tuple[float, float, float, float]:
-    """What of a side stays in the image: where it is, and as shares of the whole scaled side."""
+def _scaled_side(low: float, high: float, factor: float) -> tuple[float, float]:
     centre, half = (low + high) / 2, (high - low) / 2 * factor
-    start, stop = max(0.0, centre - half), min(1.0, centre + half)
-    if not half:
-        return start, stop, 0.0, 1.0
-    first = centre - half
-    return start, stop, (start - first) / (2 * half), (stop - first) / (2 * half)
+    return centre - half, centre + half

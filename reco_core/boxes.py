@@ -11,6 +11,8 @@ from .checks import finite, quote
 from .layout import Box, Region, check_count
 from .remarks import Remark
 
+_ROUNDING = 1e-9  # of a point's place, so that one on the picture's edge stays in it
+
 
 @dataclass(frozen=True)
 class FoundBox:
@@ -64,6 +66,16 @@ def box_inside(x0: float, y0: float, x1: float, y1: float) -> Box | None:
         return None
     box = Box(columns[0], rows[0], columns[1], rows[1])
     return None if box.is_empty else box
+
+
+def cut_side(low: float, high: float) -> tuple[float, float, float, float]:
+    """What of a side, from low to high, lies in the picture, [0, 1]: where it begins and ends, and
+    the same as shares of the side. The last two are equal where nothing does."""
+    start, stop = (min(max(edge, 0.0), 1.0) for edge in (low, high))
+    if low == high:
+        is_inside = -_ROUNDING <= low <= 1 + _ROUNDING
+        return start, stop, 0.0, float(is_inside)
+    return start, stop, (start - low) / (high - low), (stop - low) / (high - low)
 
 
 def refuse_fractions(numbers: Sequence[float]) -> None:

@@ -171,13 +171,8 @@ class Layout:
         _check_masks(regions)
         object.__setattr__(self, "regions", regions)
         for name in ("width", "height"):
-            value = pixel_side(f"layout {name}", getattr(self, name))
-            if value % SIZE_STEP:
-                raise ValueError(
-                    f"layout {name} = {value} is not divisible by {SIZE_STEP}: "
-                    f"use {nearest_side(value)}"
-                )
-            object.__setattr__(self, name, value)
+            side = layout_side(f"layout {name}", getattr(self, name))
+            object.__setattr__(self, name, side)
 
     def with_region(self, region: Region) -> Layout:
         """The same layout with one more region at the end."""
@@ -247,6 +242,16 @@ def _check_masks(regions: tuple[Region, ...]) -> None:
             f"{len(masks)} masks have {pixels:,} pixels together, more than the "
             f"{MAX_MASK_PIXELS:,} that a layout may hold: make them smaller, or use fewer"
         )
+
+
+def layout_side(name: str, value: Any) -> int:
+    """A width or height that a layout may have. Raises ValueError, with its name, for another."""
+    side = pixel_side(name, value)
+    if side % SIZE_STEP:
+        raise ValueError(
+            f"{name} = {side} is not divisible by {SIZE_STEP}: use {nearest_side(side)}"
+        )
+    return side
 
 
 def nearest_side(pixels: float) -> int:

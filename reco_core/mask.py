@@ -64,6 +64,11 @@ class Mask:
         return self.pixels.count(255) == len(self.pixels)
 
     @property
+    def mean(self) -> float:
+        """How much of its box it is, in (0, 1]."""
+        return float(self._array.mean()) / 255
+
+    @property
     def digest(self) -> str:
         """16 hexadecimal digits that tell one mask from another."""
         named = f"{self.width} {self.height} ".encode() + self.pixels

@@ -143,6 +143,14 @@ def recalled_kinds() -> list[str]:
     return [maker.define_schema().node_id for maker in module("nodes.recalling").MAKERS]
 
 
+def tile_corners(cases: list[list[int]]) -> list[list[tuple[int, ...]]]:
+    """Where ComfyUI cuts pictures into tiles: for each case, which has the sides of picture and
+    tile and the overlap, xyxy of every tile."""
+    from comfy_extras.nodes_images import SplitImageToTileList
+
+    return [SplitImageToTileList.get_grid_coords(*case) for case in cases]
+
+
 def stock_clip_error() -> str:
     """What the encoder says to a CLIP that did not come from a ReCo checkpoint."""
     clip = comfy.sd.CLIP(no_init=True)

@@ -90,6 +90,9 @@ LAYOUT_DOORS = {
     "ReCoFlipLayout": [
         arranged("ReCoFlipLayout", horizontal=True, vertical=False, swap_words=True)
     ],
+    "ReCoCropLayout": [arranged("ReCoCropLayout", x=0, y=0, **SIZE)],
+    "ReCoPadLayout": [arranged("ReCoPadLayout", left=0, top=0, right=0, bottom=0)],
+    "ReCoTileLayout": [arranged("ReCoTileLayout", tile_width=64, tile_height=64, overlap=0)],
 }
 ENCODERS = {
     "ReCoTextEncode": [

@@ -82,6 +82,9 @@ def workflow(rng: random.Random) -> dict:
         "more": node("ReCoAddRegion", text="a dog", x=8, y=8, width=32, height=32, weight=1.0),
         "order": node("ReCoReorderRegions", order="2, 1", others="leave out"),
         "scale": node("ReCoScaleLayout", picture_factor=1.5, box_factor=0.5),
+        "crop": node("ReCoCropLayout", x=8, y=0, width=64, height=64, visible=0.5),
+        "pad": node("ReCoPadLayout", left=8, top=0, right=64, bottom=16),
+        "tiles": node("ReCoTileLayout", tile_width=64, tile_height=64, overlap=16, visible=0.2),
         "masks": node("ReCoLayoutToMasks", feather=8, edges="whole latent cells", region="1"),
         "mask": node("ReCoRegionMask", region="dog", grow=4, feather=8),
         "loader": node("ReCoLoadCheckpoint", ckpt_name="reco-tiny.safetensors"),
@@ -96,11 +99,13 @@ def workflow(rng: random.Random) -> dict:
             if isinstance(v, str) and rng.random() < 0.4
         }
     source = rng.choice(("text", "editor"))
-    for name, before in zip(("more", "order", "scale"), (source, "more", "order"), strict=True):
+    chain = ("more", "order", "scale", "crop", "pad")
+    for name, before in zip(chain, (source, *chain), strict=False):
         made[name]["inputs"]["layout"] = [before, 0]
-    for name in ("masks", "mask", "encode"):
-        made[name]["inputs"]["layout"] = ["scale", 0]
-    shown = {"masks": ["masks", 2], "mask": ["mask", 0], "encode": ["encode", 1]}
+    for name in ("masks", "mask", "encode", "tiles"):
+        made[name]["inputs"]["layout"] = ["pad", 0]
+    ends = {"masks": 2, "mask": 0, "encode": 1, "tiles": 0}
+    shown = {name: [name, output] for name, output in ends.items()}
     last = {f"show {name}": node("PreviewAny", source=link) for name, link in shown.items()}
     return {**made, **last}
 

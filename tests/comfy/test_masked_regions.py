@@ -55,6 +55,10 @@ KEPT = {
     "ReCoReorderRegions": {"layout": ["given", 0], "order": "1", "others": "leave out"},
     "ReCoScaleLayout": {"layout": ["given", 0], "picture_factor": 1.0, "box_factor": 1.0},
     "ReCoFlipLayout": {"layout": ["given", 0], **NEVER},
+    "ReCoCropLayout": {"layout": ["given", 0], "x": 0, "y": 0, "width": 128, "height": 64},
+    "ReCoPadLayout": {"layout": ["given", 0], "left": 0, "top": 0, "right": 0, "bottom": 0},
+    "ReCoTileLayout": {"layout": ["given", 0], "tile_width": 128, "tile_height": 64}
+    | {"overlap": 0},
 }
 """Nodes that give a layout: what goes into each."""
 SAID = {

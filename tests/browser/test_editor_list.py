@@ -33,15 +33,16 @@ def test_numbers_are_shown_whole_of_the_selected_region_or_of_all(comfy, editor)
     assert not any(number.is_visible() for number in numbers)
     editor.click((0.625, 0.25))
     assert [number.is_visible() for number in numbers] == [False, True, False]
-    for unit, box in (
-        ("px", [419.5 / 2048, 0, 1, 1]),
-        ("fraction", [0.35, 0.1234, 0.9, 1]),
-        ("thousandths", [0.1234, 0, 1, 0.9876]),
+    for unit, box, left in (
+        ("px", [1419.5 / 2048, 0, 1, 1], "1419.5"),
+        ("fraction", [0.3517, 0.1234, 0.9, 1], "0.3517"),
+        ("thousandths", [0.1234, 0, 1, 0.9876], "123.4"),
     ):
         editor.choose("Unit of the numbers", unit)
         comfy.set_value(editor.node, "width", 2048)
-        drawing = {"caption": "", "regions": [{"text": "a", "box": b} for b in (box, [0, 0, 1, 1])]}
+        drawing = {"caption": "", "regions": [{"text": "a", "box": b} for b in ([0, 0, 1, 1], box)]}
         comfy.set_value(editor.node, "editor", json.dumps(drawing))
+        assert editor.field(1, "Left edge of").input_value() == left
         for name in ("Left edge of", "Top edge of", "Width of", "Height of", "Weight of"):
             field = editor.field(1, name)
             assert hidden_part(field)[0] <= 0, (unit, name, field.input_value())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from chromium import PATIENCE
 from comfy_page import ComfyPage, Renderer
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Error
@@ -165,6 +166,7 @@ def take(comfy: ComfyPage, suffix: str = "", states: dict[str, State] = STATES) 
 
 def portrait(comfy: ComfyPage) -> None:
     """Write the picture of README and of the help page: the quickstart's editor after a run."""
+    comfy.page.set_default_timeout(PATIENCE)
     comfy.open("vue")
     comfy.load_workflow(QUICKSTART)
     comfy.queue()
@@ -185,6 +187,7 @@ def portrait(comfy: ComfyPage) -> None:
 def tiles_of(
     comfy: ComfyPage, renderer: Renderer, theme: str, states: dict[str, State]
 ) -> Iterator[tuple[str, Image.Image]]:
+    comfy.page.set_default_timeout(PATIENCE)
     comfy.open(renderer, theme)
     comfy.page.set_default_timeout(MISSING_MS)
     for name, state in states.items():

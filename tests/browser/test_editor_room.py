@@ -30,7 +30,6 @@ def test_the_width_that_the_right_hand_panel_gives_its_widgets_leaves_the_editor
     assert editor.root.bounding_box()["width"] == pytest.approx(wide, abs=1)
 
 
-@pytest.mark.parametrize("renderer", ["vue"])
 def test_the_right_hand_panel_leaves_the_editor_as_wide_as_it_was(comfy, editor):
     """As it is opened by hand: it shows the node's widgets, this one among them."""
     wide = editor.root.bounding_box()["width"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,11 @@ SETTINGS = {
     "Comfy.Workflow.ShowMissingModelsWarning": False,
     "Comfy.Minimap.Visible": False,
 }
+
+
+def front_end_is_from(*least: int) -> bool:
+    """Whether the front end that is shown is of this version or newer: front_end_is_from(1, 40)."""
+    return tuple(map(int, re.findall(r"\d+", front_end_version())[: len(least)])) >= least
 
 
 class ComfyPage:
@@ -68,6 +74,8 @@ class ComfyPage:
 
     def reload(self) -> None:
         """Reload the page, as F5 does, when the editor has saved its draft of the workflow."""
+        # Older front ends take no note of the size that a node has got by itself.
+        self.page.evaluate("() => harness.commit()")
         self.page.wait_for_function("() => harness.draftIsSaved()")
         settings = json.loads(self._settings.read_text("utf-8"))
         settings["Comfy.VueNodes.Enabled"] = self.renderer == "vue"  # not another page's
@@ -258,8 +266,16 @@ class ComfyPage:
     def leave_subgraph(self) -> None:
         self.run_command("Comfy.Graph.ExitSubgraph")
 
+    def close_dialogs(self) -> None:
+        """Close what tells of errors in front of all else, as older front ends do."""
+        dialogs = self.page.locator(".p-dialog-mask")
+        for _ in range(dialogs.count()):
+            self.page.keyboard.press("Escape")
+            self.page.wait_for_timeout(300)
+
     def queue(self, timeout: float = 300) -> dict:
         """Press Run and wait; the history entry, with "outputs" and "status"."""
+        self.close_dialogs()
         with self.page.expect_response(
             lambda answer: answer.request.method == "POST" and answer.url.endswith("/prompt")
         ) as answered:

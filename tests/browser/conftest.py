@@ -76,6 +76,7 @@ def comfy(page_of: Callable[[Renderer], ComfyPage], renderer: Renderer) -> Itera
     if comfy.renderer != renderer:  # a test has gone over to the other one
         comfy.set_renderer(renderer)
     comfy.errors.clear()
+    comfy.close_dialogs()
     comfy.load_workflow(EMPTY)
     yield comfy
     comfy.restore_settings()

@@ -72,7 +72,11 @@ window.harness = {
 
   async open(workflow) {
     // A graph's own copy: the editor keeps what it is given.
-    await window.app.loadGraphData(structuredClone(workflow), true, true, "test");
+    const copy = structuredClone(workflow);
+    // Before 1.40 Nodes 2.0 scales, also at undo, the nodes of what it did not make itself.
+    if (!copy.nodes.length && window.LiteGraph.vueNodesMode)
+      copy.extra = { workflowRendererVersion: "Vue" };
+    await window.app.loadGraphData(copy, true, true, "test");
     const { workflow: store } = window.app.extensionManager;
     for (const each of [...store.openWorkflows])
       if (each.path !== store.activeWorkflow.path) await store.closeWorkflow(each);
@@ -133,7 +137,8 @@ window.harness = {
     const widget = this.widget(id, name);
     if (widget.element?.isConnected) return widget.element.getBoundingClientRect().toJSON();
     const node = this.node(id);
-    const rows = this.element(id)?.querySelectorAll('[data-testid="node-widget"]');
+    // Front ends before 1.4x name them by their class alone.
+    const rows = this.element(id)?.querySelectorAll('[data-testid="node-widget"], .lg-node-widget');
     if (rows) {
       const label = widget.label ?? name;
       const row = [...rows].find((each) => each.innerText.split("\n")[0].trim() === label);

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from comfy_page import ComfyPage
+from comfy_page import ComfyPage, front_end_is_from
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 from tasks.hand import Hand
@@ -91,7 +91,8 @@ def test_a_picture_takes_a_search_a_click_and_run(comfy: ComfyPage) -> None:
         assert colour[channel] == colour.max() > colour[(channel + 1) % 3] + 60
     assert picture[4, 4].min() > 200
     assert comfy.widgets(nodes[TEXT_TO_IMAGE]) == ["ckpt_name", "negative", "seed", "steps", "cfg"]
-    assert comfy.value(nodes[TEXT_TO_IMAGE], "seed") != 0  # the next Run makes another picture
+    if front_end_is_from(1, 40):  # those before change no seed of a subgraph
+        assert comfy.value(nodes[TEXT_TO_IMAGE], "seed") != 0  # the next Run makes another picture
 
 
 @pytest.mark.parametrize("name", BESIDE)
@@ -122,6 +123,9 @@ def test_a_copy_comes_alone(comfy: ComfyPage) -> None:
     assert len(comfy.nodes()) == 4
 
 
+@pytest.mark.skipif(
+    not front_end_is_from(1, 40), reason="before 1.40 ComfyUI puts nodes down at once"
+)
 def test_given_up_it_leaves_nothing(comfy: ComfyPage) -> None:
     search(Hand(comfy.page), TEXT_TO_IMAGE)
     comfy.page.wait_for_function("() => harness.nodes().length === 1")

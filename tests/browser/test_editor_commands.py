@@ -152,8 +152,7 @@ def test_what_is_being_typed_is_in_the_workflows_draft(comfy, editor, field):
     comfy.page.keyboard.press("Control+a")
     comfy.page.keyboard.type("a zebra")
     comfy.page.wait_for_function(
-        """() => Object.entries(localStorage).some(([key, draft]) =>
-            key.startsWith("Comfy.Workflow.Draft.v2:") && draft.includes("a zebra"))"""
+        """() => harness.drafts().some(({ data }) => data.includes("a zebra"))"""
     )
     assert comfy.page.evaluate("() => harness.history().undo") == steps
     editor.stage.focus()

@@ -87,10 +87,11 @@ def test_a_picture_is_saved_by_the_rules_of_comfyuis_own_and_recalled(comfy, edi
     save = comfy.add_node("ReCoSaveImage", at=(600, 0))
     comfy.connect(blank, 0, save, "images")
     comfy.connect(editor.node, "layout", save, "layout")
-    comfy.set_value(save, "filename_prefix", "%date:yyyy%/%Empty Image.width%")
+    title = comfy.page.evaluate("id => harness.node(id).title", blank)
+    comfy.set_value(save, "filename_prefix", f"%date:yyyy%/%{title}.width%")
     own = comfy.add_node("SaveImage", at=(600, 600))
     comfy.connect(blank, 0, own, "images")
-    comfy.set_value(own, "filename_prefix", "%date:yyyy%/%Empty Image.width%")
+    comfy.set_value(own, "filename_prefix", f"%date:yyyy%/%{title}.width%")
     prompt = comfy.prompt()
     prefix = prompt[save]["inputs"]["filename_prefix"]
     assert prefix == prompt[own]["inputs"]["filename_prefix"]

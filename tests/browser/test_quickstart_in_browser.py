@@ -84,4 +84,5 @@ def test_a_missing_node_would_be_noticed(closed: ComfyPage, renderer: Renderer) 
     closed.load_workflow(
         {"version": 0.4, "nodes": [node], "links": [], "groups": [], "last_node_id": 1}
     )
-    expect(closed.page.get_by_test_id("error-overlay")).to_contain_text("NoSuchNode")
+    told = closed.page.get_by_test_id("error-overlay").or_(closed.page.get_by_role("dialog"))
+    expect(told).to_contain_text("NoSuchNode")

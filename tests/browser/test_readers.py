@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from comfy_page import OUR_SCRIPTS, ComfyPage
+from comfy_page import OUR_SCRIPTS, ComfyPage, front_end_is_from
 
 # A node: its type, {input: "name of the origin" or "name.output"}, {widget: value}, its mode.
 Node = tuple[str, dict[str, str], dict[str, str], str]
@@ -235,6 +235,10 @@ AGREES = f"""async seed => {{
 }}"""
 
 
+@pytest.mark.skipif(
+    not front_end_is_from(1, 40),
+    reason="before 1.40 ComfyUI's prompt goes through muted reroutes and ends at muted subgraphs",
+)
 def test_modes_and_subgraphs_are_read_as_comfyuis_own_prompt_reads_them(comfy):
     ids = build(
         comfy,

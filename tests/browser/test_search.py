@@ -24,7 +24,7 @@ def test_the_search_finds_each_node_by_what_people_call_it(comfy: ComfyPage) -> 
     page = comfy.page
     comfy.run_command("Workspace.SearchBox.Toggle")
     search = page.get_by_role("combobox").first
-    found = page.get_by_test_id("result-item")
+    found = page.get_by_test_id("result-item").or_(page.get_by_role("option"))
     for alias, titles in called.items():
         search.fill(alias)
         for title in titles:

@@ -110,10 +110,10 @@ export class FrontEnd {
 
   /**
    * Whether a subgraph's node can show an editor of its subgraph: from 1.46 on it makes its widgets
-   * anew at each look, of the kinds that ComfyUI knows.
+   * anew at each look, of the kinds that ComfyUI knows. (Nodes 2.0 wraps the widgets of all nodes.)
    */
   canShowEditors(subgraph) {
-    return !Object.getOwnPropertyDescriptor(subgraph, "widgets")?.get;
+    return !subgraph._projectPromotedWidget;
   }
 
   get zoom() {

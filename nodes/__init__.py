@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from .adapter import ReCoApplyAdapter, ReCoLoadAdapter
 from .arrange import ReCoFlipLayout, ReCoMergeLayouts, ReCoReorderRegions, ReCoScaleLayout
+from .control import ReCoControl, ReCoRegionSettings
 from .editor import ReCoLayoutEditor
 from .interop import (
     ReCoLayoutFromBoxes,
@@ -61,8 +62,10 @@ class ReCoExtension(ComfyExtension):
             ReCoCropLayout,
             ReCoPadLayout,
             ReCoTileLayout,
+            ReCoRegionSettings,
             ReCoConditioning,
             ReCoTextEncode,
+            ReCoControl,
             ReCoDrawLayout,
             ReCoSaveImage,
             ReCoScoreLayout,

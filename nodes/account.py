@@ -51,13 +51,13 @@ class Account:
 
 def read_prompt(
     tokenizer: Tokenizer,
-    prompt: Layout | str,
+    prompt: Layout | str | Reading,
     size: tuple[int, int] | None = None,
     weights: bool = True,
 ) -> Account:
     """The account of a prompt for the checkpoint of a ReCoTokenizer.
 
-    prompt: a layout, or a text in any form that read_layout knows.
+    prompt: a layout, or a text in any form that read_layout knows, or what was read of one.
     size: (width, height) in pixels of a text's picture. None, as in ComfyUI's own text encoder,
         where no size is known: nothing is said of sizes then.
     weights: whether (words:1.2) counts; false reads it as so many words.
@@ -65,8 +65,8 @@ def read_prompt(
     Raises:
         ValueError: no layout, a weight that no model can use, or a region that has no words left.
     """
-    is_sized = isinstance(prompt, Layout) or size is not None
-    reading = _reading(tokenizer, prompt, size)
+    is_sized = not isinstance(prompt, str) or size is not None
+    reading = read(tokenizer, prompt, size)
     layout, info = reading.layout, tokenizer.info
     spans = weighted_spans if weights else lambda text: [(text, 1.0)]
     about_layout = layout_remarks(layout, spans)  # first: it refuses what cannot be tokenised
@@ -145,7 +145,12 @@ def overflow_error(account: Account, limit: int, remedy: str) -> str:
     )
 
 
-def _reading(tokenizer: Tokenizer, prompt: Layout | str, size: tuple[int, int] | None) -> Reading:
+def read(
+    tokenizer: Tokenizer, prompt: Layout | str | Reading, size: tuple[int, int] | None = None
+) -> Reading:
+    """A prompt as a layout, with what is to be said of its form. Raises as read_prompt."""
+    if isinstance(prompt, Reading):
+        return prompt
     if isinstance(prompt, Layout):
         return Reading(prompt)
     width, height = size or tokenizer.info.start_size()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.model_management
 import comfy.sd
@@ -11,12 +11,10 @@ import torch
 
 from ..reco_core.autoencoder import DOWNSAMPLING, LATENT_CHANNELS
 from ..reco_core.layout import Layout
-from ..reco_core.layout_remarks import layout_weights
-from ..reco_core.remarks import Remark
-from ..reco_core.report import describe_sequence
-from .account import Account, overflow_error, overflow_remarks, read_prompt
-from .inputs import OVERFLOW_DROP, OVERFLOW_ERROR
-from .remarks import weighted_spans
+from ..reco_core.remarks import Reading, Remark
+from .account import read, read_prompt
+from .inputs import OVERFLOW_ERROR
+from .joined import Part, describe, left_out, sequences_of
 from .tables import check_tables
 from .tokenizer import ReCoTokenizer
 
@@ -32,28 +30,53 @@ class Encoded:
 
 def encode_prompt(
     clip: comfy.sd.CLIP,
-    prompt: Layout | str,
+    prompt: Layout | str | Reading,
     overflow: str = OVERFLOW_ERROR,
     size: tuple[int, int] | None = None,
 ) -> Encoded:
-    """Encode a layout, or a text in any written form of one.
+    """Encode a layout, a text in any written form of one, or what was read of one.
 
     overflow: what to do when it is longer than the checkpoint reads. size: (width, height) in
         pixels of a text's picture.
 
     Raises:
         ValueError: clip is not a ReCo checkpoint's, the caption alone is too long, anything is on
-            OVERFLOW_ERROR, or as read_prompt.
+            OVERFLOW_ERROR, more than four sequences hold on OVERFLOW_JOIN, or as read_prompt.
     """
     tokenizer = reco_tokenizer(clip)
-    limit = tokenizer.info.max_length
     account = read_prompt(tokenizer, prompt, size)
-    problem = overflow_error(account, limit, f"set overflow to {OVERFLOW_DROP!r}")
-    if problem and (overflow == OVERFLOW_ERROR or not account.sequence.caption_fits):
-        raise ValueError(problem)
-    remarks = (*account.remarks, *overflow_remarks(account, limit))
-    conditioning = clip.encode_from_tokens_scheduled(tokenizer.chunk(account.sequence))
-    return Encoded(conditioning, _describe(account, tokenizer, remarks), remarks)
+    parts = sequences_of(account, tokenizer, overflow)
+    remarks = (*account.remarks, *left_out(account, tokenizer, parts))
+    report = describe(account, tokenizer, parts, remarks)
+    return Encoded(encode_parts(clip, parts), report, remarks)
+
+
+def encode_parts(clip: comfy.sd.CLIP, parts: Sequence[Part]) -> list:
+    """Conditioning of sequences, whose states are joined; what else there is, is the first's."""
+    chunks = [clip.tokenizer.chunk(part.sequence) for part in parts]
+    encoded = [clip.encode_from_tokens_scheduled(chunk) for chunk in chunks]
+    return [
+        [torch.cat([states for states, _ in pieces], dim=1), pieces[0][1]]
+        for pieces in zip(*encoded, strict=True)
+    ]
+
+
+def read_negative(clip: comfy.sd.CLIP, text: str, layout: Layout) -> Reading:
+    """The negative of a layout: a text in any form, and the negative texts of the regions."""
+    reading = read(reco_tokenizer(clip), text, (layout.width, layout.height))
+    return _negative_of(reading, layout)
+
+
+def _negative_of(negative: Reading, layout: Layout) -> Reading:
+    """A negative prompt with the negative texts of a layout's regions, in their boxes."""
+    moved = [
+        replace(region, text=text, control=replace(region.control, strength=1.0, negative=""))
+        for region in layout.regions
+        if region.control.is_on and (text := region.control.negative.strip())
+    ]
+    own = negative.layout
+    sized = replace(own, width=layout.width, height=layout.height)
+    return replace(negative, layout=replace(sized, regions=(*own.regions, *moved)))
 
 
 def empty_latent(layout: Layout, batch_size: int) -> dict:
@@ -86,14 +109,3 @@ _CONNECT = (
     "connect the clip output of ReCo Load Checkpoint, or of ReCo Load Adapter or ReCo Apply "
     "Adapter, which give a plain Stable Diffusion 1 checkpoint its boxes"
 )
-
-
-def _describe(account: Account, tokenizer: ReCoTokenizer, remarks: Sequence[Remark]) -> str:
-    return describe_sequence(
-        account.fitted,
-        account.sequence,
-        tokenizer.vocabulary,
-        tokenizer.decode,
-        [remark.message for remark in remarks],
-        layout_weights(account.fitted, weighted_spans),
-    )

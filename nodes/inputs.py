@@ -14,6 +14,7 @@ RecoLayout = io.Custom("RECO_LAYOUT")
 CATEGORY = "ReCo"
 OVERFLOW_ERROR = "error"
 OVERFLOW_DROP = "drop regions that do not fit"
+OVERFLOW_JOIN = "join up to four sequences"
 VALIDATED = 50_000  # characters of text that are read in milliseconds
 
 
@@ -104,11 +105,12 @@ def window_outputs(noun: str) -> list[io.Output]:
 def overflow_input() -> io.Combo.Input:
     return io.Combo.Input(
         "overflow",
-        options=[OVERFLOW_ERROR, OVERFLOW_DROP],
+        options=[OVERFLOW_ERROR, OVERFLOW_DROP, OVERFLOW_JOIN],
         default=OVERFLOW_ERROR,
         optional=True,
         tooltip="When the layout is longer than the checkpoint reads: stop and name the regions "
-        "that do not fit, or leave those out and say so.",
+        "that do not fit, leave those out and say so, or have them read in further sequences, each "
+        "with the caption. A step stays one UNet call.",
     )
 
 

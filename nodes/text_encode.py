@@ -25,16 +25,49 @@ def _of_negative(encoded: Encoded) -> tuple[Remark, ...]:
     return tuple(Remark(r.kind, f"negative: {r.message}") for r in encoded.remarks)
 
 
+def both_reports(
+    positive: Encoded, negative: Encoded, more: Sequence[Remark] = ()
+) -> tuple[str, dict]:
+    """The report on a positive and its negative, and the `ui` output that shows it.
+
+    more: remarks on both.
+    """
+    report = f"{positive.report}\n\nnegative\n{negative.report}"
+    return report, _shown(report, (*positive.remarks, *_of_negative(negative), *more))
+
+
 def _shown(report: str, remarks: Sequence[Remark]) -> dict:
     """The report as a text preview; the tokens used and the remarks stay on the node."""
     used = next(line for line in report.splitlines() if "tokens used" in line)
     return {**ui.PreviewText(report).as_dict(), **told(remarks, used)}
 
 
-def _report_output() -> io.String.Output:
+def report_output() -> io.String.Output:
     return io.String.Output(
         display_name="report",
         tooltip="The sequence as the model reads it, the tokens each part takes, and warnings.",
+    )
+
+
+def negative_input() -> io.String.Input:
+    return io.String.Input(
+        "negative",
+        multiline=True,
+        dynamic_prompts=True,
+        default="",
+        tooltip="What to keep out of the picture. Empty is how ReCo was trained; boxes work too, "
+        "as ReCo Layout From Text reads them, but not as JSON: this field chooses from {a|b}.",
+    )
+
+
+def batch_size_input() -> io.Int.Input:
+    return io.Int.Input(
+        "batch_size",
+        default=1,
+        min=1,
+        max=4096,
+        optional=True,
+        tooltip="How many pictures to make in one go.",
     )
 
 
@@ -58,7 +91,7 @@ class ReCoTextEncode(io.ComfyNode):
                     tooltip="For a sampler. Use a negative from the same clip: equal lengths are "
                     "sampled in one call.",
                 ),
-                _report_output(),
+                report_output(),
             ],
         )
 
@@ -66,10 +99,11 @@ class ReCoTextEncode(io.ComfyNode):
     def execute(
         cls, clip: comfy.sd.CLIP, layout: Layout, overflow: str = OVERFLOW_ERROR
     ) -> io.NodeOutput:
+        from ..reco_core.layout_remarks import uncontrolled
         from .encoding import encode_prompt
 
         encoded = encode_prompt(clip, layout, overflow)
-        shown = _shown(encoded.report, encoded.remarks)
+        shown = _shown(encoded.report, (*encoded.remarks, *uncontrolled(layout)))
         return io.NodeOutput(encoded.conditioning, encoded.report, ui=shown)
 
 
@@ -87,23 +121,8 @@ class ReCoConditioning(io.ComfyNode):
             inputs=[
                 io.Clip.Input("clip", tooltip="The clip output of ReCo Load Checkpoint."),
                 RecoLayout.Input("layout", tooltip="The caption and the boxes with their words."),
-                io.String.Input(
-                    "negative",
-                    multiline=True,
-                    dynamic_prompts=True,
-                    default="",
-                    tooltip="What to keep out of the picture. Empty is how ReCo was trained; boxes "
-                    "work too, as ReCo Layout From Text reads them, but not as JSON: this field "
-                    "chooses from {a|b}.",
-                ),
-                io.Int.Input(
-                    "batch_size",
-                    default=1,
-                    min=1,
-                    max=4096,
-                    optional=True,
-                    tooltip="How many pictures to make in one go.",
-                ),
+                negative_input(),
+                batch_size_input(),
                 overflow_input(),
             ],
             outputs=[
@@ -116,7 +135,7 @@ class ReCoConditioning(io.ComfyNode):
                 io.Latent.Output(
                     display_name="latent", tooltip="Empty latents of the layout's size."
                 ),
-                _report_output(),
+                report_output(),
             ],
         )
 
@@ -129,17 +148,14 @@ class ReCoConditioning(io.ComfyNode):
         batch_size: int = 1,
         overflow: str = OVERFLOW_ERROR,
     ) -> io.NodeOutput:
-        from .encoding import empty_latent, encode_prompt
+        from ..reco_core.layout_remarks import uncontrolled
+        from .encoding import empty_latent, encode_prompt, read_negative
 
         positive = encode_prompt(clip, layout, overflow)
-        unconditional = encode_prompt(clip, negative, overflow, (layout.width, layout.height))
-        remarks = (*positive.remarks, *_of_negative(unconditional))
-        report = f"{positive.report}\n\nnegative\n{unconditional.report}"
+        unconditional = encode_prompt(clip, read_negative(clip, negative, layout), overflow)
+        more = uncontrolled(layout, takes_negatives=True)
+        report, shown = both_reports(positive, unconditional, more)
         latent = empty_latent(layout, batch_size)
         return io.NodeOutput(
-            positive.conditioning,
-            unconditional.conditioning,
-            latent,
-            report,
-            ui=_shown(report, remarks),
+            positive.conditioning, unconditional.conditioning, latent, report, ui=shown
         )

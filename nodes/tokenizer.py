@@ -15,6 +15,7 @@ from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.checks import quote
 from ..reco_core.facts import FACTS, Facts
 from ..reco_core.layout import Layout
+from ..reco_core.layout_remarks import uncontrolled
 from ..reco_core.position_tokens import BOS_ID, EOS_ID, PositionVocabulary
 from ..reco_core.prompt import normalize_text
 from ..reco_core.sequence import TokenSequence
@@ -170,7 +171,8 @@ class ReCoTokenizer(SD1Tokenizer):
             ValueError: as read_prompt.
         """
         account = read_prompt(self, text, weights=not kwargs.get("disable_weights", False))
-        for remark in (*account.remarks, *overflow_remarks(account, self.info.max_length)):
+        overflow = overflow_remarks(account, self.info.max_length)
+        for remark in (*account.remarks, *overflow, *uncontrolled(account.layout)):
             logging.warning(f"ReCo: {remark.message}")
         return self.chunk(account.sequence, return_word_ids)
 

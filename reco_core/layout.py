@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .checks import check_text, finite, is_color, pixel_side, quote, read_json
+from .control import Control
 from .limits import MAX_MASK_PIXELS, MAX_REGIONS, MAX_WORDS, SIZE_STEP
 from .mask import Mask
 
@@ -106,6 +107,7 @@ class Region:
     color: "#rrggbb" to draw the box in, or None for the next of `draw.PALETTE`. No model sees it.
     mask: what of the box it is, to inpaint; None for all of it, as is a mask that is full. Models
         read the box alone, and written forms have no place for it.
+    control: what samplers do with it beyond the paper, see control.py.
 
     Raises:
         ValueError: the text is empty or too long, the weight is not a finite number, or the color
@@ -117,6 +119,7 @@ class Region:
     weight: float = 1.0
     color: str | None = None
     mask: Mask | None = None
+    control: Control = Control()
 
     def __post_init__(self) -> None:
         check_text("region text", self.text)
@@ -162,7 +165,9 @@ class Layout:
             if not isinstance(region, Region):
                 raise ValueError(f"{quote(region)} is not a Region")
         check_count(len(regions))
-        words = len(self.caption) + sum(len(region.text) for region in regions)
+        words = len(self.caption) + sum(
+            len(region.text) + len(region.control.negative) for region in regions
+        )
         if words > MAX_WORDS:
             raise ValueError(
                 f"the layout's texts have {words:,} characters together, more than the "
@@ -268,7 +273,8 @@ _SHAPE = (
 def _region_data(region: Region) -> dict[str, Any]:
     box = region.box
     data = {"text": region.text, "box": [box.x0, box.y0, box.x1, box.y1], "weight": region.weight}
-    return data if region.color is None else {**data, "color": region.color}
+    color = {} if region.color is None else {"color": region.color}
+    return {**data, **color, **region.control.to_data()}
 
 
 def _region(index: int, data: Any) -> Region:
@@ -284,7 +290,8 @@ def _region(index: int, data: Any) -> Region:
         )
     try:
         box = Box(*corners)
-        return Region(data["text"], box, data.get("weight", 1.0), data.get("color"))
+        weight, color = data.get("weight", 1.0), data.get("color")
+        return Region(data["text"], box, weight, color, control=Control.from_data(data))
     except ValueError as error:
         raise ValueError(f"layout region {index + 1}: {error}") from None
 

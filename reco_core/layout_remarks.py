@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from .checks import quote
+from .control import Control
 from .foreign_syntax import Syntax, foreign_syntax
 from .layout import Layout, Region
 from .limits import SIZE_STEP
@@ -52,6 +54,23 @@ def layout_weights(layout: Layout, weighted_spans: WeightedSpans) -> list[tuple[
     for region in layout.regions:
         weights += text_weights(region.text, weighted_spans, region.weight)
     return weights
+
+
+def uncontrolled(layout: Layout, takes_negatives: bool = False) -> tuple[Remark, ...]:
+    """What is to be said where a layout is encoded for a sampling that knows of no control.
+
+    takes_negatives: whether the regions' negatives count there.
+    """
+    numbers = []
+    for number, region in enumerate(layout.regions, start=1):
+        control = replace(region.control, negative="") if takes_negatives else region.control
+        if control != Control():
+            numbers.append(str(number))
+    if not numbers:
+        return ()
+    what = "Strength, start and end" if takes_negatives else "Strength, start, end and negative"
+    message = f"{what} do not count here: region {', '.join(numbers)}. Use ReCo Control for them."
+    return (Remark("left out", message),)
 
 
 def text_weights(

@@ -103,6 +103,35 @@ def fit_layout(
     return replace(layout, regions=kept), overflow
 
 
+def take_regions(
+    whole: TokenSequence, regions: Sequence[int], max_length: int, padding: int = EOS_ID
+) -> TokenSequence:
+    """The sequence of the caption and some regions of one that is not cut.
+
+    regions: their indices; the spans are theirs, in that order. max_length, padding: as for
+    build_sequence.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    spans = [whole.region_spans[index] for index in regions]
+    items = list(_part(whole.ids, whole.caption_span))
+    taken = []
+    for span in spans:
+        taken.append((len(items), len(items) + span[1] - span[0]))
+        items += _part(whole.ids, span)
+    if len(items) > max_length:
+        raise ValueError(f"{len(items)} tokens do not fit into {max_length}")
+    return TokenSequence(
+        ids=items + [_like(whole.ids[0], padding)] * (max_length - len(items)),
+        caption_span=whole.caption_span,
+        region_spans=tuple(taken),
+        needed=len(items),
+        overflow=(),
+        caption_fits=True,
+    )
+
+
 def _like(bos: Any, token: int) -> Any:
     """A token of weight 1 in the same kind of item as the tokenizer's BOS."""
     return (token, 1.0, *bos[2:]) if isinstance(bos, tuple) else token
@@ -114,3 +143,7 @@ def _weighted(item: Any, weight: float) -> Any:
 
 def _clipped(span: Span, max_length: int) -> Span:
     return min(span[0], max_length), min(span[1], max_length)
+
+
+def _part(items: list[Any], span: Span) -> list[Any]:
+    return items[span[0] : span[1]]

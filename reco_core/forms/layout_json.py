@@ -8,13 +8,14 @@ from typing import Any
 
 from ..boxes import FoundBox, regions_inside
 from ..checks import quote
+from ..control import NAMES as CONTROL_NAMES
 from ..indented import indented
 from ..layout import Layout, check_count
 from ..remarks import Reading, Remark
 from .form import Form, Source
 
 LAYOUT_NAMES = {"version", "caption", "width", "height", "regions", "incoming", "textless"}
-REGION_NAMES = {"text", "box", "weight", "color", "locked", "hidden"}
+REGION_NAMES = {"text", "box", "weight", "color", "locked", "hidden", *CONTROL_NAMES}
 """Of a layout's JSON; "incoming", "textless", "locked" and "hidden" are the editor's."""
 
 

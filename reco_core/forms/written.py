@@ -66,6 +66,7 @@ def _region_losses(pairs: Sequence[tuple[int, tuple[Region, Region]]]) -> Iterat
 _PROPERTIES = {
     "Weights have": lambda before, after: before.weight != after.weight,
     "Colors have": lambda before, after: before.color != after.color,
+    "Strength, start, end and negative have": lambda before, after: before.control != after.control,
     "Masks have": lambda before, after: before.mask != after.mask,
 }
 

@@ -119,12 +119,15 @@ export function toLayout({ caption, regions }, size) {
   };
 }
 
-const regionData = ({ text, box, weight, color, mask }) => ({
+/** What a region's JSON may say beside them. */
+const MORE = ["mask", "strength", "start", "end", "negative"];
+
+const regionData = ({ text, box, weight, color, ...others }) => ({
   text,
   box,
   weight,
   ...(color ? { color } : {}),
-  ...(mask === undefined ? {} : { mask }),
+  ...Object.fromEntries(Object.entries(others).filter(([name]) => MORE.includes(name))),
 });
 
 /** Indices of the regions that the layout will have: not hidden, and with a text. */

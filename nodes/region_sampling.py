@@ -1,0 +1,204 @@
+"""The sampling of controlled conditioning: at each step the rows that the UNet gets, and what each
+cell of the picture sees of their tokens.
+
+All goes in by one wrapper of ComfyUI's around the computation of a step's rows (comfy/samplers.py,
+_calc_cond_batch_outer), so that any sampler, guider, CFG function and ControlNet works, and so do
+masks, areas and hooks of a conditioning: rows are copies of its entries.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from comfy.conds import CONDConstant, CONDCrossAttn
+from comfy.ldm.modules.attention import SpatialTransformer
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+
+from ..reco_core.containment import Containment, Seen, attention_bias
+from ..reco_core.layout import Layout
+from ..reco_core.sequence import Span
+from .biased_attention import BIASES, BiasedAttention
+
+KEY = "reco_control"  # of a conditioning's options, with a Controlled
+NEEDS = "reco_needs_control"  # of its model_conds
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """What the text encoder made of the regions that count from start to end, fractions of the
+    sampling: states (1, L, C), where each region is in them, and spans that no cell sees."""
+
+    start: float
+    end: float
+    states: torch.Tensor
+    seen: tuple[Seen, ...]
+    hidden: tuple[Span, ...]
+    biases: dict[float | None, Bias] = field(default_factory=dict)  # by feather, as they are needed
+
+
+@dataclass(frozen=True, eq=False)
+class Controlled:
+    """A prompt with control. phases: of which one holds at any moment. caption: states of the
+    caption alone, where guidance is not 1."""
+
+    layout: Layout
+    phases: tuple[States, ...]
+    caption: torch.Tensor | None
+    guidance: float
+    containment: Containment | None
+
+    def at(self, sigma: float, percent_to_sigma: Callable[[float], float]) -> States:
+        """The phase that holds at a step's noise level."""
+        later = (phase for phase in self.phases[::-1] if sigma <= percent_to_sigma(phase.start))
+        return next(later, self.phases[0])
+
+    def is_contained(self, sigma: float, percent_to_sigma: Callable[[float], float]) -> bool:
+        c = self.containment
+        return bool(c) and percent_to_sigma(c.end) < sigma <= percent_to_sigma(c.start)
+
+
+@dataclass(frozen=True, eq=False)
+class Bias:
+    """What the cells see of a row's tokens. made: (cells, L) by grid, as they are needed."""
+
+    layout: Layout
+    phase: States
+    feather: float | None
+    made: dict[tuple, torch.Tensor | None] = field(default_factory=dict)
+
+    def on(self, grid: tuple[int, int], like: torch.Tensor) -> torch.Tensor | None:
+        """(cells, L) of the kind of a tensor, or None where nothing is hidden or stressed."""
+        key = (grid, like.dtype, like.device)
+        if key not in self.made:
+            length = self.phase.states.shape[1]
+            hidden = self.phase.hidden if self.feather is not None else ()
+            bias = attention_bias(self.layout, self.phase.seen, length, grid, self.feather, hidden)
+            self.made[key] = None if bias is None else bias.to(like)
+        return self.made[key]
+
+
+class NeedsControl(CONDConstant):
+    """Goes with controlled conditioning, and out where the sampling is controlled: whoever meets
+    it otherwise is about to sample as if nothing had been set."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def process_cond(self, **_: Any) -> CONDConstant:
+        raise ValueError(
+            "this conditioning has region guidance, strengths, times or containment, and the model "
+            "does not know of them: connect the model output of ReCo Control to the sampler"
+        )
+
+
+class RegionSampling:
+    """The wrapper. It is as good for any conditioning as for none of ReCo's."""
+
+    def __call__(
+        self,
+        execute: Callable,
+        model: Any,
+        conds: list[list[dict] | None],
+        x: torch.Tensor,
+        sigmas: torch.Tensor,
+        model_options: dict,
+    ) -> list[torch.Tensor]:
+        step = Step(float(sigmas[0]), model.model_sampling.percent_to_sigma)
+        rows = [None if some is None else list(step.rows(some)) for some in conds]
+        if step.biases:
+            model_options = _with_biases(model, model_options, step.biases)
+        return execute(model, rows, x, sigmas, model_options)
+
+
+@dataclass
+class Step:
+    """One step of the sampling. biases: of its rows, by uuid."""
+
+    sigma: float
+    percent_to_sigma: Callable[[float], float]
+    biases: dict[uuid.UUID, Bias] = field(default_factory=dict)
+
+    def rows(self, conds: list[dict]) -> Iterator[dict]:
+        """The rows of a list of conditioning: ComfyUI takes their mean by their strengths."""
+        for cond in conds:
+            controlled = cond.get(KEY)
+            if controlled is None:
+                yield cond
+                continue
+            _check(cond, controlled)
+            weight = controlled.guidance
+            if weight != 0:
+                yield self._layout_row(cond, controlled, weight)
+            if controlled.caption is not None:
+                yield _row(cond, controlled.caption, 1 - weight)
+
+    def _layout_row(self, cond: dict, controlled: Controlled, weight: float) -> dict:
+        phase = controlled.at(self.sigma, self.percent_to_sigma)
+        row = _row(cond, phase.states, weight)
+        contained = controlled.is_contained(self.sigma, self.percent_to_sigma)
+        feather = controlled.containment.feather if contained else None
+        if feather is None and all(one.region.control.strength == 1 for one in phase.seen):
+            return row
+        if "area" in row:
+            raise ValueError(
+                "regions with a strength or containment are of the whole picture, and this "
+                "conditioning is set to an area of it: use ConditioningSetMask in place of the area"
+            )
+        if feather not in phase.biases:
+            phase.biases[feather] = Bias(controlled.layout, phase, feather)
+        self.biases[row["uuid"]] = phase.biases[feather]
+        return row
+
+
+def controlled_model(model: ModelPatcher) -> ModelPatcher:
+    """A clone of a model whose sampling follows controlled conditioning."""
+    clone = model.clone()
+    clone.remove_wrappers_with_key(WrappersMP.CALC_COND_BATCH, KEY)
+    clone.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, KEY, RegionSampling())
+    return clone
+
+
+def _check(cond: dict, controlled: Controlled) -> None:
+    """Raise ValueError where another node has changed the states."""
+    states = cond["model_conds"]["c_crossattn"].cond
+    own = controlled.phases[0].states
+    if states.shape != own.shape or not torch.equal(states.to(own), own):
+        raise ValueError(
+            "this conditioning of ReCo Control was averaged or joined with another, which its "
+            "regions do not outlast: use Conditioning (Combine), or take that node out"
+        )
+
+
+def _row(cond: dict, states: torch.Tensor, weight: float) -> dict:
+    others = {name: one for name, one in cond["model_conds"].items() if name != NEEDS}
+    like = others["c_crossattn"].cond
+    row = {**cond, "model_conds": {**others, "c_crossattn": CONDCrossAttn(states.to(like))}}
+    return {**row, "strength": cond.get("strength", 1.0) * weight, "uuid": uuid.uuid4()}
+
+
+def _with_biases(model: Any, model_options: dict, biases: dict[uuid.UUID, Bias]) -> dict:
+    """The options with every cross-attention replaced; who replaced it before is asked first."""
+    options = dict(model_options.get("transformer_options", {}))
+    replaced = dict(options.get("patches_replace", {}))
+    before = replaced.get("attn2", {})
+    blocks = {*before, *_attending(model.diffusion_model)}
+    replaced["attn2"] = {block: BiasedAttention(before.get(block)) for block in blocks}
+    return {
+        **model_options,
+        "transformer_options": {**options, "patches_replace": replaced, BIASES: biases},
+    }
+
+
+def _attending(unet: torch.nn.Module) -> Iterator[tuple[str, int]]:
+    """The blocks of a UNet that attend to text, as ComfyUI names them (openaimodel.py)."""
+    middle = [unet.middle_block]
+    groups = {"input": unet.input_blocks, "middle": middle, "output": unet.output_blocks}
+    for name, blocks in groups.items():
+        for number, block in enumerate(blocks):
+            if any(isinstance(layer, SpatialTransformer) for layer in block):
+                yield name, number

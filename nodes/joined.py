@@ -116,4 +116,5 @@ def _describe(
         tokenizer.decode,
         warnings,
         layout_weights(layout, weighted_spans),
+        part.regions,
     )

@@ -28,11 +28,13 @@ def describe_sequence(
     decode: Callable[[list[int]], str],
     warnings: Sequence[str] = (),
     weights: Sequence[tuple[str, float]] = (),
+    indices: Sequence[int] | None = None,
 ) -> str:
     """A readable account of an encoded layout: warnings, tokens per part, the sequence itself.
 
     sequence: of (token id or vector, weight) items. decode: ids of words -> text. weights: the
-    words whose weight is not 1.
+    words whose weight is not 1. indices: of each region among its likes, from 0, where these are
+    not all of them.
     """
     total = len(sequence.ids)
     lines = [f"Warning: {warning}" for warning in warnings]
@@ -40,13 +42,12 @@ def describe_sequence(
     regions = f"{count} region{'' if count == 1 else 's'}"
     lines.append(f"{sequence.used} of {total} tokens used, {regions}")
     lines.append(f"caption: {_length(sequence.caption_span)} tokens: {_short(layout.caption)}")
-    for number, (region, span) in enumerate(
-        zip(layout.regions, sequence.region_spans, strict=True), start=1
-    ):
+    numbers = range(count) if indices is None else indices
+    for index, region, span in zip(numbers, layout.regions, sequence.region_spans, strict=True):
         left, top, right, bottom = region.box.to_pixels(layout.width, layout.height)
         corners = f"({left:g}, {top:g}) to ({right:g}, {bottom:g})"
         corners += ", the box of its mask" if region.mask else ""
-        lines.append(f"region {number}: {_length(span)} tokens: {corners}: {_short(region.text)}")
+        lines.append(f"region {index + 1}: {_length(span)} tokens: {corners}: {_short(region.text)}")
     if weights:
         listed = ", ".join(f"{_short(words.strip())} {weight:g}" for words, weight in weights)
         lines.append(f"weights other than 1: {listed}")

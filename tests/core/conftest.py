@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from reco_core.control import STRONGEST, Control
 from reco_core.layout import Box, Layout, Region
 
 settings.register_profile("reco", deadline=None, max_examples=60)
@@ -24,7 +25,14 @@ def boxes(draw):
     return Box(x0, y0, x1, y1)
 
 
+@st.composite
+def controls(draw):
+    start, end = sorted(draw(st.lists(FRACTIONS, min_size=2, max_size=2, unique=True)))
+    return Control(draw(st.floats(0, STRONGEST)), start, end, draw(TEXTS))
+
+
 st.register_type_strategy(Box, boxes())
+st.register_type_strategy(Control, st.just(Control()) | controls())
 st.register_type_strategy(
     Region,
     st.builds(
@@ -33,6 +41,7 @@ st.register_type_strategy(
         boxes(),
         st.floats(-10, 10),
         st.none() | st.from_regex(r"#[0-9a-f]{6}", fullmatch=True),
+        control=st.from_type(Control),
     ),
 )
 st.register_type_strategy(

@@ -144,7 +144,7 @@ def test_further_words_of_a_box_and_of_a_caption_are_named():
         ({"negative": "a cat"}, {}, "'negative', 'a cat', is left out"),
         ({"seed": 5}, {}, "'seed', 5, is left out"),
         ({"extra": {"a": 1}}, {}, "'extra', {'a': 1}, is left out"),
-        ({}, {"strength": 0.5}, "'strength' of region 1 is left out"),
+        ({}, {"opacity": 0.5}, "'opacity' of region 1 is left out"),
         ({}, {"mask": [1]}, "'mask' of region 1 is left out"),
     ],
 )

@@ -1,0 +1,140 @@
+"""Control of regions: guidance, strengths, times, negatives, containment, joined sequences."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfy_server import ROOT
+from reco_core.control import Control
+from reco_core.layout import Box, Layout, Region
+
+SHAPES = str(ROOT / "models" / "reco-shapes.safetensors")
+LEFT, RIGHT = Box(0, 0, 0.5, 1), Box(0.5, 0, 1, 1)
+CONTAINMENTS = ("its tokens", "its tokens, and no padding", "its tokens, encoded apart")
+
+
+def layout(*controls: Control, texts=("a red circle", "a blue square")) -> str:
+    boxes = (LEFT, RIGHT)
+    regions = [
+        Region(text, box, control=control)
+        for text, box, control in zip(
+            texts, boxes, (*controls, Control(), Control())[:2], strict=True
+        )
+    ]
+    return Layout("a red circle and a blue square", tuple(regions), 128, 128).to_json()
+
+
+PLAIN = layout()
+
+
+@pytest.fixture
+def ask(inside):
+    return lambda check, *args, **kwargs: inside(
+        f"control_checks.{check}", path=SHAPES, layout=args[0] if args else PLAIN, **kwargs
+    )
+
+
+def test_without_settings_it_is_the_plain_sampling_to_the_bit(ask):
+    assert ask("difference", settings={}) == 0
+    assert ask("difference", settings={"feather": 20, "contain_from": 0.5}, negative="green") == 0
+
+
+@pytest.mark.parametrize(("guidance", "cfg"), [(2.0, 4.0), (0.5, 3.0), (1.7, 1.0)])
+def test_region_guidance_is_the_sum_of_its_three_parts(ask, guidance, cfg):
+    assert ask("guidance_by_hand", guidance=guidance, cfg=cfg) < 2e-3
+    assert ask("difference", settings={"region_guidance": guidance}) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "control", "cfg", "rows"),
+    [
+        ({}, Control(), 4, 2),
+        ({"region_guidance": 2.0}, Control(), 4, 3),
+        ({"region_guidance": 2.0}, Control(), 1, 2),
+        ({"region_guidance": 0.0}, Control(), 4, 2),
+        ({}, Control(strength=2), 4, 2),
+        ({}, Control(start=0.2, end=0.7), 4, 2),
+        ({}, Control(negative="green"), 4, 2),
+        *(({"containment": how}, Control(), 4, 2) for how in CONTAINMENTS),
+        ({"containment": CONTAINMENTS[1], "region_guidance": 2.0}, Control(strength=2), 4, 3),
+    ],
+)
+def test_the_rows_of_a_step_in_one_call(ask, settings, control, cfg, rows):
+    assert ask("rows", layout(control), settings=settings, cfg=cfg) == [rows] * 4
+
+
+def test_each_step_gets_the_regions_that_count_then(ask):
+    times = layout(Control(start=0.3), Control(end=0.6))
+    assert ask("states_of_steps", times, steps=10) == [0] * 3 + [1] * 3 + [2] * 4
+
+
+def test_a_step_on_a_boundary_is_of_the_later_phase_alone(ask):
+    """With the normal scheduler's two steps, the second begins at a half of the sampling."""
+    assert ask("states_of_steps", layout(Control(start=0.5)), steps=2) == [0, 1]
+
+
+def test_the_stronger_a_region_the_more_the_picture_attends_to_it(ask):
+    shares = [
+        ask("attention", layout(Control(strength=strength)), settings={})["mean"]
+        for strength in (0.1, 0.4, 1.6, 6.4)
+    ]
+    assert shares == sorted(shares) and shares[-1] > 3 * shares[0] > 0
+    assert ask("difference", layout(Control(strength=1.6)), settings={}) > 0
+
+
+@pytest.mark.parametrize("how", CONTAINMENTS)
+def test_a_contained_region_is_seen_in_its_box_alone(ask, how):
+    seen = ask("attention", settings={"containment": how, "feather": 0})
+    assert seen["outside"] == 0 < 0.01 < seen["inside"]
+
+
+def test_a_feather_lets_it_be_seen_beyond(ask):
+    settings = {"containment": CONTAINMENTS[0], "feather": 32}
+    assert ask("attention", settings=settings)["outside"] > 0.001
+
+
+def test_containment_has_a_time(ask):
+    never = {"containment": CONTAINMENTS[0], "contain_from": 0.4, "contain_until": 0.5}
+    late = {"containment": CONTAINMENTS[0], "contain_from": 0.5}
+    always = {"containment": CONTAINMENTS[0]}
+    changes = [ask("difference", settings=settings) for settings in (never, late, always)]
+    assert changes[0] == 0 < changes[1] < changes[2]
+
+
+def test_negatives_of_regions_are_in_the_negative_in_their_boxes(ask):
+    report = ask("negative_report", layout(Control(negative="green")), negative="a black circle")
+    assert "region 1: 7 tokens: (0, 0) to (64, 128): green" in report
+    assert "caption: 5 tokens: a black circle" in report
+    off = layout(Control(strength=0, negative="green"))
+    assert "region 1" not in ask("negative_report", off, negative="")
+
+
+def test_more_regions_than_a_sequence_holds_are_joined_in_one_call(ask):
+    many = [Region("a red circle", Box(i / 20, 0, (i + 1) / 20, 1)) for i in range(20)]
+    found = ask("joined", Layout("shapes", tuple(many), 128, 128).to_json())
+    assert found["states"] == [[1, 192, 128], [1, 96, 128]]
+    assert found["rows"] == [2, 2]
+    assert "186 of 192 tokens used, 20 regions, in 2 sequences" in found["report"]
+    assert "region 20: 9 tokens: (121.6, 0) to (128, 128): a red circle" in found["report"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        ("another model", "connect the model output of ReCo Control"),
+        ("average", "averaged or joined with another"),
+        ("area", "use ConditioningSetMask in place of the area"),
+    ],
+)
+def test_what_would_be_sampled_as_if_nothing_were_set_is_refused(ask, spoil, why):
+    assert why in ask("refusal", layout(Control(strength=2)), spoil=spoil)
+    assert ask("refusal", layout(Control(strength=2)), spoil="") == ""
+
+
+def test_what_needs_no_control_goes_with_any_model(ask):
+    assert ask("refusal", spoil="another model") == ""
+
+
+def test_adapters_of_image_prompts_keep_what_they_add(ask):
+    left = ask("adapter_stays")
+    assert left["of the adapter"] > 0.01 and left["of the bounds"] > 0.01

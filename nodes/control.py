@@ -100,7 +100,7 @@ class ReCoControl(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, contain_from: float | None, contain_until: float | None) -> bool | str:
-        if None in (contain_from, contain_until) or contain_from < contain_until:
+        if contain_from is None or contain_until is None or contain_from < contain_until:
             return True
         return (
             f"contain_from = {contain_from:g} is not before contain_until = {contain_until:g}: "

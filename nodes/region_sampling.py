@@ -57,9 +57,14 @@ class Controlled:
         later = (phase for phase in self.phases[::-1] if sigma <= percent_to_sigma(phase.start))
         return next(later, self.phases[0])
 
-    def is_contained(self, sigma: float, percent_to_sigma: Callable[[float], float]) -> bool:
-        c = self.containment
-        return bool(c) and percent_to_sigma(c.end) < sigma <= percent_to_sigma(c.start)
+    def containment_at(
+        self, sigma: float, percent_to_sigma: Callable[[float], float]
+    ) -> Containment | None:
+        """The containment, if it holds at a step's noise level."""
+        bounds = self.containment
+        if bounds and percent_to_sigma(bounds.end) < sigma <= percent_to_sigma(bounds.start):
+            return bounds
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +145,8 @@ class Step:
     def _layout_row(self, cond: dict, controlled: Controlled, weight: float) -> dict:
         phase = controlled.at(self.sigma, self.percent_to_sigma)
         row = _row(cond, phase.states, weight)
-        contained = controlled.is_contained(self.sigma, self.percent_to_sigma)
-        feather = controlled.containment.feather if contained else None
+        bounds = controlled.containment_at(self.sigma, self.percent_to_sigma)
+        feather = bounds.feather if bounds else None
         if feather is None and all(one.region.control.strength == 1 for one in phase.seen):
             return row
         if "area" in row:

@@ -47,7 +47,8 @@ def describe_sequence(
         left, top, right, bottom = region.box.to_pixels(layout.width, layout.height)
         corners = f"({left:g}, {top:g}) to ({right:g}, {bottom:g})"
         corners += ", the box of its mask" if region.mask else ""
-        lines.append(f"region {index + 1}: {_length(span)} tokens: {corners}: {_short(region.text)}")
+        tokens = f"{_length(span)} tokens"
+        lines.append(f"region {index + 1}: {tokens}: {corners}: {_short(region.text)}")
     if weights:
         listed = ", ".join(f"{_short(words.strip())} {weight:g}" for words, weight in weights)
         lines.append(f"weights other than 1: {listed}")

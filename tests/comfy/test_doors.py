@@ -86,6 +86,7 @@ LAYOUT_DOORS = {
         door("ReCoMergeLayouts", GIVEN, EMPTY, first=["given", 0], second=["empty", 0])
     ],
     "ReCoReorderRegions": [arranged("ReCoReorderRegions", order="1", others="leave out")],
+    "ReCoRegionSettings": [arranged("ReCoRegionSettings", regions="1", on=True, strength=2.0)],
     "ReCoScaleLayout": [arranged("ReCoScaleLayout", picture_factor=1.0, box_factor=1.0)],
     "ReCoFlipLayout": [
         arranged("ReCoFlipLayout", horizontal=True, vertical=False, swap_words=True)
@@ -104,6 +105,19 @@ ENCODERS = {
             LOADER,
             GIVEN,
             EMPTY,
+            clip=["loader", 1],
+            layout=[layout, 0],
+            negative=negative,
+        )
+        for layout, negative in (("given", ""), ("empty", BAD.to_json()))
+    ],
+    "ReCoControl": [
+        door(
+            "ReCoControl",
+            LOADER,
+            GIVEN,
+            EMPTY,
+            model=["loader", 0],
             clip=["loader", 1],
             layout=[layout, 0],
             negative=negative,

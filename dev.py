@@ -4,6 +4,8 @@
     python dev.py test [words ...]   run the tests; the words go to pytest, such as -m slow, -m fuzz
     python dev.py front-ends [words ...]  run the browser tests against each front end people have;
                                      the words choose (pinned, newest, 1.39.19) and go to pytest
+    python dev.py bench rows         count the UNet's rows in each step for every way to control
+                                     regions; writes the table of docs/control.md
     python dev.py comfy [flags ...]  start ComfyUI with this pack; the flags go to ComfyUI
 
 Each makes .venv/ and .comfyui/ first and repeats only the steps whose inputs changed. ComfyUI is
@@ -46,6 +48,7 @@ from comfy_server import (
 
 VENV = ROOT / ".venv"
 BASE_DIR = COMFY_HOME / "base"
+BENCHMARKS = ROOT / "docs" / "benchmarks"
 OUTPUT = ROOT / "output"
 WORKFLOW = ROOT / "example_workflows" / "reco_quickstart.json"
 CHECKPOINT = ROOT / "models" / "reco-shapes.safetensors"
@@ -133,6 +136,17 @@ def test_front_ends(words: list[str]) -> int:
     for version, status in results.items():
         say(f"front end {version}: {'failed' if status else 'passed'}")
     return max(results.values())
+
+
+def bench(words: list[str]) -> int:
+    """Run a benchmark of docs/benchmarks, which writes its table into the docs."""
+    names = sorted(
+        path.stem for path in BENCHMARKS.glob("*.py") if "\ndef main(" in path.read_text()
+    )
+    if len(words) != 1 or words[0] not in names:
+        raise Failure(f"choose what to measure, of: {', '.join(names)}")
+    set_up(extras="train")
+    return in_foreground([PYTHON, "-m", f"docs.benchmarks.{words[0]}"])
 
 
 def comfy(words: list[str]) -> int:
@@ -294,7 +308,13 @@ def say(text: str) -> None:
 
 
 def main(words: list[str]) -> int:
-    commands = {"demo": demo, "test": test, "front-ends": test_front_ends, "comfy": comfy}
+    commands = {
+        "demo": demo,
+        "test": test,
+        "front-ends": test_front_ends,
+        "bench": bench,
+        "comfy": comfy,
+    }
     if not words or words[0] not in commands:
         print(__doc__)
         return 0 if words in (["-h"], ["--help"]) else 2

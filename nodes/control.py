@@ -12,6 +12,7 @@ from .inputs import (
     RecoLayout,
     layout_output,
     overflow_input,
+    region_input,
     search_aliases,
 )
 from .remarks import layout_out
@@ -99,7 +100,9 @@ class ReCoControl(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, contain_from: float | None, contain_until: float | None) -> bool | str:
+    def validate_inputs(
+        cls, contain_from: float | None = 0.0, contain_until: float | None = 1.0
+    ) -> bool | str:
         if contain_from is None or contain_until is None or contain_from < contain_until:
             return True
         return (
@@ -151,18 +154,14 @@ class ReCoRegionSettings(io.ComfyNode):
             node_id="ReCoRegionSettings",
             display_name="ReCo Region Settings",
             category=CATEGORY,
-            description="How strongly and when regions count, and what is kept out of their boxes. "
+            description="How strongly and when a region counts, and what is kept out of its box. "
             "ReCo Control follows it.",
             **search_aliases("region strength", "region schedule", "negative region"),
             inputs=[
                 RecoLayout.Input("layout", tooltip="The layout whose regions are set."),
-                io.String.Input(
-                    "regions",
-                    default="1",
-                    tooltip="The regions by number: 3, 1, or ranges such as 2-4.",
-                ),
+                region_input("", "all", "The region that is set"),
                 io.Boolean.Input(
-                    "on", default=True, tooltip="Whether they count at all; their numbers stay."
+                    "on", default=True, tooltip="Whether it counts at all; its number stays."
                 ),
                 io.Float.Input(
                     "strength",
@@ -170,18 +169,18 @@ class ReCoRegionSettings(io.ComfyNode):
                     min=0.0,
                     max=10.0,
                     step=0.05,
-                    tooltip="Multiplies how much the picture attends to them; 1 is as trained.",
+                    tooltip="Multiplies how much the picture attends to it; 1 is as trained.",
                 ),
-                _share("start", 0.0, "The share of the sampling from which they count."),
-                _share("end", 1.0, "The share of the sampling until which they count."),
+                _share("start", 0.0, "The share of the sampling from which it counts."),
+                _share("end", 1.0, "The share of the sampling until which it counts."),
                 io.String.Input(
                     "negative",
                     multiline=True,
                     dynamic_prompts=True,
                     default="",
                     optional=True,
-                    tooltip="What to keep out of their boxes: it goes into the negative, in the "
-                    "same boxes.",
+                    tooltip="What to keep out of its box: it goes into the negative, in the same "
+                    "box.",
                 ),
             ],
             outputs=[layout_output("It, with these settings.")],
@@ -191,15 +190,15 @@ class ReCoRegionSettings(io.ComfyNode):
     def execute(
         cls,
         layout: Layout,
-        regions: str,
+        region: str,
         on: bool,
         strength: float,
         start: float = 0.0,
         end: float = 1.0,
         negative: str = "",
     ) -> io.NodeOutput:
-        from ..reco_core.arrange import with_control
+        from ..reco_core.choice import with_control
         from ..reco_core.control import Control
 
         control = Control(strength if on else 0.0, start, end, negative)
-        return layout_out(with_control(layout, regions, control))
+        return layout_out(with_control(layout, region, control))

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from .boxes import cut_side
 from .checks import check_length, finite, quote
-from .control import Control
 from .layout import Box, Layout, Region, nearest_side
 from .limits import MAX_REGIONS, MAX_TEXT
 
@@ -76,17 +75,6 @@ def region_numbers(text: str) -> tuple[int, ...]:
         step = 1 if start <= stop else -1
         numbers.extend(range(start, stop + step, step))
     return tuple(numbers)
-
-
-def with_control(layout: Layout, regions: Sequence[int] | str, control: Control) -> Layout:
-    """The layout with the control of some regions, by number from 1. Raises ValueError for a number
-    that no region has, or that is named twice."""
-    chosen = {number - 1 for number in _named(layout, regions)}
-    changed = (
-        replace(region, control=control) if index in chosen else region
-        for index, region in enumerate(layout.regions)
-    )
-    return replace(layout, regions=tuple(changed))
 
 
 def scale_picture(layout: Layout, factor: float) -> Layout:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from .checks import quote
+from .control import Control
 from .layout import Layout
 
 _LISTED = 20  # regions that a message lists
@@ -48,6 +49,15 @@ def chosen_region(layout: Layout, choice: str) -> int:
 def choose_region(layout: Layout, choice: str) -> Layout:
     """The layout with that region alone. choice and errors: as for `chosen_region`."""
     return replace(layout, regions=(layout.regions[chosen_region(layout, choice)],))
+
+
+def with_control(layout: Layout, choice: str, control: Control) -> Layout:
+    """The layout with the control of a region, or of all; errors: as for `chosen_region`."""
+    chosen = range(len(layout.regions)) if means_all(choice) else [chosen_region(layout, choice)]
+    regions = list(layout.regions)
+    for index in chosen:
+        regions[index] = replace(regions[index], control=control)
+    return replace(layout, regions=tuple(regions))
 
 
 def means_all(choice: str) -> bool:

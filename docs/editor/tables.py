@@ -8,15 +8,15 @@ from tasks.core import CoreEditor
 from tasks.here import ReCoEditor
 from tasks.kj import KjEditor
 
+from docs.tables import put, table
+
 NONE = "–"
 
 
 def fill(page: str, figures: dict) -> str:
     """A page of Markdown with its tables made anew: between <!-- tasks --> and <!-- /tasks -->."""
     for name, make in TABLES.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, rest = page.split(begin)
-        page = f"{before}{begin}\n{make(figures)}\n\n{end}{rest.split(end)[1]}"
+        page = put(page, name, make(figures))
     return page
 
 
@@ -77,11 +77,3 @@ def runs_of(figures: dict, name: str) -> Iterable[tuple[str, str, object]]:
 
 
 TABLES = {"tasks": tasks_table, "dragging": drags_table, "measures": others_table}
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    rows = list(rows)
-    if not rows:
-        return "Not measured yet."
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -86,7 +86,7 @@ LAYOUT_DOORS = {
         door("ReCoMergeLayouts", GIVEN, EMPTY, first=["given", 0], second=["empty", 0])
     ],
     "ReCoReorderRegions": [arranged("ReCoReorderRegions", order="1", others="leave out")],
-    "ReCoRegionSettings": [arranged("ReCoRegionSettings", regions="1", on=True, strength=2.0)],
+    "ReCoRegionSettings": [arranged("ReCoRegionSettings", region="1", on=True, strength=2.0)],
     "ReCoScaleLayout": [arranged("ReCoScaleLayout", picture_factor=1.0, box_factor=1.0)],
     "ReCoFlipLayout": [
         arranged("ReCoFlipLayout", horizontal=True, vertical=False, swap_words=True)

@@ -28,6 +28,7 @@ from .masks import ReCoLayoutFromMasks, ReCoLayoutToMasks, ReCoRegionMask
 from .parts import ReCoLoadParts
 from .preview import ReCoDrawLayout
 from .recall import ReCoLayoutFromImage, ReCoSaveImage
+from .region_lora import ReCoRegionLora
 from .registration import begin_registration
 from .routes import add_routes
 from .save import ReCoSaveCheckpoint
@@ -66,6 +67,7 @@ class ReCoExtension(ComfyExtension):
             ReCoConditioning,
             ReCoTextEncode,
             ReCoControl,
+            ReCoRegionLora,
             ReCoDrawLayout,
             ReCoSaveImage,
             ReCoScoreLayout,

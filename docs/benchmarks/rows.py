@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors.torch import load_file
+import torch
+from safetensors.torch import load_file, save_file
 
 from comfy_server import PACK, ROOT, ComfyServer
 from docs.benchmarks.gligen import write_gligen
-from docs.benchmarks.workflows import Workflow, areas, gligen, masks, reco, with_control
+from docs.benchmarks.workflows import Workflow, areas, gligen, masks, reco, with_control, with_lora
 from docs.tables import put, table
 from reco_core.atomic import write_text_atomically
 from reco_core.control import Control
@@ -41,6 +42,7 @@ WAYS: Mapping[str, Workflow] = {
     ),
     "region guidance": with_control(region_guidance=2.0),
     "region guidance, cfg 1": with_control(region_guidance=2.0, cfg=1.0),
+    "LoRA of one region": with_lora,
     "ComfyUI: GLIGEN": gligen,
     "ComfyUI: Set Area": areas,
     "ComfyUI: Set Mask": masks,
@@ -65,12 +67,26 @@ def some_layout(regions: int) -> Layout:
     return replace(made, regions=tuple(Region("red circle", box) for box in boxes[:regions]))
 
 
+def some_lora(unet: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A LoRA of rank 1 with random weights, on one matrix."""
+    key = next(key for key in unet if key.endswith("attn2.to_q.weight"))
+    name = key.removeprefix("model.").removesuffix(".weight")
+    out, into = unet[key].shape
+    return {
+        f"{name}.lora_up.weight": torch.randn(out, 1),
+        f"{name}.lora_down.weight": torch.randn(1, into),
+    }
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder) / "models" / "gligen"
         models.mkdir(parents=True)
         write_gligen(load_file(CHECKPOINT), models / "random.safetensors")
         packs = {PACK: ROOT, "probe": HERE / "probe"}
+        loras = Path(folder) / "models" / "loras"
+        loras.mkdir()
+        save_file(some_lora(load_file(CHECKPOINT)), loras / "random.safetensors")
         with ComfyServer(folder, packs=packs) as server:
             found = {
                 name: {str(regions): count(server, way, regions) for regions in COUNTS}

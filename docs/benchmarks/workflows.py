@@ -46,6 +46,22 @@ def with_control(
     return workflow
 
 
+def with_lora(layout: Layout) -> dict[str, dict]:
+    """By ReCo Conditioning, with a LoRA in the first region."""
+    encode = node("ReCoConditioning", clip=["loader", 1], layout=["layout", 0], negative="")
+    lora = node(
+        "ReCoRegionLora",
+        model=["loader", 0],
+        positive=["encode", 0],
+        negative=["encode", 1],
+        layout=["layout", 0],
+        region="1",
+        lora_name="random.safetensors",
+        strength=1.0,
+    )
+    return _sampled(layout, {"encode": encode, "lora": lora}, ["lora", 0], ["lora", 1])
+
+
 def gligen(layout: Layout) -> dict[str, dict]:
     """By ComfyUI's GLIGENTextBoxApply, one after another."""
     nodes = {"gligen": node("GLIGENLoader", gligen_name="random.safetensors")}

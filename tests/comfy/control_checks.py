@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import comfy.hooks
 import comfy.sample
-import comfy.samplers
+import comfy.sd
+import folder_paths
 import torch
 from inside_checks import Layout, load, module
+from safetensors.torch import save_file
 
 control = module("nodes.control")
 biased = module("nodes.biased_attention")
+choice = module("reco_core.choice")
+masks = module("nodes.masks")
+region_lora = module("nodes.region_lora")
 text_encode = module("nodes.text_encode")
 
 
@@ -205,3 +211,69 @@ def adapter_stays(path: str, layout: str) -> dict[str, float]:
         "of the adapter": float((both - bound).abs().max()),
         "of the bounds": float((both - free).abs().max()),
     }
+
+
+def lora_of_a_region(path: str, layout: str) -> dict[str, object]:
+    """How far one step with a LoRA in the first region is from those with it and without it, in
+    the region's cells and outside of them, and the rows of its calls."""
+    model, clip = load(path)[:2]
+    read = Layout.from_json(layout)
+    positive, negative, latent, _ = text_encode.ReCoConditioning.execute(clip, read, "").args
+    weights = _some_lora(model)
+    lora = comfy.sd.load_lora_for_models(model, None, weights, 1.0, 0.0)[0]
+    mask = masks.layout_masks(choice.choose_region(read, "1"), 0, "exact pixels")[0]
+    hooks = comfy.hooks.create_hook_lora(weights, 1.0, 0.0)
+    both = [region_lora.bounded(some, mask, hooks) for some in (positive, negative)]
+    made, recorder = sampled(model, *both, latent, steps=1)
+    inside = torch.nn.functional.max_pool2d(mask[None, None], 8)[0, 0] > 0
+    with_it = sampled(lora, positive, negative, latent, steps=1)[0]
+    without = sampled(model, positive, negative, latent, steps=1)[0]
+    return {
+        "with, inside": float((made - with_it).abs()[..., inside].max()),
+        "without, outside": float((made - without).abs()[..., ~inside].max()),
+        "effect": float((with_it - without).abs()[..., inside].max()),
+        "rows": recorder.calls,
+    }
+
+
+def _some_lora(model) -> dict[str, torch.Tensor]:
+    """Random, of rank 1, on the queries of all cross-attention."""
+    torch.manual_seed(5)
+    weights = {}
+    for key, weight in model.model.state_dict().items():
+        if key.endswith("attn2.to_q.weight"):
+            name = key.removesuffix(".weight")
+            weights[f"{name}.lora_up.weight"] = torch.randn(weight.shape[0], 1)
+            weights[f"{name}.lora_down.weight"] = torch.randn(1, weight.shape[1])
+    return weights
+
+
+def loras_of_regions(path: str, layout: str) -> dict[str, list]:
+    """Hooks and mask of every entry when two regions have a LoRA each."""
+    model, clip = load(path)[:2]
+    read = Layout.from_json(layout)
+    conditioning = text_encode.ReCoTextEncode.execute(clip, read).args[0]
+    for number in ("1", "2"):
+        mask = masks.layout_masks(choice.choose_region(read, number), 0, "exact pixels")[0]
+        hooks = comfy.hooks.create_hook_lora(_some_lora(model), 1.0, 0.0)
+        conditioning = region_lora.bounded(conditioning, mask, hooks)
+    return {
+        "hooks": [len(o["hooks"].hooks) if "hooks" in o else 0 for _, o in conditioning],
+        "shares": [float(o["mask"].mean()) for _, o in conditioning],
+        "sum": float(sum(o["mask"] for _, o in conditioning).sub(1).abs().max()),
+    }
+
+
+def lora_that_does_not_fit(path: str, layout: str, folder: str) -> list[str]:
+    """What is said of files: of another model's LoRA, and of one with a part for text encoders."""
+    model = load(path)[0]
+    folder_paths.add_model_folder_path("loras", folder)
+    save_file({"a.lora_up.weight": torch.ones(2, 1)}, f"{folder}/other.safetensors")
+    text = {"lora_te_x.lora_up.weight": torch.ones(2, 1)}
+    save_file({**_some_lora(model), **text}, f"{folder}/text.safetensors")
+    try:
+        region_lora.read_lora("other.safetensors", model)
+    except ValueError as error:
+        said = [str(error)]
+    _, remarks = region_lora.read_lora("text.safetensors", model)
+    return [*said, *(remark.message for remark in remarks)]

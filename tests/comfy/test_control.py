@@ -138,3 +138,29 @@ def test_what_needs_no_control_goes_with_any_model(ask):
 def test_adapters_of_image_prompts_keep_what_they_add(ask):
     left = ask("adapter_stays")
     assert left["of the adapter"] > 0.01 and left["of the bounds"] > 0.01
+
+
+def test_a_lora_counts_in_its_region_alone(ask):
+    found = ask("lora_of_a_region")
+    assert found["with, inside"] < 1e-4 and found["without, outside"] < 1e-4
+    assert found["effect"] > 0.1 and found["rows"] == [2, 2]
+
+
+def test_loras_of_two_regions_share_the_picture_out(ask):
+    """The boxes are its halves, so that nothing is left for neither."""
+    found = ask("loras_of_regions")
+    assert found["hooks"] == [1, 1] and found["shares"] == [0.5, 0.5]
+    assert found["sum"] == 0
+
+
+def test_loras_of_overlapping_regions_add_up_where_both_are(ask):
+    regions = (Region("a red circle", Box(0, 0, 0.5, 1)), Region("a dog", Box(0.25, 0, 0.75, 1)))
+    found = ask("loras_of_regions", Layout("", regions, 128, 128).to_json())
+    assert sorted(found["hooks"]) == [0, 1, 1, 2] and found["shares"] == [0.25] * 4
+    assert found["sum"] == 0
+
+
+def test_what_of_a_lora_has_no_place_is_said(ask, tmp_path):
+    other, text = ask("lora_that_does_not_fit", folder=str(tmp_path))
+    assert "other.safetensors has no weights of this model's UNet" in other
+    assert "text.safetensors also changes the text encoder" in text

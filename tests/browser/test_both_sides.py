@@ -11,6 +11,7 @@ import pytest
 from node_js import evaluate
 
 from reco_core.color_names import COLOR_WORDS
+from reco_core.control import NAMES as CONTROL_NAMES
 from reco_core.draw import PALETTE, WORD_COLORS, ink_on, region_colors
 from reco_core.drawing import TEXTLESS, read_drawing
 from reco_core.forms.layout_json import LAYOUT_NAMES, REGION_NAMES
@@ -22,7 +23,7 @@ INKS = {"#000": (0, 0, 0), "#fff": (255, 255, 255)}
 # For one name of a layout or region each; most are what no layout has there.
 ODD = [None, True, 0, 1, 2, -0.5, 1.5, 1e400, "", " ", "a dog", "#12ab9f", "red", [], {}]
 ODD += [[0, 0, 1, 1], [0.5, 0, 0.2, 1], [0, 0, 0, 1], [0, 0, 1], [0, 0, 1, 2], ["0", "0", "1", "1"]]
-NAMES = ["text", "box", "weight", "color", "hidden", "locked", "label"]
+NAMES = ["text", "box", "weight", "color", "hidden", "locked", "label", *sorted(CONTROL_NAMES)]
 LAYOUT_ONLY = ["caption", "version", "incoming", "textless", "prompt"]
 
 
@@ -146,7 +147,7 @@ def test_a_region_lacks_a_text_alike() -> None:
 
 def test_the_server_knows_every_name_of_what_the_editor_keeps() -> None:
     region = {"box": [0, 0, 1, 1], "text": "a dog", "locked": True, "hidden": True}
-    region["color"] = "#12ab9f"
+    region |= {"color": "#12ab9f", "strength": 2, "start": 0.1, "end": 0.9, "negative": "a cat"}
     drawing = {"caption": "a park", "incoming": "0123", "textless": "stop", "regions": [region]}
     kept: dict[str, Any] = json.loads(
         evaluate(
@@ -166,7 +167,7 @@ NOTHING = '{"version": 1, "caption": "", "regions": []}'
 def said_by(drawing: str) -> list[tuple]:
     """What the server reads, without colors, which are chosen where there are none."""
     layout = read_drawing(drawing, 512, 512)[0].layout
-    regions = [(region.text, region.box, region.weight) for region in layout.regions]
+    regions = [(r.text, r.box, r.weight, r.control) for r in layout.regions]
     return [(layout.caption,), *regions]
 
 

@@ -61,6 +61,7 @@ function readRegion(region, index) {
   const of = (name, value, kind, isRight) =>
     checked(`the ${name} of region ${index + 1}`, value, kind, isRight);
   of("box", box, "four numbers from 0 to 1, [left, top, right, bottom]", isBox);
+  checkControl(others, of);
   return {
     ...others,
     text: of("text", text, "a text", isText),
@@ -70,6 +71,15 @@ function readRegion(region, index) {
     locked: of("locked", locked, "true or false", isFlag),
     hidden: of("hidden", hidden, "true or false", isFlag),
   };
+}
+
+/** What samplers do with a region beyond the paper, where something is set: see reco_core/control.py. */
+function checkControl(region, of) {
+  for (const [name, [kind, isRight]] of Object.entries(CONTROL)) {
+    if (region[name] !== undefined) of(name, region[name], kind, isRight);
+  }
+  const { start = 0, end = 1 } = region;
+  of("start", start, "before its end", () => start < end);
 }
 
 function writeRegion({ text, box, weight, color, locked, hidden, ...others }) {
@@ -93,6 +103,16 @@ function checked(what, value, kind, isRight) {
   throw new Error(`${what} is not ${kind}: ${said}`);
 }
 
+const within = (highest) => [
+  `a number from 0 to ${highest}`,
+  (value) => Number.isFinite(value) && value >= 0 && value <= highest,
+];
+const CONTROL = {
+  strength: within(10),
+  start: within(1),
+  end: within(1),
+  negative: ["a text", (value) => isText(value)],
+};
 const isVersion = (value) => Number.isInteger(value) && value > 0;
 const isText = (value) => typeof value === "string";
 const TEXTLESS_KIND = Object.keys(TEXTLESS).join(" or ");
@@ -120,7 +140,7 @@ export function toLayout({ caption, regions }, size) {
 }
 
 /** What a region's JSON may say beside them. */
-const MORE = ["mask", "strength", "start", "end", "negative"];
+const MORE = ["mask", ...Object.keys(CONTROL)];
 
 const regionData = ({ text, box, weight, color, ...others }) => ({
   text,

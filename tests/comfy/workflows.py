@@ -67,11 +67,18 @@ def ask(server, path: str, body: dict) -> dict:
         return json.load(response)
 
 
-def pictures(server, workflow: Path) -> dict[str, list[np.ndarray]]:
-    """Run a workflow's file by comfy-cli: file name without its number -> (H, W, 3) pictures."""
-    found: dict[str, list[np.ndarray]] = {}
+def files(server, workflow: Path) -> dict[str, list[bytes]]:
+    """Run a workflow's file by comfy-cli: file name without its number -> the pictures' files."""
+    found: dict[str, list[bytes]] = {}
     for address in run_workflow(server, workflow):
         query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
-        image = Image.open(io.BytesIO(server.view(query))).convert("RGB")
-        found.setdefault(query["filename"].rpartition("_0")[0], []).append(np.asarray(image))
+        found.setdefault(query["filename"].rpartition("_0")[0], []).append(server.view(query))
     return found
+
+
+def pictures(server, workflow: Path) -> dict[str, list[np.ndarray]]:
+    """Run a workflow's file by comfy-cli: file name without its number -> (H, W, 3) pictures."""
+    return {
+        name: [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in some]
+        for name, some in files(server, workflow).items()
+    }

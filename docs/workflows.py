@@ -1,0 +1,54 @@
+"""The thumbnails of the example workflows that change pictures: python -m docs.workflows
+
+Runs each in ComfyUI as it is saved, and writes its thumbnail beside it: the result, and small what
+it was made of. Names choose among them.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+import urllib.parse
+from pathlib import Path
+
+from PIL import Image
+
+from comfy_server import ROOT, ComfyServer, run_workflow
+
+FOLDER = ROOT / "example_workflows"
+NAMES = ("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale")
+"""Each saves its picture by its own name, and what it was before as NAME_before."""
+SIDE, SMALL, LARGE = 512, 160, 340
+GROUND = (200, 200, 200)
+
+
+def pictures(server: ComfyServer, workflow: Path) -> dict[str, Image.Image]:
+    """What a workflow saves, by the file names without their numbers."""
+    found = {}
+    for address in run_workflow(server, workflow):
+        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query))
+        image = Image.open(io.BytesIO(server.view(query))).convert("RGB")
+        found[query["filename"].rpartition("_0")[0]] = image
+    return found
+
+
+def thumbnail(before: Image.Image, after: Image.Image) -> Image.Image:
+    """Two square pictures: before in the upper left corner, after in the lower right one."""
+    sheet = Image.new("RGB", (SIDE, SIDE), GROUND)
+    for picture, side, corner in ((before, SMALL, 4), (after, LARGE, SIDE - LARGE - 4)):
+        sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (corner, corner))
+    return sheet
+
+
+def main(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder, ComfyServer(folder) as server:
+        for name in names or NAMES:
+            made = pictures(server, FOLDER / f"reco_{name}.json")
+            path = FOLDER / f"reco_{name}.jpg"
+            thumbnail(made[f"{name}_before"], made[name]).save(path, quality=90)
+            print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

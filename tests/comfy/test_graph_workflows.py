@@ -1,0 +1,137 @@
+"""The example workflows that take a layout through the rest of the graph, run as they are saved.
+
+What is asked of each picture is the layout recalled from its file; what is in it is found from its
+pixels.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_quickstart import ROOT, saved_nodes
+from test_recall_nodes import recall
+from workflows import files, layout_node, node
+
+from reco_core.layout import Layout
+from train.data.shapeskills import Scene, Thing
+from train.evaluate.shape_finder import ShapeScore, score_scene
+
+FOLDER = ROOT / "example_workflows"
+NAMES = ("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale")
+TITLE = 30  # pixels above a node
+Made = dict[str, tuple[np.ndarray, Layout]]
+
+
+def made(server, name: str) -> Made:
+    """Run a workflow: what it saves, (H, W, 3), and the layout of that, without the name."""
+    found = {}
+    for file, [data] in files(server, FOLDER / f"reco_{name}.json").items():
+        status, answer = recall(server, data, f"{file}_00001_.png")
+        assert status == 200, answer
+        picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+        found[file.removeprefix(name)] = picture, Layout.from_data(answer["layout"])
+    assert found.keys() == {"", "_before"}
+    return found
+
+
+def scores(picture: np.ndarray, layout: Layout) -> list[ShapeScore]:
+    """Of each region in a square picture of the layout's size."""
+    assert picture.shape == (layout.height, layout.width, 3)
+    things = tuple(
+        Thing(*region.text.split(), region.box.covered_pixels(layout.width, layout.height))
+        for region in layout.regions
+    )
+    return score_scene(
+        Image.fromarray(picture.astype(np.uint8)), Scene("white", things, len(picture))
+    )
+
+
+def assert_right(picture: np.ndarray, layout: Layout, texts: str) -> None:
+    assert ", ".join(region.text for region in layout.regions) == texts
+    found = scores(picture, layout)
+    assert all(score.right for score in found), found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_note_tells_what_it_is_and_no_node_lies_on_another(name):
+    nodes = saved_nodes(FOLDER / f"reco_{name}.json")
+    assert [one["type"] for one in nodes].count("Note") == 1
+    places = [(*one["pos"], *one["size"]) for one in nodes]
+    for index, (x0, y0, w0, h0) in enumerate(places):
+        for x1, y1, w1, h1 in places[:index]:
+            # A title stands above its node.
+            aside = x0 + w0 <= x1 or x1 + w1 <= x0
+            assert aside or y0 + h0 + TITLE <= y1 or y1 + h1 + TITLE <= y0, nodes[index]["type"]
+
+
+def test_image_to_image_puts_other_things_into_the_picture(server):
+    pictures = made(server, "img2img")
+    assert_right(*pictures["_before"], "red circle, blue square, green triangle")
+    assert_right(*pictures[""], "yellow cross, blue square, purple triangle")
+
+
+def test_one_region_is_painted_and_no_pixel_outside_of_its_soft_edge(server, run):
+    pictures = made(server, "inpaint_region")
+    (before, first), (after, second) = pictures["_before"], pictures[""]
+    assert_right(before, first, "red circle, blue square, green triangle")
+    assert_right(after, second, "red circle, yellow cross, green triangle")
+    mask = region_mask(run, second)
+    assert np.array_equal(after[mask == 0], before[mask == 0])
+    assert abs(after - before)[mask == 255].mean() > 20
+    assert seam(after - before, mask > 0) <= 3
+
+
+def region_mask(run, layout: Layout) -> np.ndarray:
+    """(H, W) in [0, 255]: what the workflow's ReCo Region Mask gives."""
+    nodes = saved_nodes(FOLDER / "reco_inpaint_region.json")
+    [saved] = [one["widgets_values"] for one in nodes if one["type"] == "ReCoRegionMask"]
+    inputs = dict(zip(("region", "grow", "feather"), saved, strict=True))
+    nodes = {
+        "layout": layout_node(layout),
+        "mask": node("ReCoRegionMask", layout=["layout", 0], **inputs),
+        "image": node("MaskToImage", mask=["mask", 0]),
+        "shown": node("PreviewImage", images=["image", 0]),
+    }
+    return run(nodes)[0]["shown"][..., 0]
+
+
+def seam(change: np.ndarray, inside: np.ndarray) -> int:
+    """How far a change, (H, W, 3), jumps between neighbours on either side of an area's edge."""
+    across = abs(np.diff(change, axis=1))[inside[:, 1:] != inside[:, :-1]]
+    down = abs(np.diff(change, axis=0))[inside[1:] != inside[:-1]]
+    return max(across.max(), down.max())
+
+
+def test_a_picture_is_painted_on_at_its_sides(server):
+    pictures = made(server, "outpaint")
+    (before, first), (after, second) = pictures["_before"], pictures[""]
+    assert_right(before, first, "red circle, blue square, green triangle")
+    texts = "red circle, blue square, green triangle, yellow cross, purple circle"
+    assert_right(after, second, texts)
+    small = Image.fromarray(before.astype(np.uint8)).resize((80, 80), Image.Resampling.LANCZOS)
+    kept = (slice(0, 72), slice(0, 72))  # but for the soft edge
+    assert abs(after[kept] - np.asarray(small, int)[kept]).max() <= 2
+
+
+def test_a_second_pass_at_one_and_a_half_times_the_size_keeps_the_layout(server):
+    pictures = made(server, "second_pass")
+    (before, first), (after, second) = pictures["_before"], pictures[""]
+    assert after.shape == (192, 192, 3) and second.regions == first.regions
+    assert_right(before, first, "red circle, blue square, green triangle")
+    assert_right(after, second, "red circle, blue square, green triangle")
+    large = Image.fromarray(before.astype(np.uint8)).resize((192, 192), Image.Resampling.LANCZOS)
+    assert abs(after - np.asarray(large, int)).mean() > 1  # it has been painted anew
+
+
+def test_every_tile_of_a_larger_picture_has_what_belongs_in_it(server):
+    pictures = made(server, "tiled_upscale")
+    (before, first), (after, second) = pictures["_before"], pictures[""]
+    assert after.shape == (224, 224, 3) and second.regions == first.regions
+    texts = "red circle, blue square, green triangle, yellow cross"
+    assert_right(before, first, texts)
+    assert_right(after, second, texts)
+    large = Image.fromarray(before.astype(np.uint8)).resize((224, 224), Image.Resampling.LANCZOS)
+    assert abs(after - np.asarray(large, int)).mean() > 1

@@ -12,6 +12,7 @@ from ..reco_core.layout import Layout
 from ..reco_core.recall import Kind, recall_layout
 from ..reco_core.remarks import Reading
 from .arrange import ReCoFlipLayout, ReCoMergeLayouts, ReCoReorderRegions, ReCoScaleLayout
+from .control import ReCoRegionSettings
 from .editor import ReCoLayoutEditor
 from .interop import ReCoLayoutFromBoxes, ReCoLayoutFromCoco, ReCoLayoutFromElements
 from .layout import ReCoAddRegion, ReCoLayoutFromText
@@ -29,6 +30,7 @@ MAKERS: tuple[type[io.ComfyNode], ...] = (
     ReCoLayoutFromCoco,
     ReCoMergeLayouts,
     ReCoReorderRegions,
+    ReCoRegionSettings,
     ReCoScaleLayout,
     ReCoFlipLayout,
     ReCoCropLayout,

@@ -53,6 +53,7 @@ KEPT = {
     | {"layout": ["given", 0]},
     "ReCoMergeLayouts": {"first": ["given", 0], "second": ["plain", 0]},
     "ReCoReorderRegions": {"layout": ["given", 0], "order": "1", "others": "leave out"},
+    "ReCoRegionSettings": {"layout": ["given", 0], "region": "1", "on": True, "strength": 2.0},
     "ReCoScaleLayout": {"layout": ["given", 0], "picture_factor": 1.0, "box_factor": 1.0},
     "ReCoFlipLayout": {"layout": ["given", 0], **NEVER},
     "ReCoCropLayout": {"layout": ["given", 0], "x": 0, "y": 0, "width": 128, "height": 64},
@@ -74,6 +75,8 @@ SHOWN = {
 REPORTED = {
     "ReCoTextEncode": {"clip": ["loader", 1], "layout": ["given", 0]},
     "ReCoConditioning": {"clip": ["loader", 1], "layout": ["given", 0], "negative": ""},
+    "ReCoControl": {"model": ["loader", 0], "clip": ["loader", 1], "layout": ["given", 0]}
+    | {"negative": ""},
 }
 """Nodes that read the box alone."""
 
@@ -81,7 +84,8 @@ REPORTED = {
 def test_every_node_that_takes_a_layout_is_here(server):
     takers = listed(server, lambda info: "RECO_LAYOUT" in inputs_of(info))
     checked = KEPT.keys() | SAID.keys() | SHOWN.keys() | REPORTED.keys()
-    assert takers - {"ReCoLayoutToMasks", "ReCoRegionMask"} == checked  # they give it, see below
+    users = {"ReCoLayoutToMasks", "ReCoRegionMask", "ReCoRegionLora"}  # which have their own tests
+    assert takers - users == checked
 
 
 def mask_of(run, nodes: dict, layout: str, **inputs) -> np.ndarray:

@@ -33,17 +33,29 @@ class Recorder:
         return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
 
-def sampled(model, positive, negative, latent, cfg=4.0, steps=4, sampler="euler", seed=3):
+def sampled(
+    model,
+    positive,
+    negative,
+    latent,
+    cfg=4.0,
+    steps=4,
+    sampler="euler",
+    scheduler="normal",
+    noise=None,
+    seed=3,
+):
     """Latents, and a Recorder of what the UNet got."""
     recorder = Recorder(model)
-    noise = torch.randn(latent["samples"].shape, generator=torch.manual_seed(seed))
+    if noise is None:
+        noise = torch.randn(latent["samples"].shape, generator=torch.manual_seed(seed))
     latents = comfy.sample.sample(
         recorder.model,
         noise,
         steps,
         cfg,
         sampler,
-        "normal",
+        scheduler,
         positive,
         negative,
         latent["samples"],

@@ -1,0 +1,79 @@
+"""Control of regions beside what else can be in a graph: the table of docs/control.md."""
+
+from __future__ import annotations
+
+import pytest
+
+from comfy_server import ROOT
+from reco_core.layout import Box, Layout, Region
+
+SHAPES = str(ROOT / "models" / "reco-shapes.safetensors")
+LAYOUT = Layout(
+    "a red circle and a blue square",
+    (
+        Region("a red circle", Box(0, 0, 0.5, 1)),
+        Region("a blue square", Box(0.5, 0, 1, 1)),
+    ),
+    128,
+    128,
+).to_json()
+
+
+@pytest.fixture
+def ask(inside):
+    return lambda check, **arguments: inside(
+        f"companions_checks.{check}", path=SHAPES, layout=LAYOUT, **arguments
+    )
+
+
+COMPANIONS = (
+    "PerturbedAttentionGuidance",
+    "SelfAttentionGuidance",
+    "FreeU",
+    "FreeU_V2",
+    "TomePatchModel",
+    "HyperTile",
+    "RescaleCFG",
+    "PatchModelAddDownscale",
+    "PerpNeg",
+    "CFGZeroStar",
+    "APG",
+    "LoraLoader",
+    "ModelMergeSimple",
+)
+
+
+def test_none_of_them_is_forgotten(inside):
+    assert inside("companions_checks.names") == list(COMPANIONS)
+
+
+@pytest.mark.parametrize("name", COMPANIONS)
+def test_both_count_whichever_comes_first(ask, name):
+    apart = ask("beside", name=name)
+    assert 0.01 < apart["of the node"] < float("inf")
+    assert 0.01 < apart["of the control"] < float("inf")
+    assert apart["of the order"] < 1e-3
+
+
+@pytest.mark.slow
+def test_every_sampler_and_scheduler_follows(ask):
+    assert ask("every_sampler") == {"samplers": [], "schedulers": []}
+
+
+def test_pictures_of_a_batch_are_as_they_are_alone(ask):
+    assert ask("a_batch") < 1e-3
+
+
+def test_a_picture_that_is_not_square(ask):
+    found = ask("of_another_size", width=192, height=64)
+    assert found["shape"] == [1, 4, 8, 24] and found["rows"] == [3, 3]
+    assert 0.01 < found["control"] < float("inf")
+
+
+def test_clip_skip(ask):
+    assert 0.01 < ask("clip_skip")["of the node"] < float("inf")
+
+
+def test_a_control_net_reaches_all_rows_in_one_call(ask):
+    found = ask("a_control_net")
+    assert 0.01 < found["of the node"] < float("inf") and found["rows"] == [3, 3]

@@ -21,6 +21,7 @@ class Setting:
     name: str
     inputs: dict[str, Any] = field(default_factory=dict)
     control: Control = Control()
+    cfg: float = CFG
 
     @property
     def file(self) -> str:
@@ -38,11 +39,17 @@ SETTINGS = (
         for scale in (0.5, 1.5, 2.0, 3.0)
     ),
     *(Setting(how, {"containment": how}) for how in HOW),
+    Setting(f"region guidance 2, {TOKENS}", {"region_guidance": 2.0, "containment": TOKENS}),
     Setting(f"{TOKENS}, no feather", {"containment": TOKENS, "feather": 0}),
     Setting(f"{TOKENS}, until 0.5", {"containment": TOKENS, "contain_until": 0.5}),
     *(
         Setting(f"first region, strength {strength:g}", control=Control(strength=strength))
         for strength in (0.0, 0.25, 0.5, 2.0, 4.0)
+    ),
+    Setting("as trained, cfg 1", cfg=1.0),
+    *(
+        Setting(f"region guidance {scale:g}, cfg 1", {"region_guidance": scale}, cfg=1.0)
+        for scale in (2.0, 4.0)
     ),
     Setting("first region, until 0.2", control=Control(end=0.2)),
     Setting("first region, from 0.2", control=Control(start=0.2)),
@@ -76,7 +83,7 @@ def workflow(pair: Pair, setting: Setting) -> dict[str, dict]:
             latent_image=["control", 3],
             seed=pair.seed,
             steps=STEPS,
-            cfg=CFG,
+            cfg=setting.cfg,
             sampler_name="euler",
             scheduler="normal",
             denoise=1.0,

@@ -17,7 +17,10 @@ from PIL import Image
 from comfy_server import ROOT, ComfyServer, run_workflow
 
 FOLDER = ROOT / "example_workflows"
-NAMES = ("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale")
+NAMES = (
+    *("containment", "region_guidance", "region_settings"),
+    *("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale"),
+)
 """Each saves its picture by its own name, and what it was before as NAME_before."""
 SIDE, SMALL, LARGE = 512, 160, 340
 GROUND = (200, 200, 200)

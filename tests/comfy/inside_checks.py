@@ -50,6 +50,11 @@ def encode(clip, prompt) -> torch.Tensor:
     return clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0][0]
 
 
+def makers() -> list[str]:
+    """Nodes that are run again to recall a layout."""
+    return [maker.GET_SCHEMA().node_id for maker in module("nodes.recalling").MAKERS]
+
+
 def start_up() -> dict:
     """The least time in which fresh copies of the pack start, their bytecode being there, and the
     modules of its own that a start imports, by their names below its root."""

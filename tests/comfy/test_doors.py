@@ -168,6 +168,8 @@ def test_every_door_is_walked_through(server, inside):
     assert listed(server, lambda info: "RECO_LAYOUT" in info["output"]) == LAYOUT_DOORS.keys()
     encoders = listed(server, lambda info: {"CLIP", "RECO_LAYOUT"} <= inputs_of(info))
     assert encoders - {"ReCoScoreLayout"} == ENCODERS.keys()  # it scores pictures by another CLIP
+    recalled = set(inside("makers"))
+    assert recalled == LAYOUT_DOORS.keys() - {"ReCoLayoutFromImage"}  # its file may be another
     assert set(inside("routes")) == ROUTES.keys() | SILENT_ROUTES
 
 

@@ -1,4 +1,4 @@
-"""The example workflows that take a layout through the rest of the graph, run as they are saved.
+"""The example workflows of docs/control.md, run as they are saved.
 
 What is asked of each picture is the layout recalled from its file; what is in it is found from its
 pixels.
@@ -20,7 +20,10 @@ from train.data.shapeskills import Scene, Thing
 from train.evaluate.shape_finder import ShapeScore, score_scene
 
 FOLDER = ROOT / "example_workflows"
-NAMES = ("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale")
+NAMES = (
+    *("containment", "region_guidance", "region_settings"),
+    *("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale"),
+)
 TITLE = 30  # pixels above a node
 Made = dict[str, tuple[np.ndarray, Layout]]
 
@@ -41,7 +44,10 @@ def scores(picture: np.ndarray, layout: Layout) -> list[ShapeScore]:
     """Of each region in a square picture of the layout's size."""
     assert picture.shape == (layout.height, layout.width, 3)
     things = tuple(
-        Thing(*region.text.split(), region.box.covered_pixels(layout.width, layout.height))
+        Thing(
+            *region.text.removeprefix("a ").split(),
+            region.box.covered_pixels(layout.width, layout.height),
+        )
         for region in layout.regions
     )
     return score_scene(
@@ -65,6 +71,25 @@ def test_a_note_tells_what_it_is_and_no_node_lies_on_another(name):
             # A title stands above its node.
             aside = x0 + w0 <= x1 or x1 + w1 <= x0
             assert aside or y0 + h0 + TITLE <= y1 or y1 + h1 + TITLE <= y0, nodes[index]["type"]
+
+
+@pytest.mark.parametrize("name", ["containment", "region_guidance"])
+def test_contained_regions_spill_less(server, name):
+    pictures = made(server, name)
+    assert pictures[""][1].regions == pictures["_before"][1].regions
+    before, after = (scores(*pictures[part]) for part in ("_before", ""))
+    assert all(score.right for score in after), after
+    spilt, spills = (sum(score.leakage for score in some) for some in (before, after))
+    assert spills < spilt / 2, (before, after)
+
+
+def test_regions_are_off_or_too_short_to_be_painted_or_stronger(server):
+    pictures = made(server, "region_settings")
+    assert_right(*pictures["_before"], "red circle, blue square, green triangle")
+    circle, square, triangle = scores(*pictures[""])
+    assert triangle.right and not square.found and not circle.found
+    strengths = [region.control.strength for region in pictures[""][1].regions]
+    assert strengths == [1, 0, 2]
 
 
 def test_image_to_image_puts_other_things_into_the_picture(server):

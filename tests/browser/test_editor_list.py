@@ -162,3 +162,20 @@ def test_pasted_numbers_fill_the_fields_and_what_is_none_is_refused(comfy, edito
     paste("12")
     comfy.page.keyboard.press("Enter")
     assert editor.boxes[1] == box_of(12, 60, 40, 30)
+
+
+def test_what_region_settings_have_set_is_told_in_the_row_and_kept(comfy, editor):
+    control = {"strength": 2, "end": 0.5, "negative": "a cat"}
+    regions = [
+        {"text": "a dog", "box": [0, 0, 0.5, 0.5], **control},
+        {"text": "a", "box": [0, 0, 1, 1]},
+    ]
+    comfy.set_value(editor.node, "editor", json.dumps({"caption": "", "regions": regions}))
+    words = "For ReCo Control: strength 2, from 0 % to 50 %, without a cat"
+    expect(editor.rows.first.get_by_label(words)).to_be_visible()
+    expect(editor.rows.nth(1).get_by_label("For ReCo Control")).to_have_count(0)
+    comfy.screenshot("editor-control", editor.node)
+    editor.fill(0, "Width of", "100")
+    assert editor.regions[0].items() >= control.items()
+    queued = json.loads(comfy.prompt()[editor.node]["inputs"]["editor"])
+    assert queued["regions"][0].items() >= control.items()

@@ -69,8 +69,8 @@ def test_each_step_gets_the_regions_that_count_then(ask):
 
 
 def test_a_step_on_a_boundary_is_of_the_later_phase_alone(ask):
-    """With the normal scheduler's two steps, the second begins at a half of the sampling."""
-    assert ask("states_of_steps", layout(Control(start=0.5)), steps=2) == [0, 1]
+    """Of the normal scheduler's three steps the second is at a half of the sampling."""
+    assert ask("states_of_steps", layout(Control(start=0.5)), steps=3) == [0, 1, 1]
 
 
 def test_the_stronger_a_region_the_more_the_picture_attends_to_it(ask):

@@ -11,6 +11,7 @@
 import { bounds, boxBetween, clamp, shiftInside, translate } from "../shared/geometry.js";
 import { parseJson } from "../shared/json.js";
 import { choose } from "./choices.js";
+import { CONTROL, checkControl } from "./control.js";
 
 const VERSION = 1;
 const ROUNDING = 1e-9; // how far an edge may lie outside by what arithmetic loses
@@ -73,15 +74,6 @@ function readRegion(region, index) {
   };
 }
 
-/** What samplers do with a region beyond the paper, where something is set: see reco_core/control.py. */
-function checkControl(region, of) {
-  for (const [name, [kind, isRight]] of Object.entries(CONTROL)) {
-    if (region[name] !== undefined) of(name, region[name], kind, isRight);
-  }
-  const { start = 0, end = 1 } = region;
-  of("start", start, "before its end", () => start < end);
-}
-
 function writeRegion({ text, box, weight, color, locked, hidden, ...others }) {
   const data = { text, box, weight, ...(color ? { color } : {}), ...others };
   if (locked) data.locked = true;
@@ -103,16 +95,6 @@ function checked(what, value, kind, isRight) {
   throw new Error(`${what} is not ${kind}: ${said}`);
 }
 
-const within = (highest) => [
-  `a number from 0 to ${highest}`,
-  (value) => Number.isFinite(value) && value >= 0 && value <= highest,
-];
-const CONTROL = {
-  strength: within(10),
-  start: within(1),
-  end: within(1),
-  negative: ["a text", (value) => isText(value)],
-};
 const isVersion = (value) => Number.isInteger(value) && value > 0;
 const isText = (value) => typeof value === "string";
 const TEXTLESS_KIND = Object.keys(TEXTLESS).join(" or ");
@@ -140,7 +122,7 @@ export function toLayout({ caption, regions }, size) {
 }
 
 /** What a region's JSON may say beside them. */
-const MORE = ["mask", ...Object.keys(CONTROL)];
+const MORE = ["mask", ...CONTROL];
 
 const regionData = ({ text, box, weight, color, ...others }) => ({
   text,

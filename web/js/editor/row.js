@@ -6,6 +6,7 @@ import { remarkElements } from "../shared/remarks.js";
 import { BoxFields } from "./box_fields.js";
 import { iconButton } from "./controls.js";
 import * as actions from "./actions.js";
+import { controlWords } from "./control.js";
 import { changeRegions } from "./drawing.js";
 import { Grip } from "./grip.js";
 
@@ -25,9 +26,10 @@ export class Row {
     this.text = this.makeText();
     this.masked = element(
       "span",
-      { class: "reco-masked-mark", title: MASKED, "aria-label": MASKED, role: "img" },
+      { class: "reco-mark", title: MASKED, "aria-label": MASKED, role: "img" },
       "◐",
     );
+    this.controlled = element("span", { class: "reco-mark", role: "img" }, "◷");
     this.tokens = element("span", { class: "reco-tokens" });
     this.numbers = new BoxFields(this);
     this.weight = this.makeInput("number", "Weight", (value) => {
@@ -104,7 +106,7 @@ export class Row {
       this.grip.element,
       this.color,
       this.text,
-      element("span", { class: "reco-marks" }, this.masked, this.tokens),
+      element("span", { class: "reco-marks" }, this.masked, this.controlled, this.tokens),
       this.lock,
       this.hide,
       details,
@@ -152,12 +154,19 @@ export class Row {
     set(this.color, "value", state.color);
     set(this.automatic, "hidden", !region.color);
     set(this.masked, "hidden", !region.mask);
+    this.showControl(controlWords(region));
     set(this.text, "value", region.text);
     this.showNumbers(isSelected);
     this.showTokens(state);
     this.showRemarks(state.remarks);
     mark(this.lock, region.locked, ["lock", "lock-open"], ["Unlock", "Lock"], index);
     mark(this.hide, region.hidden, ["eye-slash", "eye"], ["Show", "Hide"], index);
+  }
+
+  showControl(words) {
+    set(this.controlled, "hidden", !words);
+    set(this.controlled, "title", words && `For ReCo Control: ${words}`);
+    set(this.controlled, "ariaLabel", words && `For ReCo Control: ${words}`);
   }
 
   showNumbers(isSelected) {

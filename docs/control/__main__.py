@@ -81,18 +81,22 @@ def _cells(figures: dict[str, float]) -> tuple[str, str]:
 
 
 def sheet(server: ComfyServer) -> Image.Image:
-    """Some pairs, one after another of each kind, with every setting, a row each."""
+    """Some pairs, one after another of each kind: what is asked for, and a row for each setting."""
     shown = list(_some())
-    made = Image.new("RGB", (LABEL + len(shown) * SIDE, len(SETTINGS) * SIDE), "white")
+    rows = [("asked for", [asked(pair) for pair in shown])]
+    rows += [(one.name, [draw(server, pair, one) for pair in shown]) for one in SETTINGS]
+    made = Image.new("RGB", (LABEL + len(shown) * SIDE, len(rows) * SIDE), "white")
     pen, font = ImageDraw.Draw(made), ImageFont.load_default(13)
-    for row, setting in enumerate(SETTINGS):
-        pen.multiline_text(
-            (6, row * SIDE + 45), setting.name.replace(", ", ",\n"), fill="black", font=font
-        )
-        for column, pair in enumerate(shown):
-            marked = draw_layout(draw(server, pair, setting), pair.layout)
-            made.paste(marked, (LABEL + column * SIDE, row * SIDE))
+    for row, (name, pictures) in enumerate(rows):
+        words = name.replace(", ", ",\n")
+        pen.multiline_text((6, row * SIDE + 45), words, fill="black", font=font)
+        for column, picture in enumerate(pictures):
+            made.paste(picture, (LABEL + column * SIDE, row * SIDE))
     return made
+
+
+def asked(pair: Pair) -> Image.Image:
+    return draw_layout(Image.new("RGB", (SIDE, SIDE), pair.scene.ground), pair.layout)
 
 
 def _some() -> Iterator[Pair]:

@@ -36,7 +36,6 @@ MAKERS: tuple[type[io.ComfyNode], ...] = (
     ReCoCropLayout,
     ReCoPadLayout,
     ReCoTileLayout,
-    ReCoRegionSettings,
 )
 """All that make layouts but ReCo Layout From Image, whose file may be another by now."""
 

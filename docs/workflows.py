@@ -1,7 +1,7 @@
 """The thumbnails of the example workflows that change pictures: python -m docs.workflows
 
 Runs each in ComfyUI as it is saved, and writes its thumbnail beside it: the result, and small what
-it was made of. Names choose among them.
+it was made of. Some are pictures of help pages too, side by side. Names choose among them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ NAMES = (
     *("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale"),
 )
 """Each saves its picture by its own name, and what it was before as NAME_before."""
+HELP = {
+    "containment": ROOT / "web" / "docs" / "ReCoControl" / "contained.png",
+    "region_settings": ROOT / "web" / "docs" / "ReCoRegionSettings" / "settings.png",
+}
 SIDE, SMALL, LARGE = 512, 160, 340
 GROUND = (200, 200, 200)
 
@@ -44,12 +48,24 @@ def thumbnail(before: Image.Image, after: Image.Image) -> Image.Image:
     return sheet
 
 
+def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
+    half = SIDE // 2
+    sheet = Image.new("RGB", (SIDE + 8, half), GROUND)
+    for picture, left in ((before, 0), (after, half + 8)):
+        sheet.paste(picture.resize((half, half), Image.Resampling.LANCZOS), (left, 0))
+    return sheet
+
+
 def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, ComfyServer(folder) as server:
         for name in names or NAMES:
             made = pictures(server, FOLDER / f"reco_{name}.json")
             path = FOLDER / f"reco_{name}.jpg"
-            thumbnail(made[f"{name}_before"], made[name]).save(path, quality=90)
+            both = made[f"{name}_before"], made[name]
+            thumbnail(*both).save(path, quality=90)
+            if name in HELP:
+                HELP[name].parent.mkdir(exist_ok=True)
+                side_by_side(*both).save(HELP[name])
             print(path.relative_to(ROOT))
 
 

@@ -60,7 +60,8 @@ def encode_controlled(
     times = phases([region.control for region in p.regions])
     parts = [p.parts(phase.regions) for phase in times]
     fullest = max(parts, key=lambda some: sum(len(part.regions) for part in some))
-    remarks = (*account.remarks, *left_out(account, tokenizer, fullest))
+    readings = [(phase.regions, some) for phase, some in zip(times, parts, strict=True)]
+    remarks = (*account.remarks, *left_out(account, tokenizer, readings))
     report = "\n".join([*_times(p, times), describe(account, tokenizer, fullest, remarks)])
     return Encoded(_conditioning(p, times, parts), report, remarks)
 

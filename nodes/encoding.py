@@ -46,7 +46,8 @@ def encode_prompt(
     tokenizer = reco_tokenizer(clip)
     account = read_prompt(tokenizer, prompt, size)
     parts = sequences_of(account, tokenizer, overflow)
-    remarks = (*account.remarks, *left_out(account, tokenizer, parts))
+    everything = range(len(account.layout.regions))
+    remarks = (*account.remarks, *left_out(account, tokenizer, [(everything, parts)]))
     report = describe(account, tokenizer, parts, remarks)
     return Encoded(encode_parts(clip, parts), report, remarks)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..reco_core.joining import MOST_SEQUENCES, share_out
@@ -22,6 +22,9 @@ class Part:
 
     sequence: TokenSequence
     regions: tuple[int, ...]
+
+
+Parts = Sequence[Part]
 
 
 def sequences_of(
@@ -75,13 +78,15 @@ def _too_long(account: Account, limit: int, overflow: str) -> str:
 
 
 def left_out(
-    account: Account, tokenizer: ReCoTokenizer, parts: Sequence[Part]
+    account: Account, tokenizer: ReCoTokenizer, readings: Iterable[tuple[Iterable[int], Parts]]
 ) -> tuple[Remark, ...]:
-    """What the sequences have no room for."""
-    read = {index for part in parts for index in part.regions}
-    if read.issuperset(account.dropped):
-        return ()
-    return overflow_remarks(account, tokenizer.info.max_length)
+    """What sequences have no room for. readings: regions that were to be in some, and these."""
+    dropped = {
+        index: account.layout.regions[index].text
+        for wanted, parts in readings
+        for index in sorted(set(wanted) - {i for part in parts for i in part.regions})
+    }
+    return overflow_remarks(replace(account, dropped=dropped), tokenizer.info.max_length)
 
 
 def describe(

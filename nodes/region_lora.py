@@ -58,10 +58,13 @@ def read_lora(name: str, model: ModelPatcher) -> tuple[dict[str, torch.Tensor], 
     return weights, []
 
 
-def bounded(conditioning: Conditioning, mask: torch.Tensor, hooks: Any) -> Conditioning:
+def bounded(
+    conditioning: Conditioning, mask: torch.Tensor, hooks: Any, combined: dict | None = None
+) -> Conditioning:
     """The conditioning, with hooks where a mask is, and as it was where it is not.
 
-    mask: (H, W) in [0, 1]. Entries that would count nowhere are left out.
+    mask: (H, W) in [0, 1]. combined: hooks joined with others before, which positive and negative
+    must share to be sampled in one call. Entries that would count nowhere are left out.
     """
     import torch
     from comfy.hooks import set_hooks_for_conditioning
@@ -75,7 +78,8 @@ def bounded(conditioning: Conditioning, mask: torch.Tensor, hooks: Any) -> Condi
             if not part.any():
                 continue
             bounds = {"mask": part[None], "mask_strength": strength, "set_area_to_bounds": False}
-            entries += set_hooks_for_conditioning([[states, {**options, **bounds}]], own)
+            entry = [[states, {**options, **bounds}]]
+            entries += set_hooks_for_conditioning(entry, own, cache=combined)
     return entries
 
 
@@ -152,5 +156,6 @@ class ReCoRegionLora(io.ComfyNode):
         weights, remarks = read_lora(lora_name, model)
         hooks = create_hook_lora(weights, strength, 0.0)
         mask = layout_masks(chosen, feather, EXACT_PIXELS)[0]
-        both = (bounded(conditioning, mask, hooks) for conditioning in (positive, negative))
+        combined: dict = {}
+        both = (bounded(some, mask, hooks, combined) for some in (positive, negative))
         return io.NodeOutput(*both, ui=told(remarks))

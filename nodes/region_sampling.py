@@ -9,6 +9,7 @@ masks, areas and hooks of a conditioning: rows are copies of its entries.
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,7 +103,10 @@ class NeedsControl(CONDConstant):
 
 
 class RegionSampling:
-    """The wrapper. It is as good for any conditioning as for none of ReCo's."""
+    """The wrapper. Conditioning without control goes through it as it is."""
+
+    def __init__(self) -> None:
+        self._checked: deque[uuid.UUID] = deque(maxlen=64)  # of entries; each sampling has its own
 
     def __call__(
         self,
@@ -113,11 +117,19 @@ class RegionSampling:
         sigmas: torch.Tensor,
         model_options: dict,
     ) -> list[torch.Tensor]:
+        self._check(conds)
         step = Step(float(sigmas[0]), model.model_sampling.percent_to_sigma)
         rows = [None if some is None else list(step.rows(some)) for some in conds]
         if step.biases:
             model_options = _with_biases(model, model_options, step.biases)
         return execute(model, rows, x, sigmas, model_options)
+
+    def _check(self, conds: list[list[dict] | None]) -> None:
+        """Raise ValueError where another node has changed the states. Once: it waits for a GPU."""
+        for cond in (cond for some in conds for cond in some or ()):
+            if KEY in cond and cond["uuid"] not in self._checked:
+                _check(cond, cond[KEY])
+                self._checked.append(cond["uuid"])
 
 
 @dataclass
@@ -135,7 +147,6 @@ class Step:
             if controlled is None:
                 yield cond
                 continue
-            _check(cond, controlled)
             weight = controlled.guidance
             if weight != 0:
                 yield self._layout_row(cond, controlled, weight)

@@ -12,6 +12,7 @@ from node_js import evaluate
 
 from reco_core.color_names import COLOR_WORDS
 from reco_core.control import NAMES as CONTROL_NAMES
+from reco_core.control import STRONGEST
 from reco_core.draw import PALETTE, WORD_COLORS, ink_on, region_colors
 from reco_core.drawing import TEXTLESS, read_drawing
 from reco_core.forms.layout_json import LAYOUT_NAMES, REGION_NAMES
@@ -159,6 +160,11 @@ def test_the_server_knows_every_name_of_what_the_editor_keeps() -> None:
     assert kept.keys() == LAYOUT_NAMES - {"width", "height"}
     assert kept["regions"][0].keys() == REGION_NAMES
     assert kept["version"] == JSON_VERSION
+
+
+def test_a_region_is_as_strong_at_the_most() -> None:
+    assert evaluate("editor/control.js", "module.STRONGEST") == STRONGEST
+    assert set(evaluate("editor/control.js", "module.CONTROL")) == CONTROL_NAMES
 
 
 NOTHING = '{"version": 1, "caption": "", "regions": []}'

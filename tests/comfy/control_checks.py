@@ -157,6 +157,16 @@ def text_tokens(path: str, text: str) -> list:
     return load(path)[1].tokenizer.read_text(text)[0]
 
 
+def containments(path: str, layout: str) -> list[str]:
+    return control.CONTAINMENTS
+
+
+def report(path: str, layout: str, overflow: str) -> str:
+    model, clip = load(path)[:2]
+    read = Layout.from_json(layout)
+    return control.ReCoControl.execute(model, clip, read, "", overflow=overflow).args[4]
+
+
 def negative_report(path: str, layout: str, negative: str) -> str:
     clip = load(path)[1]
     layout = Layout.from_json(layout)

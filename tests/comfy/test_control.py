@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from comfy_server import ROOT
+from reco_core.containment import HOW
 from reco_core.control import Control
 from reco_core.layout import Box, Layout, Region
 
 SHAPES = str(ROOT / "models" / "reco-shapes.safetensors")
 LEFT, RIGHT = Box(0, 0, 0.5, 1), Box(0.5, 0, 1, 1)
-CONTAINMENTS = ("its tokens", "its tokens, and no padding", "its tokens, encoded apart")
+CONTAINMENTS = HOW
 
 
 def layout(*controls: Control, texts=("a red circle", "a blue square")) -> str:
@@ -82,6 +83,10 @@ def test_the_stronger_a_region_the_more_the_picture_attends_to_it(ask):
     assert ask("difference", layout(Control(strength=1.6)), settings={}) > 0
 
 
+def test_the_node_offers_every_containment(ask):
+    assert ask("containments") == ["off", *CONTAINMENTS]
+
+
 @pytest.mark.parametrize("how", CONTAINMENTS)
 def test_a_contained_region_is_seen_in_its_box_alone(ask, how):
     seen = ask("attention", settings={"containment": how, "feather": 0})
@@ -115,7 +120,34 @@ def test_more_regions_than_a_sequence_holds_are_joined_in_one_call(ask):
     assert found["states"] == [[1, 192, 128], [1, 96, 128]]
     assert found["rows"] == [2, 2]
     assert "186 of 192 tokens used, 20 regions, in 2 sequences" in found["report"]
+    assert "left out" not in found["report"]
     assert "region 20: 9 tokens: (121.6, 0) to (128, 128): a red circle" in found["report"]
+
+
+def many(*controls: Control) -> str:
+    """Twice as many regions as a sequence holds, with two controls in turn."""
+    regions = tuple(
+        Region("a red circle", Box(i / 20, 0, (i + 1) / 20, 1), control=controls[i % 2])
+        for i in range(20)
+    )
+    return Layout("", regions, 128, 128).to_json()
+
+
+def test_regions_that_do_not_count_at_once_need_not_fit_together(ask):
+    early, late = Control(end=0.5), Control(start=0.5)
+    for overflow in ("error", "drop regions that do not fit"):
+        report = ask("report", many(early, late), overflow=overflow)
+        assert "from 0% to 50%: regions 1, 3, 5, 7, 9, 11, 13, 15, 17, 19\n" in report
+        assert "left out" not in report
+
+
+def test_what_has_no_room_in_any_part_is_told(ask):
+    report = ask(
+        "report", many(Control(end=0.5), Control()), overflow="drop regions that do not fit"
+    )
+    assert (
+        "left out: region 11 (a red circle)" in report and "region 20 (a red circle)" not in report
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 // What samplers do with a region beyond the paper, where something is set: reco_core/control.py. The
 // editor keeps it and says so; ReCo Region Settings sets it.
 
-const STRONGEST = 10;
+export const STRONGEST = 10;
 
 const within = (highest) => [
   `a number from 0 to ${highest}`,

@@ -18,7 +18,7 @@ from comfy_server import ROOT, ComfyServer, run_workflow
 
 FOLDER = ROOT / "example_workflows"
 NAMES = (
-    *("containment", "region_guidance", "region_settings"),
+    *("containment", "region_guidance", "region_settings", "many_regions"),
     *("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale"),
 )
 """Each saves its picture by its own name, and what it was before as NAME_before."""

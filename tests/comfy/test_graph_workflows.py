@@ -21,7 +21,7 @@ from train.evaluate.shape_finder import ShapeScore, score_scene
 
 FOLDER = ROOT / "example_workflows"
 NAMES = (
-    *("containment", "region_guidance", "region_settings"),
+    *("containment", "region_guidance", "region_settings", "many_regions"),
     *("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale"),
 )
 TITLE = 30  # pixels above a node
@@ -90,6 +90,15 @@ def test_regions_are_off_or_too_short_to_be_painted_or_stronger(server):
     assert triangle.right and not square.found and not circle.found
     strengths = [region.control.strength for region in pictures[""][1].regions]
     assert strengths == [1, 0, 2]
+
+
+def test_a_second_sequence_paints_the_regions_for_which_the_first_has_no_room(server):
+    pictures = made(server, "many_regions")
+    dropped, joined = (scores(*pictures[part]) for part in ("_before", ""))
+    assert len(joined) == 16
+    assert not any(score.right for score in dropped[11:])
+    assert sum(score.right for score in joined[11:]) >= 4
+    assert sum(score.right for score in joined) >= sum(score.right for score in dropped) + 4
 
 
 def test_image_to_image_puts_other_things_into_the_picture(server):

@@ -14,10 +14,11 @@ from ..reco_core.checks import quote, read_json
 from ..reco_core.drawing import masks_lost
 from ..reco_core.forms.form import Form
 from ..reco_core.forms.table import FORMS, read_layout, write_layout
+from ..reco_core.joining import share_out
 from ..reco_core.layout import Layout
 from ..reco_core.remarks import Reading, Remark
 from .account import Account, read_prompt, strange_regions
-from .readers import NO_CHECKPOINT, find_tokenizers
+from .readers import NO_CHECKPOINT, Reader, find_readers
 from .recalling import recall as recalled
 from .remarks import all_remarks
 
@@ -54,32 +55,45 @@ def _arguments(function: Callable[..., dict], data: Any) -> dict[str, Any]:
 
 
 def count(layout: dict, readers: list | None = None) -> dict:
-    """Tokens of a layout for those who read it, as find_tokenizers takes them; of several with
+    """Tokens of a layout for those who read it, as find_readers takes them; of several with
     another account each, for the one with the least room.
 
-    Returns {"limit": tokens it reads, or None without any, "used", "caption", "regions": tokens of
-    each, "overflow": indices from 0 of those that do not fit, "strange": indices of
-    those with words that it was not trained on, "remarks": all there is to know, "size": [width,
-    height] in pixels that it was trained for, the layout's own if it was, or None}.
+    Returns {"limit": tokens it reads, of all sequences that are joined, or None without any,
+    "used", "caption", "regions": tokens of each, "overflow": indices from 0 of those that do not
+    fit, "strange": indices of those with words that it was not trained on, "remarks": all there is
+    to know, "size": [width, height] in pixels that it was trained for, the layout's own if it was,
+    or None}.
     """
     parsed = Layout.from_data(layout)
-    found = find_tokenizers(readers or [])
-    accounts = [read_prompt(tokenizer, parsed) for _, tokenizer in found]
-    (name, tokenizer), account = min(
-        zip(found, accounts, strict=True), key=lambda each: each[0][1].info.max_length
+    found = find_readers(readers or [])
+    accounts = [read_prompt(reader.tokenizer, parsed) for reader in found]
+    reader, account = min(
+        zip(found, accounts, strict=True), key=lambda each: each[0].tokenizer.info.max_length
     )
-    remarks = _remarks_of([reader for reader, _ in found], accounts, name)
+    remarks = _remarks_of([one.name for one in found], accounts, reader.name)
+    tokenizer, sequences = reader.tokenizer, _sequences(reader, account)
     is_known = tokenizer.info is not NO_CHECKPOINT
+    caption = _length(account.whole.caption_span)
     return {
-        "limit": tokenizer.info.max_length if is_known else None,
-        "used": account.whole.needed,
-        "caption": _length(account.whole.caption_span),
+        "limit": sequences * tokenizer.info.max_length if is_known else None,
+        "used": account.whole.needed + (sequences - 1) * caption,
+        "caption": caption,
         "regions": [_length(span) for span in account.whole.region_spans],
-        "overflow": list(account.dropped) if is_known else [],
+        "overflow": list(account.dropped) if is_known and sequences == 1 else [],
         "strange": list(strange_regions(account, tokenizer)) if is_known else [],
         "remarks": [remark.to_data() for remark in remarks],
         "size": tokenizer.info.nearest_size(parsed.width, parsed.height) if is_known else None,
     }
+
+
+def _sequences(reader: Reader, account: Account) -> int:
+    """In how many a layout is read; 1 also where more would not hold it."""
+    if not reader.joins:
+        return 1
+    whole = account.whole
+    lengths = [_length(span) for span in whole.region_spans]
+    limit = reader.tokenizer.info.max_length
+    return len(share_out(_length(whole.caption_span), lengths, limit) or ((),))
 
 
 def _remarks_of(readers: list[str], accounts: list[Account], counted: str) -> list[Remark]:

@@ -108,6 +108,7 @@ def overflow_input() -> io.Combo.Input:
         options=[OVERFLOW_ERROR, OVERFLOW_DROP, OVERFLOW_JOIN],
         default=OVERFLOW_ERROR,
         optional=True,
+        extra_dict={"reco_joins": OVERFLOW_JOIN},  # for web/js/comfy/readers.js
         tooltip="When the layout is longer than the checkpoint reads: stop and name the regions "
         "that do not fit, leave those out and say so, or have them read in further sequences, each "
         "with the caption. A step stays one UNet call.",

@@ -18,6 +18,7 @@ from ..reco_core.family import SD1
 from ..reco_core.position_tokens import DEFAULT_VOCABULARY
 from .adapter_files import NO_ADAPTERS, adapter_names, adapter_path, why_no_adapter
 from .checkpoints import read_reco_checkpoint, read_reco_parts
+from .inputs import OVERFLOW_JOIN
 from .loaders import checkpoint_names, checkpoint_path, written
 from .parts import TEXT_ENCODER_FOLDER, UNET_FOLDER, part_names, part_paths
 from .tokenizer import ReCoTokenizer
@@ -40,26 +41,45 @@ class _Step(NamedTuple):
     files: tuple[Path, ...] = ()
 
 
-def find_tokenizers(readers: list) -> list[tuple[str, ReCoTokenizer]]:
-    """(name, tokenizer) of readers, each a list of steps from the loader on; of NO_CHECKPOINT
-    without any.
+class Reader(NamedTuple):
+    """name: for people. joins: whether what does not fit is read in further sequences."""
+
+    name: str
+    tokenizer: ReCoTokenizer
+    joins: bool = False
+
+
+def find_readers(readers: list) -> list[Reader]:
+    """Readers, each a list of steps from the loader on; that of NO_CHECKPOINT without any.
 
     Steps: {"checkpoint": file of ReCo Load Checkpoint's list}, {"unet": ..., "text_encoder": ...}
     of ReCo Load Parts' lists, {"adapter": file of ReCo Apply Adapter's list} on what is before it
-    or on any checkpoint, and {"transplant": true}. A file that is not yet chosen is "". Raises
+    or on any checkpoint, {"transplant": true}, and at last {"overflow": what the encoding node does
+    with it}. A file that is not yet chosen is "". Raises
     ValueError for another step, a file that is not listed, or too many readers.
     """
     if len(readers) > MAX_READERS:
         raise ValueError(
             f"{len(readers)} readers of a layout: at most {MAX_READERS} are counted for"
         )
-    found = []
+    found: dict[tuple[_Step, ...], bool] = {}  # steps -> whether all that read by them join
     for reader in readers:
-        steps = tuple(_step(step) for step in (reader if isinstance(reader, list) else [reader]))
+        asked = reader if isinstance(reader, list) else [reader]
+        asked, joins = _without_overflow(asked)
+        steps = tuple(_step(step) for step in asked)
         if any(step.files for step in steps):
-            name = " + ".join(step.name for step in steps if step.name)
-            found.append((name, _read_by(steps)))
-    return found or [("", _read_by(()))]
+            found[steps] = joins and found.get(steps, True)
+    named = {steps: " + ".join(step.name for step in steps if step.name) for steps in found}
+    made = [Reader(named[steps], _read_by(steps), joins) for steps, joins in found.items()]
+    return made or [Reader("", _read_by(()))]
+
+
+def _without_overflow(steps: list) -> tuple[list, bool]:
+    """The steps before the last, and whether that joins sequences; all if the last says nothing."""
+    match steps:
+        case [*before, {"overflow": str(overflow), **rest}] if not rest:
+            return before, overflow == OVERFLOW_JOIN
+    return steps, False
 
 
 def _read_by(steps: tuple[_Step, ...]) -> ReCoTokenizer:

@@ -58,6 +58,7 @@ def encode(clip: str, layout: str = "editor", mode: str = "runs") -> Node:
 EDITOR = {"editor": node("ReCoLayoutEditor")}
 TWO = {**EDITOR, "one": checkpoint("1"), "two": checkpoint("2")}
 PLAIN = node("CheckpointLoaderSimple")
+JOIN = "join up to four sequences"
 
 
 def build(comfy: ComfyPage, nodes: dict[str, Node]) -> dict[str, str]:
@@ -104,6 +105,11 @@ def transplant(reco: str, other: str = "plain") -> Node:
                 "at": encode("skip"),
             },
             [[{"checkpoint": "1"}, {"transplant": True}, {"transplant": True}]],
+        ),
+        # what reads in further sequences what does not fit
+        (
+            {"at": node("ReCoTextEncode", {"clip": "two", "layout": "editor"}, overflow=JOIN)},
+            [[{"checkpoint": "2"}, {"overflow": JOIN}]],
         ),
         # what the layout goes through
         (

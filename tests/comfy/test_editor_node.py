@@ -165,6 +165,23 @@ def test_regions_that_do_not_fit_are_named(server, tiny):
     assert (without["limit"], without["used"], without["overflow"]) == (None, 324, [])
 
 
+def test_what_is_read_in_further_sequences_fits(server, tiny):
+    reader = [{"checkpoint": tiny.name}]
+    joining = [*reader, {"overflow": "join up to four sequences"}]
+
+    def counted(regions: int, *readers: list) -> tuple[int, int, list[int]]:
+        asked = {"layout": layout(*[SQUARE] * regions), "readers": list(readers)}
+        answer = ask(server, "count", asked)
+        return answer["limit"], answer["used"], answer["overflow"]
+
+    alone = counted(40, reader)
+    assert alone[1:] == (324, [38, 39])
+    assert counted(40, joining) == (2 * alone[0], 324 + 4, [])
+    assert counted(40, joining, reader) == alone  # one of them leaves some out
+    assert counted(300, joining)[2] == list(range(38, 300))  # four do not hold them
+    assert counted(40, [*reader, {"overflow": "error"}]) == alone
+
+
 def test_a_layout_is_written_in_every_form_and_read_back(server):
     written = ask(server, "write", {"layout": layout(CIRCLE, SQUARE)})
     assert {name: answer["label"] for name, answer in written.items()} == {

@@ -2,8 +2,8 @@
 // the workflow tells. Nodes that bring position tokens are known by what the server says of their
 // inputs (nodes/inputs.py, reads): no list of them is kept here.
 //
-// A reader is a list of steps, {kind: name of a file} each, from the loader on; nodes/readers.py
-// reads them.
+// A reader is a list of steps, {kind: name of a file} each, from the loader on, and at last {overflow}
+// of a node that joins sequences; nodes/readers.py reads them.
 
 import {
   carriesLayout,
@@ -27,9 +27,15 @@ export function readersOf(node, graph) {
   const places = [...placesOf(graph)];
   const readers = places
     .filter((place) => slotsOf(place, ["CLIP"]).length && carriesLayout(place, node))
-    .flatMap((place) => readersInto(place));
+    .flatMap((place) => readersInto(place).map((steps) => [...steps, ...joining(place)]));
   return distinct(readers.length ? readers : onlyReader(places));
 }
+
+/** A step that tells that a node reads what does not fit in further sequences. */
+const joining = (place) =>
+  optionsOf(place.node)
+    .filter(([name, { reco_joins: joins }]) => joins && valueOf(place, name) === joins)
+    .map(([, { reco_joins: overflow }]) => ({ overflow }));
 
 /** The readers that the CLIPs into a place bring; several where it is one of them that it uses. */
 function readersInto(place, slots = clipsOf(place), seen = new Set()) {
@@ -48,7 +54,7 @@ function readersAt(place, seen = new Set()) {
   const slots = own ? [slotOf(place.node, marks[THROUGH_CLIP])] : clipsOf(place);
   const before = readersInto(place, slots, seen);
   if (own && !before.length) return [];
-  const entries = kinds.map((kind) => [kind, kind === THROUGH_CLIP || fileOf(place, marks[kind])]);
+  const entries = kinds.map((kind) => [kind, kind === THROUGH_CLIP || valueOf(place, marks[kind])]);
   const step = Object.fromEntries(entries);
   return (before.length ? before : [[]]).map((steps) => [...steps, step]);
 }
@@ -67,7 +73,7 @@ function marksOf(node) {
   return Object.fromEntries(marked.map(([name, { reco_reads: kind }]) => [kind, name]));
 }
 
-function fileOf(place, name) {
+function valueOf(place, name) {
   const value = isLinked(place.node, name)
     ? linkedValue(place, name)
     : place.node.widgets?.find((widget) => widget.name === name)?.value;

@@ -194,10 +194,13 @@ window.harness = {
     canvas.setDirty(true, true);
   },
 
-  // Each node of the shown graph has its element, or none has: the renderer is switched over.
+  // Each node of the shown graph has its element, or none has: the renderer is switched over. A node
+  // that is gone has none any more, which would take clicks.
   rendered(vue) {
     if (Boolean(window.LiteGraph.vueNodesMode) !== vue) return false;
-    return this.nodes().every((id) => Boolean(this.element(id)) === vue);
+    const nodes = this.nodes();
+    const shown = [...document.querySelectorAll("[data-node-id]")].map(({ dataset }) => dataset.nodeId);
+    return nodes.every((id) => shown.includes(id) === vue) && shown.every((id) => nodes.includes(id));
   },
 
   // Nodes have the size they will keep: with their pictures they grow, which is a step of undo.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from comfy_page import ComfyPage
+from comfy_page import ComfyPage, front_end_is_from
 from playwright.sync_api import Locator
 
 BOXES = [[0.125, 0.125, 0.375, 0.375], [0.5, 0.125, 0.75, 0.375], [0.125, 0.5, 0.375, 0.75]]
@@ -136,6 +136,8 @@ class EditorPage:
         """Draw boxes and type what is in them."""
         for start, end, text in regions:
             self.drag(start, end, hold="Control")
+            if front_end_is_from(1, 58):  # there what follows in 50 ms is of the same step
+                self.comfy.page.wait_for_timeout(100)
             self.type(text)
             self.comfy.page.keyboard.press("Enter")
 

@@ -194,13 +194,10 @@ window.harness = {
     canvas.setDirty(true, true);
   },
 
-  // Each node of the shown graph has its element, or none has: the renderer is switched over. A node
-  // that is gone has none any more, which would take clicks.
+  // Each node of the shown graph has its element, or none has: the renderer is switched over.
   rendered(vue) {
     if (Boolean(window.LiteGraph.vueNodesMode) !== vue) return false;
-    const nodes = this.nodes();
-    const shown = [...document.querySelectorAll("[data-node-id]")].map(({ dataset }) => dataset.nodeId);
-    return nodes.every((id) => shown.includes(id) === vue) && shown.every((id) => nodes.includes(id));
+    return this.nodes().every((id) => Boolean(this.element(id)) === vue);
   },
 
   // Nodes have the size they will keep: with their pictures they grow, which is a step of undo.

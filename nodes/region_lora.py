@@ -72,23 +72,23 @@ def bounded(
     entries: Conditioning = []
     for states, options in conditioning:
         before = options.get("mask")
-        before = torch.ones_like(mask) if before is None else _sized(before, mask)
+        before = torch.ones_like(mask)[None] if before is None else _sized(before, mask)
         strength = options.get("mask_strength", 1.0)
         for part, own in ((before * (1 - mask), None), (before * mask, hooks)):
             if not part.any():
                 continue
-            bounds = {"mask": part[None], "mask_strength": strength, "set_area_to_bounds": False}
+            bounds = {"mask": part, "mask_strength": strength, "set_area_to_bounds": False}
             entry = [[states, {**options, **bounds}]]
             entries += set_hooks_for_conditioning(entry, own, cache=combined)
     return entries
 
 
 def _sized(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """(H, W) of the first mask of a batch, at another's size, as ComfyUI would size it."""
+    """(B, H, W) of a batch of masks, at another's size, as ComfyUI would size them."""
     import torch
 
-    one = mask.reshape(-1, 1, *mask.shape[-2:])[:1].to(like)
-    return torch.nn.functional.interpolate(one, like.shape, mode="bilinear")[0, 0]
+    every = mask.reshape(-1, 1, *mask.shape[-2:]).to(like)
+    return torch.nn.functional.interpolate(every, like.shape, mode="bilinear")[:, 0]
 
 
 class ReCoRegionLora(io.ComfyNode):
@@ -132,6 +132,14 @@ class ReCoRegionLora(io.ComfyNode):
                 io.Conditioning.Output(display_name="negative", tooltip="Likewise."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, lora_name: str | None) -> bool | str:
+        if lora_name is None or folder_paths.get_full_path(FOLDER, lora_name):
+            return True
+        if lora_name == NO_LORAS:
+            return "there is no LoRA yet: put one into ComfyUI's models/loras and press R"
+        return f"there is no file {lora_name[:200]!r} in models/{FOLDER}: choose another"
 
     @classmethod
     def execute(

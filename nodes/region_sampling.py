@@ -163,7 +163,8 @@ class Step:
         if "area" in row:
             raise ValueError(
                 "regions with a strength or containment are of the whole picture, and this "
-                "conditioning is set to an area of it: use ConditioningSetMask in place of the area"
+                "conditioning is set to an area of it: use ConditioningSetMask in place of the "
+                "area, with set_cond_area at default"
             )
         if feather not in phase.biases:
             phase.biases[feather] = Bias(controlled.layout, phase, feather)

@@ -286,6 +286,24 @@ def loras_of_regions(path: str, layout: str) -> dict[str, list]:
     }
 
 
+def lora_in_a_masked_batch(path: str, layout: str) -> list[list[float]]:
+    """Shares of the masks of each entry, where two pictures of a batch have masks of their own."""
+    clip = load(path)[1]
+    conditioning = text_encode.ReCoTextEncode.execute(clip, Layout.from_json(layout)).args[0]
+    own = torch.stack([torch.ones(16, 16), torch.zeros(16, 16)])
+    masked = [[states, {**options, "mask": own}] for states, options in conditioning]
+    half = torch.zeros(128, 128)
+    half[:, :64] = 1
+    hooks = comfy.hooks.create_hook_lora({}, 1.0, 0.0)
+    made = region_lora.bounded(masked, half, hooks)
+    return [options["mask"].mean(dim=(1, 2)).tolist() for _, options in made]
+
+
+def lora_names_refused(path: str, layout: str) -> list:
+    names = (region_lora.NO_LORAS, "gone.safetensors", None)
+    return [region_lora.ReCoRegionLora.validate_inputs(name) for name in names]
+
+
 def lora_that_does_not_fit(path: str, layout: str, folder: str) -> list[str]:
     """What is said of files: of another model's LoRA, and of one with a part for text encoders."""
     model = load(path)[0]

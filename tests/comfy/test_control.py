@@ -196,3 +196,12 @@ def test_what_of_a_lora_has_no_place_is_said(ask, tmp_path):
     other, text = ask("lora_that_does_not_fit", folder=str(tmp_path))
     assert "other.safetensors has no weights of this model's UNet" in other
     assert "text.safetensors also changes the text encoder" in text
+
+
+def test_each_picture_of_a_batch_keeps_its_mask_beside_a_lora(ask):
+    assert ask("lora_in_a_masked_batch") == [[0.5, 0], [0.5, 0]]
+
+
+def test_a_lora_that_is_not_there_is_refused_before_the_run(ask):
+    none, gone, linked = ask("lora_names_refused")
+    assert "put one into" in none and "'gone.safetensors'" in gone and linked is True

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from comfy_page import ComfyPage
 from editor_page import EditorPage
+from playwright.sync_api import expect
 
 A, B, C = [0.125, 0.125, 0.375, 0.375], [0.5, 0.125, 0.75, 0.375], [0.125, 0.5, 0.375, 0.75]
 IN_A, IN_B, IN_C = (0.25, 0.25), (0.625, 0.25), (0.25, 0.625)
+SHOWN = "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
+"""Resolves when what has happened until now is on the screen."""
 
 
 @pytest.fixture
@@ -317,6 +321,7 @@ def test_a_step_of_a_drag_shows_only_what_it_moves(comfy, editor):
     boxes = [[x / 7, y / 6, x / 7 + 0.1, y / 6 + 0.1] for y in range(6) for x in range(7)]
     regions = [{"text": f"thing {i}", "box": box} for i, box in enumerate(boxes)]
     comfy.set_value(editor.node, "editor", json.dumps({"caption": "", "regions": regions}))
+    expect(editor.rows.last.locator(".reco-tokens")).to_have_text(re.compile(r"\d"))  # counted
     comfy.page.evaluate(
         """() => {
           const { toggle } = DOMTokenList.prototype;
@@ -332,7 +337,7 @@ def test_a_step_of_a_drag_shows_only_what_it_moves(comfy, editor):
     mouse.move(*editor.at((0.05, 0.05)))
     mouse.down()
     mouse.move(*editor.at((0.06, 0.08)))
-    before = comfy.page.evaluate("() => window.toggled")
+    before = comfy.page.evaluate(f"{SHOWN}.then(() => window.toggled)")
     mouse.move(*editor.at((0.07, 0.09)))
     used = comfy.page.evaluate("() => { restore(); return window.toggled; }") - before
     mouse.up()

@@ -57,7 +57,10 @@ def test_a_template_starts_at_the_size_and_with_the_words_its_checkpoint_knows(s
     [editor] = [node for node in nodes if node["type"] == "ReCoLayoutEditor"]
     width, height, drawing = editor["widgets_values"][:3]
     layout = {**json.loads(drawing), "width": width, "height": height}
-    body = {"layout": layout, "readers": [[{"checkpoint": loader["widgets_values"][0]}]]}
+    reader = [{"checkpoint": loader["widgets_values"][0]}]
+    if any("join up to four sequences" in (node.get("widgets_values") or ()) for node in nodes):
+        reader.append({"overflow": "join up to four sequences"})
+    body = {"layout": layout, "readers": [reader]}
     counted = ask(server, "count", body)
     assert counted["size"] == [width, height]
     assert counted["remarks"] == []

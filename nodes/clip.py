@@ -1,88 +1,21 @@
-"""A family's text encoders as ComfyUI classes: CLIP's text models with the longer token and
-position tables, behind the tokenizer that understands layouts."""
+"""A family's text encoders as ComfyUI's CLIP, behind the tokenizer that understands layouts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import comfy.ops
 import comfy.sd
 import torch
-from comfy.clip_model import CLIPTextModel
-from comfy.sd1_clip import SDClipModel
 from comfy.supported_models_base import ClipTarget
 from comfy.utils import calculate_parameters, state_dict_prefix_replace
 
 from ..reco_core.checkpoint import reco_metadata
-from ..reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
+from ..reco_core.checkpoint_info import CheckpointInfo
 from ..reco_core.facts import facts_of
 from ..reco_core.family import TEXT_MODEL, TextEncoder
-from ..reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
+from .text_model import ReCoTextEncoder
 from .tokenizer import ReCoTokenizer
-
-_LAZY_PATCHES = ("weight_function", "weight_lowvram_function")
-"""Of a layer, where it patches its weight when it is called (comfy/ops.py); none if empty."""
-
-
-def text_config(info: CheckpointInfo, encoder: TextEncoder, size: EncoderInfo) -> dict:
-    """The Hugging Face style configuration of one of a checkpoint's text encoders."""
-    return {
-        "num_hidden_layers": size.layers,
-        "hidden_size": size.width,
-        "num_attention_heads": size.heads,
-        "intermediate_size": size.intermediate,
-        "hidden_act": encoder.activation,
-        "max_position_embeddings": info.max_length,
-        "vocab_size": CLIP_VOCABULARY_SIZE + info.num_bins,
-        "eos_token_id": EOS_ID,
-    }
-
-
-class ReCoTextModel(CLIPTextModel):
-    """CLIP's text model with a token table of `vocab_size` rows, which ComfyUI's own ignores."""
-
-    def __init__(self, config_dict: dict, dtype: torch.dtype, device: Any, operations: Any) -> None:
-        super().__init__(config_dict, dtype, device, operations)
-        rows, width = config_dict["vocab_size"], config_dict["hidden_size"]
-        self.set_input_embeddings(operations.Embedding(rows, width, dtype=dtype, device=device))
-
-    def forward(
-        self, *inputs: Any, embeds: torch.Tensor | None = None, **options: Any
-    ) -> tuple[Any, ...]:
-        if embeds is not None:
-            embeds = embeds + self._left_to_layer(embeds)
-        return super().forward(*inputs, embeds=embeds, **options)
-
-    def _left_to_layer(self, embeds: torch.Tensor) -> torch.Tensor | int:
-        """What patches change in the position table, where memory is short and ComfyUI leaves them
-        to the layer: CLIP reads the weight past it (comfy/clip_model.py, CLIPTextModel_)."""
-        layer = self.text_model.embeddings.position_embedding
-        if not any(getattr(layer, name, None) for name in _LAZY_PATCHES):
-            return 0
-        places = torch.arange(embeds.shape[1], device=embeds.device)
-        read = comfy.ops.cast_to(layer.weight, dtype=embeds.dtype, device=embeds.device)
-        return layer(places, out_dtype=embeds.dtype) - read
-
-
-class ReCoTextEncoder(SDClipModel):
-    """ComfyUI's runner around one text model: weights, embeddings, clip skip."""
-
-    def __init__(
-        self, info: CheckpointInfo, encoder: TextEncoder, size: EncoderInfo, **options: Any
-    ) -> None:
-        is_last = encoder.layer == -1
-        super().__init__(
-            max_length=info.max_length,
-            textmodel_json_config=text_config(info, encoder, size),
-            model_class=ReCoTextModel,
-            layer="last" if is_last else "hidden",
-            layer_idx=None if is_last else encoder.layer,
-            layer_norm_hidden_state=encoder.final_norm,
-            special_tokens={"start": BOS_ID, "end": EOS_ID, "pad": encoder.padding},
-            return_projected_pooled=False,
-            **options,
-        )
 
 
 class ReCoClipModel(torch.nn.Module):

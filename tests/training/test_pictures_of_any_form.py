@@ -14,10 +14,10 @@ from set_files import encoded, picture, write_lines, write_picture
 
 from train.data.check import Limits, check_set
 from train.data.decode import (
+    PictureBytes,
+    PictureFile,
     UnreadablePicture,
     eight_bits,
-    picture_bytes,
-    picture_file,
     picture_size,
     to_rgb,
 )
@@ -33,7 +33,7 @@ def grey(values, form="TIFF", **options):
     """How the bytes of a picture of one channel are read: its first row."""
     file = io.BytesIO()
     Image.fromarray(values).save(file, form, **options)
-    return np.asarray(picture_bytes(file.getvalue())())[0, :, 1].astype(int)
+    return np.asarray(PictureBytes(file.getvalue())())[0, :, 1].astype(int)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_what_is_no_file_is_named_and_not_waited_for(tmp_path):
         (tmp_path / f"{name}.txt").write_text(name)
     report, _ = check_set(open_set(SidecarsConfig(path=str(tmp_path))), Limits())
     assert report.samples == 0 and len(report.problems) == 5
-    for read in (picture_size, lambda path: picture_file(path)()):
+    for read in (picture_size, lambda path: PictureFile(path)()):
         for name, what in (("pipe", "a pipe"), ("folder", "a folder"), ("device", "a pipe")):
             with pytest.raises(OSError, match=f"'{name}.png' cannot be read: it is {what}"):
                 read(tmp_path / f"{name}.png")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from itertools import chain, islice
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.data.plan import Plan, Share
+from train.data.plan import WINDOW, Plan, Share
 
 SQUARE, WIDE, TALL = (64, 64), (96, 48), (48, 96)
 
@@ -105,3 +106,59 @@ def test_a_run_continues_where_its_order_was():
 def test_nothing_to_train_on_is_an_error():
     with pytest.raises(ValueError, match="nothing to train on"):
         plan([])
+
+
+def numbers_of(order, epoch=0):
+    """Of one epoch, in order."""
+    chunks = range(order._before(epoch), order._before(epoch + 1))
+    return [draw.number for chunk in chunks for draw in order.chunk(chunk)]
+
+
+def test_the_order_of_runs_that_have_begun_stays():
+    """They go on from their states, which know the step alone."""
+    assert numbers_of(plan([SQUARE] * 8, 4, seed=5), 1) == [4, 2, 5, 0, 7, 6, 3, 1]
+    mixed = plan([SQUARE, WIDE, TALL, WIDE] * 2, 2, seed=5)
+    assert numbers_of(mixed) == [1, 3, 4, 0, 6, 2, 7, 5]
+
+
+@given(st.lists(st.sampled_from([SQUARE, WIDE]), min_size=1, max_size=40), st.integers(1, 5))
+def test_blocks_change_the_order_alone(sizes, chunk):
+    blocks = np.arange(len(sizes)) // 3
+    order, plain = Plan(sizes, range(len(sizes)), chunk, 0, blocks), plan(sizes, chunk)
+    for epoch in range(3):
+        assert sorted(numbers_of(order, epoch)) == sorted(numbers_of(plain, epoch))
+        whole = [order.chunk(n) for n in range(order._before(epoch + 1))]
+        assert all(len({sizes[draw.number] for draw in one}) == 1 for one in whole)
+
+
+BLOCK, BLOCKS = 10, 5 * WINDOW
+BLOCKED = np.arange(BLOCK * BLOCKS) // BLOCK
+
+
+@pytest.mark.parametrize("sizes", [[SQUARE], [SQUARE, WIDE, TALL]], ids=["one", "three"])
+def test_what_is_read_at_a_time_is_in_a_few_blocks(sizes):
+    """Of three sizes too, which read the same blocks together."""
+    samples = len(BLOCKED)
+    order = Plan((sizes * samples)[:samples], range(samples), 4, 0, BLOCKED)
+    numbers, stretch = np.array(numbers_of(order)), BLOCK * WINDOW // 2
+    for start in range(0, samples - stretch, stretch):
+        assert len(set(BLOCKED[numbers[start : start + stretch]])) <= 2 * WINDOW
+    assert len(set(BLOCKED[numbers[:stretch]])) > WINDOW / 2, "of more than one at a time"
+    others = np.array(numbers_of(order, 1))
+    assert set(BLOCKED[numbers[:stretch]]) != set(BLOCKED[others[:stretch]])
+
+
+def test_samples_without_blocks_are_spread_between_those_that_have_them():
+    samples = len(BLOCKED)
+    blocks = np.concatenate([BLOCKED, np.full(samples, -1)])
+    order = Plan([SQUARE] * 2 * samples, range(2 * samples), 4, 0, blocks)
+    loose = np.array(numbers_of(order)) >= samples
+    shares = loose[: len(loose) // 20 * 20].reshape(20, -1).mean(axis=1)
+    assert 0.4 < shares.min() and shares.max() < 0.6
+
+
+def test_a_set_of_few_blocks_is_shuffled_as_a_whole():
+    blocks = np.arange(40) // 4
+    assert numbers_of(Plan([SQUARE] * 40, range(40), 4, 0, blocks)) == numbers_of(
+        plan([SQUARE] * 40, 4)
+    )

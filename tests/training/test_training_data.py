@@ -78,7 +78,7 @@ def pictures(tmp_path):
 def batches(config, found, count=6, size=64, step=0):
     mixture = open_mixture([found], config, size)
     rows = TrainingSet(mixture, config, Words(96, 1000, 5), seed=0)
-    plan = Plan(mixture.targets, range(len(mixture)), 2, seed=0)
+    plan = Plan(mixture.sizes, range(len(mixture)), 2, seed=0)
     return list(islice(training_batches(rows, plan, Share(0, 1, 1, 2), False, step), count))
 
 

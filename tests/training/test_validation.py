@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,8 +57,12 @@ class Drawn:
 
 def held_out(counts, sizes=None):
     sizes = sizes or (32,) * len(counts)
-    targets = [(side, side) for side in sizes]
-    return Mixture([Drawn(counts, sizes)], [(0, n) for n in range(len(counts))], targets)
+    return mixture_of([Drawn(counts, sizes)], [(0, n) for n in range(len(counts))], sizes)
+
+
+def mixture_of(sets, entries, sides):
+    squares = np.array([(side, side) for side in sides])
+    return Mixture(sets, np.array(entries), squares, np.full(len(sides), -1))
 
 
 def measured(model, mixture, micro_batch, **options):
@@ -86,9 +91,8 @@ def test_figures_do_not_depend_on_the_batch(model, counts, sizes):
 def test_samples_without_boxes_do_not_thin_out_the_gap(model):
     """A sample whose caption alone is told has no boxes that could be wrong."""
     boxed = held_out((2, 2))
-    mixture = Mixture(
-        [*boxed.sets, Bare(boxed.sets[0])], [*boxed.entries, (1, 0), (1, 1)], boxed.targets * 2
-    )
+    sets, entries = [*boxed.sets, Bare(boxed.sets[0])], [(0, 0), (0, 1), (1, 0), (1, 1)]
+    mixture = mixture_of(sets, entries, (32,) * 4)
     validation = Validation(model, mixture, model.words(6), (300,), 0, 1)
     with torch.no_grad():
         wrong = [validation._clean_error(n, validation.foreign[n][0]) for n in (0, 1)]

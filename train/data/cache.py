@@ -89,7 +89,7 @@ class LatentCache:
     ) -> Iterator[tuple[str, Tensor]]:
         rng = np.random.default_rng(0)  # a centred view draws nothing that counts
         for number in numbers:
-            sample, target = self.mixture.sample(number), self.mixture.targets[number]
+            sample, target = self.mixture.sample(number), self.mixture.target(number)
             for flipped in self.flips:
                 size = sample.width, sample.height
                 view = draw_view(rng, *size, target, "centre", float(flipped))
@@ -131,8 +131,8 @@ def _grouped(pictures: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[list[str]
 
 def _digest(codec: LatentCodec, mixture: Mixture, flips: bool) -> str:
     digest = hashlib.sha256(json.dumps([flips, PART]).encode())
-    for number, target in enumerate(mixture.targets):
-        sample = mixture.sample(number)
+    for number in range(len(mixture)):
+        sample, target = mixture.sample(number), mixture.target(number)
         digest.update(json.dumps([sample.key, sample.version, target]).encode())
     for name, tensor in codec.autoencoder.state_dict().items():
         if name.startswith(("encoder.", "quant_conv.")):

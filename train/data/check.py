@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from array import array
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
@@ -18,6 +16,7 @@ from reco_core.layout import Layout, Region
 from reco_core.position_tokens import DEFAULT_VOCABULARY, PositionVocabulary
 from reco_core.positional_words import SMALL
 from reco_core.sequence import build_sequence
+from train.data.ahead import ahead
 from train.data.decode import UNREADABLE
 from train.data.limits import Limits
 from train.data.problems import Problem
@@ -60,7 +59,7 @@ def check_set(
     picked: list[Sample] = []
     total = None if is_stream(opened) else len(cast(SampleSet, opened))
     bar = tqdm(each_sample(opened, problems), "checking", total, unit="samples", delay=2)
-    looked = _looked_at(bar, threads or os.cpu_count() or 1) if decode else ((s, None) for s in bar)
+    looked = ahead(bar, picture_fault, threads) if decode else ((s, None) for s in bar)
     for sample, fault in looked:
         if fault:
             problems.append(fault)
@@ -82,19 +81,6 @@ def picture_fault(sample: Sample) -> Problem | None:
     except UNREADABLE as error:
         return Problem.of(sample.key, error, "unreadable")
     return None
-
-
-def _looked_at(samples: Iterator[Sample], threads: int) -> Iterator[tuple[Sample, Problem | None]]:
-    """Samples in order, each with the fault of its picture; some are decoded ahead."""
-    waiting: deque[tuple[Sample, Future[Problem | None]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for sample in samples:
-            waiting.append((sample, pool.submit(picture_fault, sample)))
-            if len(waiting) > 4 * threads:
-                first, fault = waiting.popleft()
-                yield first, fault.result()
-        for first, fault in waiting:
-            yield first, fault.result()
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Command line of data sets: python -m train data check | detect | caption | cutouts ..."""
+"""Command line of data sets: python -m train data check | pack | detect | caption | cutouts ..."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from train.data.caption_model import DEFAULT_MODEL
 from train.data.cutouts.command import add_cutouts, add_fluent_emoji
 from train.data.detect_command import add_detect
 from train.data.limits import Limits
+from train.data.pack_command import add_pack_options, pack
 from train.options import Positive, Processes, build
 from train.precision import PRECISIONS
 
@@ -28,11 +29,12 @@ Trained = Callable[[Path, Sequence[str]], "TrainedSets"]
 def add_commands(commands: Any, trained: Trained) -> None:
     """Add `data` with its own commands to the subparsers of the command line.
 
-    trained: reads a configuration of training, for `data check --config`.
+    trained: reads a configuration of training, for `data check` and `data pack` with --config.
     """
-    data = commands.add_parser("data", help="look at data sets, caption their regions")
+    data = commands.add_parser("data", help="look at data sets, pack them, caption regions")
     kinds = data.add_subparsers(required=True, metavar="COMMAND")
     _add_check(kinds.add_parser("check", help="read a set and say what is in it"), trained)
+    _add_pack(kinds.add_parser("pack", help="write a set as shards with an index"), trained)
     add_cutouts(kinds.add_parser("cutouts", help="draw your own things into boxes"))
     add_fluent_emoji(kinds.add_parser("fluent-emoji", help="get pictures of everyday things"))
     add_detect(kinds.add_parser("detect", help="find boxes in pictures that have none"))
@@ -57,9 +59,7 @@ def _kinds() -> Mapping[str, type[SetConfig]]:
 
 
 def _add_check(parser: OptionsParser, trained: Trained) -> None:
-    parser.add_argument("--config", type=Path, help="TOML file: check all of its sets")
-    parser.add_overrides("data.sets.0.path=DIR")
-    add_set_options(parser)
+    _add_sets(parser, trained, "check all of its sets")
     add_options(parser, Limits)
     parser.add_argument(
         "--decode",
@@ -73,7 +73,15 @@ def _add_check(parser: OptionsParser, trained: Trained) -> None:
     parser.add_argument("--sheet", type=Path, help="PNG to draw a contact sheet to")
     parser.add_argument("--sheet-samples", type=in_range(Positive), default=24, help="its pictures")
     parser.add_argument("--json", type=Path, help="file to write the report to")
-    parser.set_defaults(run=run_check, trained=trained)
+    parser.set_defaults(run=run_check)
+
+
+def _add_sets(parser: OptionsParser, trained: Trained, what: str) -> None:
+    """Options that name one set, or all of a configuration; `_sets_and_limits` reads them."""
+    parser.add_argument("--config", type=Path, help=f"TOML file: {what}")
+    parser.add_overrides("data.sets.0.path=DIR")
+    add_set_options(parser)
+    parser.set_defaults(trained=trained)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
@@ -117,6 +125,18 @@ def _sets_and_limits(arguments: argparse.Namespace) -> tuple[list[SetConfig], Li
         sets = [set_of(arguments)]
     chosen = asdict(limits) | given(arguments, Limits)
     return sets, build(Limits, chosen, flag_of), size
+
+
+def _add_pack(parser: OptionsParser, trained: Trained) -> None:
+    _add_sets(parser, trained, "pack each of its sets, into folders 0, 1, ... where there are more")
+    add_pack_options(parser)
+    parser.set_defaults(run=run_pack)
+
+
+def run_pack(arguments: argparse.Namespace) -> int:
+    """Pack the sets. Raises ValueError for a user's mistake."""
+    sets, _, size = _sets_and_limits(arguments)
+    return pack(sets, size, arguments)
 
 
 def _add_caption(parser: OptionsParser) -> None:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import io
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -92,14 +93,45 @@ def check_file(path: Path) -> Path:
     return path
 
 
-def picture_file(path: Path) -> Callable[[], Image.Image]:
+@dataclass(frozen=True)
+class PictureFile:
     """An `open` for a file: upright (EXIF), RGB, transparency on white."""
-    return partial(_open_file, path)
+
+    path: Path
+
+    def __call__(self) -> Image.Image:
+        check_file(self.path)
+        with decoding(), Image.open(self.path) as image:
+            return to_rgb(image)
+
+    def encoded(self) -> bytes:
+        """The picture as it is stored."""
+        return check_file(self.path).read_bytes()
 
 
-def picture_bytes(data: bytes) -> Callable[[], Image.Image]:
+@dataclass(frozen=True)
+class PictureBytes:
     """An `open` for an encoded picture in memory."""
-    return partial(_open_bytes, data)
+
+    data: bytes
+
+    def __call__(self) -> Image.Image:
+        with decoding(), Image.open(io.BytesIO(self.data)) as image:
+            return to_rgb(image)
+
+    def encoded(self) -> bytes:
+        """The picture as it is stored."""
+        return self.data
+
+
+def suffix_of(data: bytes) -> str:
+    """The usual suffix of an encoded picture's form, which its content tells."""
+    with decoding(), Image.open(io.BytesIO(data)) as image:
+        named = Image.registered_extensions()
+        found = [suffix for suffix in picture_suffixes() if named[suffix] == image.format]
+        if not found:
+            raise _unreadable(f"pictures of the form {image.format} are not read; {_SAVE_ANEW}")
+        return found[0]
 
 
 def picture_size(source: Path | bytes) -> tuple[int, int]:
@@ -160,14 +192,3 @@ def _range(values: np.ndarray, mode: str, bits: int) -> tuple[float, float]:
 
 def _unreadable(why: str) -> UnreadablePicture:
     return UnreadablePicture(f"the picture cannot be read: {why}")
-
-
-def _open_file(path: Path) -> Image.Image:
-    check_file(path)
-    with decoding(), Image.open(path) as image:
-        return to_rgb(image)
-
-
-def _open_bytes(data: bytes) -> Image.Image:
-    with decoding(), Image.open(io.BytesIO(data)) as image:
-        return to_rgb(image)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from reco_core.atomic import write_text_atomically
 from reco_core.checks import quote
-from train.data.decode import UNREADABLE, is_picture, picture_file
+from train.data.decode import UNREADABLE, PictureFile, is_picture
 from train.data.detector_model import Found, OpenDetector
 from train.data.folder import CAPTIONS, read_captions
 from train.data.problems import Problem
@@ -125,7 +125,7 @@ def _open_pictures(
             asked = words or ". ".join(captions)
             if not words:
                 detector.check(asked)
-            yield Picture(name, captions, asked, picture_file(file)())
+            yield Picture(name, captions, asked, PictureFile(file)())
         except UNREADABLE as error:
             problems.append(Problem.of(name, error))
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from reco_core.checks import quote
 from reco_core.layout import Region
-from train.data.decode import UnreadablePicture, check_file, picture_file, picture_size
+from train.data.decode import PictureFile, UnreadablePicture, check_file, picture_size
 from train.data.problems import Problem
 from train.data.sample import Sample
 
@@ -80,7 +80,7 @@ class FileSet:
             regions=entry.regions,
             width=width,
             height=height,
-            open=picture_file(entry.path),
+            open=PictureFile(entry.path),
             version=version,
         )
 

@@ -40,7 +40,7 @@ class TrainingSet(Dataset):
 
     def __getitem__(self, draw: Draw) -> Row:
         rng = np.random.default_rng([self.seed, draw.epoch, draw.number])
-        target = self.mixture.targets[draw.number]
+        target = self.mixture.target(draw.number)
         try:
             sample = self.mixture.sample(draw.number)
         except UNREADABLE as error:
@@ -53,7 +53,7 @@ class TrainingSet(Dataset):
 
     def _gone(self, number: int, error: Exception) -> Row:
         """A row that counts nothing, of a sample whose files changed since the set was opened."""
-        width, height = self.mixture.targets[number]
+        width, height = self.mixture.target(number)
         picture, spread = torch.zeros(3, height, width), None
         if self.cache is not None:
             picture, spread = self.cache.read(number)

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from tqdm import tqdm
+import numpy as np
 
 from train.data.buckets import buckets, nearest_bucket, nearest_size
-from train.data.decode import UNREADABLE
 from train.data.options import DataConfig
+from train.data.outline import Outline, outline_of
 from train.data.problems import Problem, check_losses
-from train.data.region_texts import check_met
 from train.data.sample import Sample, SampleSet
 from train.data.set_config import SetConfig
 from train.data.sets import open_set
@@ -20,26 +19,33 @@ from train.data.sets import open_set
 Size = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """Samples of several sets, some more than once; what cannot be used is left out.
 
-    entries: (set, index in it) of every sample; targets: its width and height in pixels; places:
-    where each set is from.
+    entries: (N, 2) set, and index in it, of every sample. sizes: (N, 2) its width and height in
+    pixels. blocks: (N,) what it is near to in its set; -1 where any order is as good. places: where
+    each set is from.
     """
 
     sets: Sequence[SampleSet]
-    entries: Sequence[tuple[int, int]]
-    targets: Sequence[Size]
-    problems: tuple[Problem, ...] = field(default=(), compare=False)
+    entries: np.ndarray
+    sizes: np.ndarray
+    blocks: np.ndarray
+    problems: tuple[Problem, ...] = field(default=())
     places: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
 
+    def target(self, number: int) -> Size:
+        """Width and height in pixels that sample `number` is trained at."""
+        width, height = self.sizes[number].tolist()
+        return width, height
+
     def sample(self, number: int) -> Sample:
         """Sample `number`. Raises ValueError that names its set where it can no longer be read."""
-        chosen, index = self.entries[number]
+        chosen, index = self.entries[number].tolist()
         try:
             return self.sets[chosen][index]
         except (ValueError, OSError) as error:
@@ -49,24 +55,54 @@ class Mixture:
                 "was changed since it was opened; bring back what it was and run the same command"
             ) from error
 
-    def take(self, numbers: Sequence[int]) -> Mixture:
+    def take(self, numbers: np.ndarray | Sequence[int]) -> Mixture:
         """The same with only these samples, by number."""
-        return replace(
-            self,
-            entries=[self.entries[n] for n in numbers],
-            targets=[self.targets[n] for n in numbers],
-        )
+        taken = {name: getattr(self, name)[numbers] for name in ("entries", "sizes", "blocks")}
+        return replace(self, **taken)
 
     def split(self, held_out: int) -> tuple[Mixture, Mixture]:
-        """All but the last `held_out` samples of the first set, and those."""
-        last = len(self.sets[0]) - held_out
-        inside = [n for n, (chosen, index) in enumerate(self.entries) if chosen or index < last]
-        outside = {e: n for n, e in enumerate(self.entries) if e[0] == 0 and e[1] >= last}
-        return self.take(inside), self.take(list(outside.values()))
+        """All but the last `held_out` samples of the first set, and those, each once."""
+        chosen, index = self.entries.T
+        is_last = (chosen == 0) & (index >= len(self.sets[0]) - held_out)
+        _, once = np.unique(index[is_last], return_index=True)
+        return self.take(np.flatnonzero(~is_last)), self.take(np.flatnonzero(is_last)[once])
+
+
+def mix(
+    sets: Sequence[SampleSet],
+    outlines: Sequence[Outline],
+    repeats: Sequence[int],
+    sizes: PictureSizes,
+    places: tuple[str, ...] = (),
+) -> Mixture:
+    """Sets as one, in their order. repeats: how often each set's samples come, one by one."""
+    entries, targets, blocks, first = [], [], [], 0
+    for chosen, (one, outline, count) in enumerate(zip(sets, outlines, repeats, strict=True)):
+        indices = np.repeat(outline.indices, count)
+        entries.append(np.stack([np.full(len(indices), chosen), indices], axis=1))
+        targets.append(np.repeat(sizes.of_all(outline.sizes), count, axis=0))
+        size = getattr(one, "block", 0)
+        if not size:
+            blocks.append(np.full(len(indices), -1))
+            continue
+        # Each time that a sample is shown has blocks of its own, so that they come far apart.
+        turns = np.tile(np.arange(count), len(outline.indices))
+        number = len(one) // size + 1
+        blocks.append(first + turns * number + indices // size)
+        first += count * number
+    problems = tuple(problem for outline in outlines for problem in outline.problems)
+    return Mixture(
+        sets,
+        np.concatenate(entries),
+        np.concatenate(targets),
+        np.concatenate(blocks),
+        problems,
+        places,
+    )
 
 
 def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int) -> Mixture:
-    """Open sets and look at every sample once, without its pixels.
+    """Open sets and learn every picture's size, without its pixels.
 
     Raises:
         ValueError: shards, which are read from front to back, a set that cannot be opened, or one
@@ -74,36 +110,23 @@ def open_mixture(sets: Sequence[SetConfig], config: DataConfig, image_size: int)
     """
     if streams := [one.kind for one in sets if one.is_stream]:
         raise ValueError(
-            f"{streams[0]} cannot be mixed with other sets: give one set of {streams[0]} alone"
+            f"{streams[0]} cannot be mixed with other sets: give one set of {streams[0]} alone, or "
+            "pack them (python -m train data pack)"
         )
     opened = [cast(SampleSet, open_set(one, image_size)) for one in sets]
-    problems: list[Problem] = []
-    targets = PictureSizes(config, image_size)
-    entries: list[tuple[int, int]] = []
-    sizes: list[Size] = []
-    bar = tqdm(total=sum(map(len, opened)), desc="reading the sets", unit="samples", delay=2)
-    for chosen, one in enumerate(opened):
-        lost, samples, regions, key = list(one.problems), 0, 0, ""
-        for index in range(len(one)):
-            bar.update()
-            try:
-                sample = one[index]
-            except UNREADABLE as error:
-                lost.append(Problem.of(f"sample {index + 1} of set {chosen + 1}", error))
-                continue
-            entries += [(chosen, index)] * sets[chosen].repeats
-            sizes += [targets.of(sample)] * sets[chosen].repeats
-            samples, key = samples + 1, sample.key
-            regions += len(sample.regions)
-        problems += lost
-        if key:
-            check_met(one, key)
-        needed = regions if config.use_regions else samples
-        name = f"{sets[chosen].kind} {sets[chosen].place!r}"
-        check_losses(name, samples, needed, lost, getattr(one, "crowds", 0))
-    bar.close()
+    outlines = []
+    for number, (one, options) in enumerate(zip(opened, sets, strict=True), 1):
+        found = outline_of(one, f"set {number}")
+        samples = len(found.indices)
+        needed = samples
+        if config.use_regions and found.regions is not None:
+            needed = found.regions
+        name = f"{options.kind} {options.place!r}"
+        check_losses(name, samples, needed, found.problems, getattr(one, "crowds", 0))
+        outlines.append(found)
     places = tuple(one.place or one.kind for one in sets)
-    return Mixture(opened, entries, sizes, tuple(problems), places)
+    repeats = [one.repeats for one in sets]
+    return mix(opened, outlines, repeats, PictureSizes(config, image_size), places)
 
 
 class PictureSizes:
@@ -116,7 +139,13 @@ class PictureSizes:
         elif config.buckets:
             self.sizes = buckets(image_size, config.bucket_step, config.max_aspect)
 
-    def of(self, sample: Sample) -> Size:
+    def of(self, width: int, height: int) -> Size:
         if len(self.sizes) == 1:
             return self.sizes[0]
-        return self.nearest(sample.width, sample.height, self.sizes)
+        return self.nearest(width, height, self.sizes)
+
+    def of_all(self, sizes: np.ndarray) -> np.ndarray:
+        """The same of many. sizes: (N, 2) width and height."""
+        different, place = np.unique(sizes[:, 0] << 32 | sizes[:, 1], return_inverse=True)
+        targets = [self.of(one >> 32, one & 0xFFFFFFFF) for one in different.tolist()]
+        return np.array(targets, int).reshape(-1, 2)[place]

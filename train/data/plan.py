@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+WINDOW = 64
+"""Blocks whose samples are shuffled among one another, before the next as many are begun."""
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -26,18 +29,31 @@ class Plan:
     take them from that without a gap. What an epoch's last chunk shows too early is left out of
     the next one, so that in the long run all samples are shown equally often, however few have
     their size: a picture alone in its size fills a chunk once in as many epochs as a chunk is long.
+
+    blocks: of each sample in `numbers`, what it is stored near to; -1 where any order is as good.
+        Samples of a few blocks, drawn at random, are shuffled among one another, so that what is
+        read is near together; samples without a block are spread evenly between them.
     """
 
     def __init__(
-        self, sizes: Sequence[tuple[int, int]], numbers: Sequence[int], chunk: int, seed: int
+        self,
+        sizes: Sequence[tuple[int, int]] | np.ndarray,
+        numbers: Sequence[int] | np.ndarray,
+        chunk: int,
+        seed: int,
+        blocks: np.ndarray | None = None,
     ):
         if not len(numbers):
             raise ValueError("there is nothing to train on: no sample of the data sets is usable")
-        of_size: dict[tuple[int, int], list[int]] = {}
-        for size, number in zip(sizes, numbers, strict=True):
-            of_size.setdefault(size, []).append(number)
-        self.members = [np.array(of_size[size]) for size in sorted(of_size)]
+        numbers = np.asarray(numbers)
+        width, height = np.asarray(sizes).T
+        keys = width << 32 | height
+        self.members = [numbers[keys == key] for key in np.unique(keys)]
         self.samples, self.chunk_size, self.seed = len(numbers), chunk, seed
+        self.blocks: np.ndarray | None = None
+        if blocks is not None and (blocks >= 0).any():
+            self.blocks = np.full(int(numbers.max()) + 1, -1)
+            self.blocks[numbers] = blocks
         self._epoch, self._order = -1, np.empty((0, chunk, 2), int)
 
     @property
@@ -64,11 +80,19 @@ class Plan:
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         """(chunks, chunk, 2) epoch and number of the draws of an epoch."""
-        order = np.concatenate([self._of_size(place, epoch) for place in range(len(self.members))])
+        sizes = [self._of_size(place, epoch) for place in range(len(self.members))]
+        order = np.concatenate(sizes)
         if len(self.members) == 1:
             # In random order already, and so the order does not depend on the chunk's size.
             return order
-        return np.random.default_rng([self.seed, epoch, len(self.members)]).permutation(order)
+        rng = np.random.default_rng([self.seed, epoch, len(self.members)])
+        if self.blocks is None:
+            return rng.permutation(order)
+        # Sizes take turns at random, each in its own order, which is by blocks.
+        turns = rng.permutation(np.repeat(np.arange(len(sizes)), [len(size) for size in sizes]))
+        mixed = np.empty_like(order)
+        mixed[np.argsort(turns, kind="stable")] = order
+        return mixed
 
     def _of_size(self, place: int, epoch: int) -> np.ndarray:
         """The chunks of one size that begin in an epoch."""
@@ -87,7 +111,16 @@ class Plan:
     def _turn(self, place: int, turn: int) -> np.ndarray:
         """A size's samples in the order of one time through them."""
         rng = np.random.default_rng([self.seed, turn, place])
-        return rng.permutation(self.members[place])
+        order = rng.permutation(self.members[place])
+        if self.blocks is None:
+            return order
+        # Samples of blocks change places among themselves alone. What is random already stays so
+        # within a window; windows are the same for all sizes, which read them together.
+        blocks = self.blocks[order]
+        rank = np.random.default_rng([self.seed, turn]).permutation(int(self.blocks.max()) + 1)
+        window = rank[blocks[blocks >= 0]] // WINDOW
+        order[blocks >= 0] = order[blocks >= 0][np.argsort(window, kind="stable")]
+        return order
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 from train.data.coco import CocoConfig, open_coco
 from train.data.cutouts.cutouts_set import CutoutsConfig, open_cutouts
 from train.data.json_lines import JsonLinesConfig, open_json_lines
+from train.data.packed import PackedConfig, open_packed
 from train.data.paintskills import PaintSkillsConfig, open_paintskills
 from train.data.region_texts import RetoldSet, RetoldStream, read_region_texts
 from train.data.sample import SampleSet, SampleStream
@@ -34,6 +35,7 @@ KINDS: dict[str, tuple[type[SetConfig], Open]] = {
     "yolo": (YoloConfig, open_yolo),
     "voc": (VocConfig, open_voc),
     "shards": (ShardsConfig, open_shards),
+    "packed": (PackedConfig, open_packed),
     "cutouts": (CutoutsConfig, open_cutouts),
 }
 CONFIGS = {name: config for name, (config, _) in KINDS.items()}

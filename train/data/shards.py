@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from train.data.decode import UNREADABLE, picture_bytes, picture_size, picture_suffixes
+from train.data.decode import UNREADABLE, PictureBytes, picture_size, picture_suffixes
 from train.data.folder import CAPTIONS, read_captions
 from train.data.json_lines import parse_object, read_record
 from train.data.problems import Problem, Unusable
@@ -151,4 +151,4 @@ def _read_sample(key: str, members: Mapping[str, Any]) -> tuple[Sample, FoundReg
         told = next(((name, text) for name, text in texts if text is not None), None)
         captions = choose_captions(read_captions(told), found)
     width, height = size or picture_size(data)
-    return Sample(key, captions, found.kept, width, height, picture_bytes(data)), found
+    return Sample(key, captions, found.kept, width, height, PictureBytes(data)), found

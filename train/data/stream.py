@@ -60,7 +60,7 @@ class StreamBatches(IterableDataset):
             samples = self.stream.epoch(epoch, self.seed, worker, workers)
             for place, sample in enumerate(samples):
                 regions += len(sample.regions)
-                size = self.sizes.of(sample)
+                size = self.sizes.of(sample.width, sample.height)
                 chunk = held.setdefault(size, [])
                 chunk.append((sample, size, (epoch, worker, place)))
                 if len(chunk) == self.share.micro_batch:

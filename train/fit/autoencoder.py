@@ -186,7 +186,7 @@ def check_crop(config: AutoencoderConfig, pictures: Mixture) -> None:
     """Raise ValueError when there is no picture, or one has no room for a crop."""
     if not len(pictures):
         raise ValueError("there is no picture for the autoencoder to learn from")
-    smallest = min(min(size) for size in pictures.targets)
+    smallest = int(pictures.sizes.min())
     if config.crop > smallest:
         raise ValueError(
             f"autoencoder.crop = {config.crop}: give one that fits into the pictures, whose "
@@ -220,7 +220,7 @@ def crops(step: int, config: AutoencoderConfig, pictures: Mixture, seed: int) ->
 def _whole(pictures: Mixture, number: int) -> View:
     """A picture as it is trained with, its middle where it has another shape."""
     sample = pictures.sample(number)
-    size, target = (sample.width, sample.height), pictures.targets[number]
+    size, target = (sample.width, sample.height), pictures.target(number)
     return draw_view(np.random.default_rng(0), *size, target, "centre", 0)
 
 

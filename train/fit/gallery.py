@@ -108,7 +108,7 @@ def _shown(
     """The samples, with what of them fits into the model's sequence."""
     sizes = PictureSizes(config.data, config.image_size)
     for sample, scene in samples:
-        size = (sample.width, sample.height) if scene else sizes.of(sample)
+        size = (sample.width, sample.height) if scene else sizes.of(sample.width, sample.height)
         view = draw_view(np.random.default_rng(0), sample.width, sample.height, size, "centre", 0)
         most = config.data.max_regions if config.data.use_regions else 0
         regions = largest_regions(sample.regions, most)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 from accelerate import Accelerator
 
 from reco_core.checkpoint import describe_checkpoint
@@ -56,16 +57,17 @@ def open_training_data(
     if config.data.sets[0].is_stream:
         return _open_stream(config, words, share, pin)
     mixture, held_out = open_pictures(config)
-    usable, problems, cache = list(range(len(mixture))), list(mixture.problems), None
+    usable, problems, cache = np.arange(len(mixture)), list(mixture.problems), None
     if config.data.cache_latents:
         cache = _fill_cache(config, model, mixture, accelerator)
         broken = cache.problems()
         problems += broken.values()
-        usable = [number for number in usable if number not in broken]
+        usable = np.delete(usable, list(broken))
     rows = TrainingSet(mixture, config.data, words, config.seed, cache)
-    plan = Plan([mixture.targets[n] for n in usable], usable, share.micro_batch, config.seed)
+    sizes, blocks = mixture.sizes[usable], mixture.blocks[usable]
+    plan = Plan(sizes, usable, share.micro_batch, config.seed, blocks)
     batches = partial(training_batches, rows, plan, share, pin)
-    trained = partial(map, mixture.sample, usable)
+    trained = partial(map, mixture.sample, usable.tolist())
     return TrainingData(batches, held_out, words, tuple(problems), trained)
 
 

@@ -118,9 +118,8 @@ def fixed_view(
 ) -> tuple[Sample, View, Layout]:
     """A sample without chance: first caption, upright and centred, its largest regions in order."""
     sample = mixture.sample(number)
-    view = draw_view(
-        np.random.default_rng(0), sample.width, sample.height, mixture.targets[number], "centre", 0
-    )
+    size, target = (sample.width, sample.height), mixture.target(number)
+    view = draw_view(np.random.default_rng(0), *size, target, "centre", 0)
     regions = largest_regions(sample.regions, max_regions) if use_regions else ()
     caption, regions = view_sample(sample.captions[0], regions, view)
     return sample, view, Layout(caption, regions, *view.size)

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from reco_core.checks import quote
 from train.data.cutouts.things import check_words, lines_of, words_of_name
-from train.data.decode import UNREADABLE, is_picture, picture_file
+from train.data.decode import UNREADABLE, PictureFile, is_picture
 from train.data.files import folder_of
 from train.data.problems import Problem
 
@@ -208,7 +208,7 @@ def _crop_of(image: Image.Image, size: tuple[int, int], draws: tuple[float, ...]
 
 @lru_cache(maxsize=500)
 def _given(file: Path) -> Image.Image:
-    image = picture_file(file)()
+    image = PictureFile(file)()
     image.thumbnail((1024, 1024), Image.Resampling.LANCZOS)
     return image
 

@@ -188,3 +188,12 @@ def test_tf32_is_what_the_option_says_in_products_and_convolutions(allowed, tf32
         switch.allow_tf32 = not allowed
     start_accelerator(ComputeConfig(tf32=allowed))
     assert [switch.allow_tf32 for switch in tf32] == [allowed, allowed]
+
+
+@pytest.mark.parametrize("name", ["DEEPSPEED", "FSDP", "MEGATRON_LM", "PARALLELISM_CONFIG"])
+def test_engines_that_accelerate_is_configured_for_and_that_would_not_be_used_are_refused(
+    name, monkeypatch
+):
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(ValueError, match=f"configured for {name} .*DistributedDataParallel here"):
+        start_accelerator(ComputeConfig())

@@ -18,26 +18,31 @@ from train.config import load_config
 from train.fit.loop import fit
 
 ROOT = Path(__file__).parents[2]
-LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+LAUNCH = ("-m", "torch.distributed.run", "--standalone")
 BRIEF = ("optimizer.batch_size=4", "optimizer.steps=3", "sample.every=0", "compute.threads=1")
+FULL = ("data.flip=0.5", "data.text_dropout=0.2", "compute.gradient_checkpointing=true")
 ADAPTER = ("lora.rank=2", "lora.text_rank=2", "image_size=64", "data.cache_latents=false")
-# Both trainings, and what becomes of processes that differ, in one launch. A process says where it
-# is, and digests of all its weights after every step, from inside of the run.
+ONE_BY_ONE = "optimizer.micro_batch=1"
+# All trainings, and what becomes of processes that differ or run out of memory, in one launch. A
+# process says where it is, and digests of all its weights after every step, from inside of the run.
 PROGRAM = """
 import json, os, sys
+from contextlib import contextmanager
 from pathlib import Path
 import torch
-from train.fit import loop, run as module
+from accelerate import Accelerator
+from train.fit import engine, loop, run as module, steps as passes
 from train.fit.agreement import check_agreement, digest, model_tensors, share_weights
 from train.config import load_config
 
 told, steps, rank = {}, [], int(os.environ["RANK"])
-start_model = module.start_model
+start_model, backward, taken = module.start_model, Accelerator.backward, passes.taken
+compress = engine.bf16_compress_hook
+FAILS = {"halved": 2, "stopped": 4}
 
 def started_apart(config, accelerator):
     # as if each process had drawn, or read, weights of its own
     model, base = start_model(config, accelerator)
-    told["apart"] = []
     with torch.no_grad():
         for name, tensor in model_tensors(model).items():
             if tensor.is_floating_point() and accelerator.process_index:
@@ -52,11 +57,32 @@ def started_apart(config, accelerator):
 
 def watched(model, accelerator):
     share_weights(model, accelerator)
+    if name == "apart":
+        model.unet.unused = torch.nn.Parameter(torch.zeros(1))
     told["model"] = model
 
+def fails_once(self, loss, **options):
+    told["passes"] = told.get("passes", 0) + 1
+    if rank and told["passes"] == FAILS.get(name):
+        loss.register_hook(no_memory)  # when the other process is in its backward pass, or through
+    return backward(self, loss, **options)
+
+def no_memory(gradient):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+def noting(size, device):
+    told["reserved"] = told.get("reserved", []) + [size]
+    return taken(size, device)
+
+def compressed(group, bucket):
+    told["sent"] = told.get("sent", []) + [bucket.is_last()]
+    told["bytes"] = told.get("bytes", 0) + bucket.buffer().nbytes
+    return compress(group, bucket)
+
 module.start_model, module.share_weights = started_apart, watched
+Accelerator.backward, passes.taken, engine.bf16_compress_hook = fails_once, noting, compressed
 here = Path(sys.argv[1])
-for name in ("full", "adapter", "apart"):
+for name in sys.argv[3:]:
     words = json.loads((here / f"{name}.json").read_text())
     config = load_config(Path(sys.argv[2]), words)
     told.clear(), steps.clear()
@@ -64,80 +90,187 @@ for name in ("full", "adapter", "apart"):
     def after_step(step):
         steps.append(digest([digest(x) for x in model_tensors(told["model"]).values()]))
         if name == "apart" and rank:
-            next(told["model"].unet.parameters()).data.add_(1e-3)
+            told["model"].unet.conv_in.weight.data.add_(1e-3)
 
     try:
         loop.fit(config, after_step)
         failure = ""
     except ValueError as error:
         failure = str(error)
-    del told["model"]
+    learned = [p for p in told.pop("model").parameters() if p.requires_grad]
+    told["views"] = all(p.grad is not None and p.grad._is_view() for p in learned)
+    told["learned"] = sum(p.numel() for p in learned)
+    told["moments"] = sum(8 * p.numel() + 4 for p in learned)
     said = {**told, "digests": steps, "failure": failure}
     (here / f"{name}-{rank}.json").write_text(json.dumps(said))
+    if name == "stopped":
+        sys.exit(2)
 """
 
 
 @pytest.fixture(scope="module")
-def runs(config_file, base, words_in, tmp_path_factory):
-    """What two processes and one said of the same trainings: {name: ([process 0, 1], folders)}."""
-    here = tmp_path_factory.mktemp("processes")
+def options(base):
+    """Of every training, beside BRIEF, in the order in which they run; the last ends the launch."""
     adapter = (*ADAPTER, *on_base(base))
-    options = {"full": ("data.flip=0.5", "data.text_dropout=0.2"), "adapter": adapter}
-    options["apart"] = (*adapter, "save_every=2")
-    for name, more in options.items():
-        two = [*words_in(here / "two", name), *BRIEF, *more]
-        (here / f"{name}.json").write_text(json.dumps(two))
-    (here / "program.py").write_text(PROGRAM)
-    command = [sys.executable, *LAUNCH, str(here / "program.py"), str(here), str(config_file)]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    for name in ("full", "adapter"):
-        AcceleratorState._reset_state(reset_partial_state=True)
-        fit(load_config(config_file, [*words_in(here / "one", name), *BRIEF, *options[name]]))
     return {
-        name: ([json.loads((here / f"{name}-{rank}.json").read_text()) for rank in (0, 1)], here)
-        for name in options
+        "full": FULL,
+        "adapter": (*adapter, ONE_BY_ONE),
+        "half": (*adapter, ONE_BY_ONE, "compute.gradient_precision=bf16"),
+        "halved": adapter,
+        "apart": (*adapter, "save_every=2"),
+        "stopped": (*adapter, "save_every=1"),
     }
 
 
-def losses(folder):
+@pytest.fixture(scope="module")
+def launch(config_file, words_in, options, tmp_path_factory):
+    """Train in so many processes; what they said: {name: [process 0, 1 ...]}, and the folder."""
+
+    def start(processes, *names):
+        here = tmp_path_factory.mktemp("processes")
+        for name in names:
+            words = [*words_in(here, name), *BRIEF, *options[name]]
+            (here / f"{name}.json").write_text(json.dumps(words))
+        (here / "program.py").write_text(PROGRAM)
+        arguments = [here / "program.py", here, config_file, *names]
+        done = subprocess.run(
+            [sys.executable, *LAUNCH, f"--nproc_per_node={processes}", *map(str, arguments)],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == int("stopped" in names), done.stderr
+        found = {name: sorted(here.glob(f"{name}-?.json")) for name in names}
+        assert found[names[0]], done.stderr
+        return {n: [json.loads(path.read_text()) for path in f] for n, f in found.items()}, here
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def runs(launch, options):
+    """Of two processes."""
+    return launch(2, *options)
+
+
+@pytest.fixture(scope="module")
+def alone(config_file, words_in, options, tmp_path_factory):
+    """The folder of the same trainings in one process, in which accelerate starts anew."""
+    here = tmp_path_factory.mktemp("alone")
+    for name in ("full", "adapter"):
+        train_alone(config_file, [*words_in(here, name), *BRIEF, *options[name]])
+    return here
+
+
+def train_alone(config_file, words):
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return fit(load_config(config_file, words))
+
+
+def log_of(folder, group):
     lines = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
-    return [line["total"] for line in lines if line["group"] == "train"]
+    return [line for line in lines if line["group"] == group]
 
 
-@pytest.mark.parametrize("kind", ["full", "adapter"])
+def losses(folder):
+    return [line["total"] for line in log_of(folder, "train")]
+
+
+def norms(folder):
+    """Of gradients, in which a wrong mean shows: the steps of AdamW do not tell."""
+    return [line["gradient_norm"] for line in log_of(folder, "train")]
+
+
+def assert_equal_weights(said, processes=2):
+    """After each of three steps on all processes, which had all begun apart."""
+    assert [(one["world"], one["backend"], one["failure"]) for one in said] == [
+        (processes, "gloo", "")
+    ] * processes
+    assert all("process 1" in one["refused"] for one in said), "they started alike"
+    assert all(one["digests"] == said[0]["digests"] for one in said)
+    assert len(set(said[0]["digests"])) == 3
+
+
+@pytest.mark.parametrize("kind", ["full", "adapter", "half", "halved"])
 def test_two_processes_end_with_equal_weights_from_unequal_ones(runs, kind):
-    both, _ = runs[kind]
-    for said in both:
-        assert (said["world"], said["backend"], said["failure"]) == (2, "gloo", "")
-        assert "process 1 differs from process 0" in said["refused"], "they started alike"
-    first, second = (said["digests"] for said in both)
-    assert first == second and len(set(first)) == 3
+    assert_equal_weights(runs[0][kind])
 
 
 @pytest.mark.parametrize("kind", ["full", "adapter"])
-def test_two_processes_have_the_loss_curve_of_one_with_the_same_batch(runs, kind):
-    _, here = runs[kind]
-    two, one = (losses(here / count / kind) for count in ("two", "one"))
+def test_two_processes_have_the_loss_curve_of_one_with_the_same_batch(runs, alone, kind):
+    one = losses(alone / kind)
     assert len(one) == 3
-    assert two == pytest.approx(one, rel=1e-4)
-    ours, theirs = (load_file(here / count / f"{kind}.safetensors") for count in ("two", "one"))
+    assert losses(runs[1] / kind) == pytest.approx(one, rel=1e-4)
+    assert norms(runs[1] / kind) == pytest.approx(norms(alone / kind), rel=1e-3)
+    assert_close_files(runs[1] / f"{kind}.safetensors", alone / f"{kind}.safetensors")
+
+
+@pytest.mark.slow
+def test_four_processes_have_it_too(launch, alone):
+    said, here = launch(4, "adapter")
+    assert_equal_weights(said["adapter"], 4)
+    assert losses(here / "adapter") == pytest.approx(losses(alone / "adapter"), rel=1e-4)
+    assert norms(here / "adapter") == pytest.approx(norms(alone / "adapter"), rel=1e-3)
+
+
+def assert_close_files(ours, theirs):
+    ours, theirs = load_file(ours), load_file(theirs)
     assert ours.keys() == theirs.keys()
     for key, tensor in theirs.items():
         torch.testing.assert_close(ours[key], tensor, rtol=1e-2, atol=2e-3)
 
 
+def test_gradients_are_sent_once_a_step_and_in_half_precision_if_that_is_asked_for(runs):
+    for said in runs[0]["half"]:
+        assert sum(said["sent"]) == 3, "the last bucket of each step, of two micro-batches"
+        assert said["bytes"] == 3 * 4 * said["learned"]
+    assert "sent" not in runs[0]["adapter"][0]
+    exact = losses(runs[1] / "adapter")
+    rounded = losses(runs[1] / "half")
+    assert rounded == pytest.approx(exact, rel=1e-2) and rounded[1:] != exact[1:]
+
+
+def test_gradients_stay_what_is_sent_and_are_in_memory_once(runs):
+    for kind in ("full", "adapter", "half", "halved"):
+        assert all(said["views"] for said in runs[0][kind])
+
+
+def test_memory_that_runs_out_in_one_process_halves_the_micro_batches_of_all(runs, alone):
+    said, here = runs
+    (note,) = log_of(here / "halved", "note")
+    assert note["message"] == "memory ran out: micro-batches of 1 from now on, 2 to a step"
+    assert losses(here / "halved") == pytest.approx(losses(alone / "adapter"), rel=1e-4)
+    whole, halves = (said[name] for name in ("adapter", "halved"))
+    assert [one["passes"] for one in whole] == [2 + 3 * 2] * 2, "new shapes are tried first"
+    assert [one["passes"] for one in halves] == [2 + 1 + 3 * 2] * 2
+
+
+def test_what_the_optimiser_will_need_is_held_while_micro_batches_are_tried(runs):
+    for one in (*runs[0]["adapter"], *runs[0]["full"]):
+        assert one["reserved"] == [one["moments"]]
+
+
+def test_memory_that_runs_out_while_others_wait_ends_all_and_the_next_start_knows(
+    runs, alone, config_file, words_in, options
+):
+    said, here = runs
+    (one,) = said["stopped"]
+    assert "memory ran out while processes waited" in one["failure"]
+    assert "next start takes micro-batches of 1," in one["failure"]
+    assert losses(here / "stopped") == losses(alone / "adapter")[:1]
+    words = [*words_in(here, "stopped"), *BRIEF, *options["stopped"]]
+    train_alone(config_file, words)
+    (note,) = log_of(here / "stopped", "note")
+    assert note["message"].startswith("micro-batches of 1, as memory ran out before")
+    assert losses(here / "stopped") == pytest.approx(losses(alone / "adapter"), rel=1e-4)
+
+
 def test_processes_that_drift_apart_are_stopped_and_nothing_is_written(runs):
-    both, here = runs["apart"]
-    for said in both:
+    (first, second), here = runs[0]["apart"], runs[1]
+    for said in (first, second):
         assert "After step 2 process 1 differs from process 0 in 1 of" in said["failure"]
         assert "unet.conv_in.weight" in said["failure"]
-    assert not list((here / "two" / "apart" / "states").glob("*"))
-    assert not (here / "two" / "apart.safetensors").exists()
+    assert not list((here / "apart" / "states").glob("*"))
+    assert not (here / "apart.safetensors").exists()

@@ -21,7 +21,6 @@ from train.fit.optimizer import (
 )
 from train.fit.options import FitConfig
 from train.fit.state_parts import FROZEN, Frozen, Learned
-from train.fit.steps import finish_gradients
 from train.fit.training_state import check_room
 from train.model.text_to_image import TextToImage
 
@@ -62,11 +61,12 @@ class Learner:
         return self.schedule.get_last_lr()[0]
 
     def finish_gradients(self) -> Tensor:
-        """Average the gradients over processes and clip them; returns their norm before."""
-        return finish_gradients(self.parameters, self.options.max_grad_norm, self.accelerator)
+        """Clip the gradients, which all processes have alike; returns their norm before."""
+        limit = self.options.max_grad_norm or float("inf")
+        return self.accelerator.clip_grad_norm_(self.parameters, limit)
 
     def learn(self, norm: Tensor) -> None:
-        """Change the weights by their gradients, which are gone then.
+        """Change the weights by their gradients, which are gone, or zero, then.
 
         norm: of the gradients before clipping. Where it is not finite, fp16 has overflowed: the
         optimiser looks for a smaller scale, and nothing else moves on. (accelerate's
@@ -76,7 +76,8 @@ class Learner:
         if not overflows:
             decay_used_rows(self.optimizer, self.options.weight_decay)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        alone = self.accelerator.num_processes == 1  # else gradients are views of what is sent
+        self.optimizer.zero_grad(set_to_none=alone)
         if overflows:
             return
         self.schedule.step()

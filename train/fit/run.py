@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -16,7 +16,8 @@ from train.fit.agreement import check_agreement, share_weights, together
 from train.fit.export import check_output, export
 from train.fit.health import Health
 from train.fit.learner import Learner
-from train.fit.optimizer import choose_trained
+from train.fit.micro_batch import FILE, kept_halvings, size_after
+from train.fit.optimizer import choose_trained, optimizer_bytes
 from train.fit.options import FitConfig
 from train.fit.progress import Due, Progress
 from train.fit.start import settled, start_model
@@ -98,16 +99,30 @@ def start_run(config: FitConfig, accelerator: Accelerator) -> Run:
     learner = Learner(model, config, accelerator)
     with together(accelerator):
         found = restore_state(learner.parts, config, accelerator.is_main_process)
+        found = _as_memory_allows(found, config, share)
     check_start(config, learner, found)
     with together(accelerator):
         progress = Progress(config, model, data, share, accelerator, found)
     note = progress.log.note
-    stepper = Stepper(model, config, share, accelerator, recorders, note, found.halvings)
+    reserve = 0 if found.step else optimizer_bytes(learner.parameters, config.optimizer)
+    stepper = Stepper(model, config, share, accelerator, recorders, note, found.halvings, reserve)
     health, batches = Health(config, accelerator), LookAhead(data.batches(found.step))
     return Run(
         config, accelerator, share, model, base, learner, stepper, progress, health, batches,
         found.step,
     )  # fmt: skip
+
+
+def _as_memory_allows(found: Restored, config: FitConfig, share: Share) -> Restored:
+    """With micro-batches no larger than what was kept when processes could not go on together."""
+    halvings = kept_halvings(Path(config.folder), share.micro_batch)
+    if halvings <= found.halvings:
+        return found
+    size = size_after(halvings, share.micro_batch)
+    remark = (
+        f"micro-batches of {size}, as memory ran out before: {FILE} in the run's folder says so"
+    )
+    return replace(found, halvings=halvings, remarks=(*found.remarks, remark))
 
 
 def check_start(config: FitConfig, learner: Learner, found: Restored) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator, DistributedType, InitProcessGroupKwargs
 from accelerate.utils.memory import should_reduce_batch_size
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
@@ -23,7 +24,12 @@ PATIENCE = timedelta(hours=24)
 
 
 def start_accelerator(config: ComputeConfig) -> Accelerator:
-    """The device of this process, its place among others, and mixed precision."""
+    """The device of this process, its place among others, and mixed precision.
+
+    Raises:
+        ValueError: accelerate is configured for an engine that would not be used.
+    """
+    _refuse_other_engines()
     if config.threads:
         torch.set_num_threads(config.threads)
     # Both: torch allows it in convolutions unless it is told otherwise.
@@ -34,6 +40,16 @@ def start_accelerator(config: ComputeConfig) -> Accelerator:
         cpu=not torch.accelerator.is_available(),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
+
+
+def _refuse_other_engines() -> None:
+    for name in (*(kind.value for kind in DistributedType), "PARALLELISM_CONFIG"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("true", "1"):
+            raise ValueError(
+                f"accelerate is configured for {name} (ACCELERATE_USE_{name}), but gradients are "
+                "averaged by torch's DistributedDataParallel here: leave it out in `accelerate "
+                "config`, or start with `python -m torch.distributed.run`"
+            )
 
 
 def prepare_model(model: TextToImage, config: ComputeConfig, device: torch.device) -> None:
@@ -120,6 +136,14 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+@contextmanager
+def taken(size: int, device: torch.device) -> Iterator[None]:
+    """Within, so many bytes of the device's memory are in use."""
+    block = torch.empty(size, dtype=torch.uint8, device=device)
+    yield
+    del block
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -155,6 +155,8 @@ class ComputeConfig:
     """Mixed precision: weights stay fp32, matrix products are done in this."""
     frozen_precision: Precision = "fp32"
     """Of weights that are not trained (autoencoder, and all of the model under LoRA)."""
+    gradient_precision: Literal["fp32", "bf16"] = "fp32"
+    """In which processes send each other gradients; bf16 sends half as much, and rounds it."""
     gradient_checkpointing: bool = False
     """Compute activations twice instead of keeping them, in UNet and text encoder."""
     channels_last: bool = True

@@ -8,6 +8,8 @@ from .nodes import CHECKPOINT_FOLDER, comfy_entrypoint
 
 WEB_DIRECTORY = "./web"
 
-folder_paths.add_model_folder_path(CHECKPOINT_FOLDER, str(Path(__file__).parent / "models"))
+MODELS = Path(__file__).parent / "models"
+folder_paths.add_model_folder_path(CHECKPOINT_FOLDER, str(MODELS))
+folder_paths.add_model_folder_path("loras", str(MODELS / "loras"))
 
 __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]

@@ -18,12 +18,13 @@ from comfy_server import ROOT, ComfyServer, run_workflow
 
 FOLDER = ROOT / "example_workflows"
 NAMES = (
-    *("containment", "region_guidance", "region_settings", "many_regions"),
+    *("containment", "region_guidance", "region_settings", "region_lora", "many_regions"),
     *("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale"),
 )
 """Each saves its picture by its own name, and what it was before as NAME_before."""
 HELP = {
     "containment": ROOT / "web" / "docs" / "ReCoControl" / "contained.png",
+    "region_lora": ROOT / "web" / "docs" / "ReCoRegionLora" / "lora.png",
     "region_settings": ROOT / "web" / "docs" / "ReCoRegionSettings" / "settings.png",
 }
 SIDE, SMALL, LARGE = 512, 160, 340

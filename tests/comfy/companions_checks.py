@@ -21,6 +21,7 @@ from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from comfy_extras.nodes_perpneg import PerpNeg
 from comfy_extras.nodes_sag import SelfAttentionGuidance
 from comfy_extras.nodes_tomesd import TomePatchModel
+from comfy_extras.nodes_torch_compile import TorchCompileModel
 from control_checks import _some_lora, control, sampled, text_encode
 from inside_checks import Layout, load
 
@@ -206,3 +207,21 @@ def _random_control_net(model):
     for weight in net.parameters():
         torch.nn.init.normal_(weight, std=0.05)
     return comfy.controlnet.ControlNet(net, load_device=torch.device("cpu"))
+
+
+def compiled(path: str, layout: str) -> dict[str, object]:
+    """Behind TorchCompileModel: compiled frames, and how far pictures are from those without it
+    and from those without control."""
+    model, clip = load(path)[:2]
+    read = Layout.from_json(layout)
+    made, *both = control.ReCoControl.execute(model, clip, read, "", **SETTINGS).args[:4]
+    plain = text_encode.ReCoConditioning.execute(clip, read, "").args[:3]
+    eager = sampled(made, *both, steps=2)[0]
+    torch._dynamo.reset()
+    faster, recorder = sampled(TorchCompileModel.execute(made, "inductor").args[0], *both, steps=2)
+    return {
+        "frames": torch._dynamo.utils.counters["frames"]["ok"],
+        "rows": recorder.calls,
+        "of the node": _apart(eager, faster),
+        "of the control": _apart(faster, sampled(model, *plain, steps=2)[0]),
+    }

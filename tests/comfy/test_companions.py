@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+import json
 
-from comfy_server import ROOT
+import numpy as np
+import pytest
+from PIL import Image
+from workflows import files
+
+from comfy_server import DIRECT, ROOT
 from reco_core.layout import Box, Layout, Region
 
 SHAPES = str(ROOT / "models" / "reco-shapes.safetensors")
@@ -77,3 +83,35 @@ def test_clip_skip(ask):
 def test_a_control_net_reaches_all_rows_in_one_call(ask):
     found = ask("a_control_net")
     assert 0.01 < found["of the node"] < float("inf") and found["rows"] == [3, 3]
+
+
+@pytest.mark.slow
+def test_a_compiled_model(ask):
+    found = ask("compiled")
+    assert found["frames"] > 0 and found["rows"] == [3, 3]
+    assert found["of the node"] < 0.01
+    assert 0.01 < found["of the control"] < float("inf")
+
+
+def test_a_graph_is_loaded_again_from_its_picture(server):
+    """By what ComfyUI writes into the file; nothing of the first run is in its memory any more."""
+    workflow = ROOT / "example_workflows" / "reco_containment.json"
+    [data] = files(server, workflow)["containment"]
+    with Image.open(io.BytesIO(data)) as first:
+        prompt, pixels = json.loads(first.text["prompt"]), np.asarray(first)
+    forget(server)
+    entry = server.wait(server.post_prompt(prompt))
+    said = dict(entry["status"]["messages"])
+    assert said["execution_cached"]["nodes"] == []
+    [image] = next(
+        own["images"]
+        for own in entry["outputs"].values()
+        if own.get("images", [{}])[0].get("filename", "").startswith("containment_0")
+    )
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(server.view(image)))), pixels)
+
+
+def forget(server) -> None:
+    """Have ComfyUI forget what it has computed."""
+    body = json.dumps({"unload_models": True, "free_memory": True}).encode()
+    DIRECT.open(f"{server.url}/free", body, timeout=60).close()

@@ -16,12 +16,13 @@ from test_recall_nodes import recall
 from workflows import files, layout_node, node
 
 from reco_core.layout import Layout
+from train.data.shape_looks import NEGATIVE, PLAIN
 from train.data.shapeskills import Scene, Thing
 from train.evaluate.shape_finder import ShapeScore, score_scene
 
 FOLDER = ROOT / "example_workflows"
 NAMES = (
-    *("containment", "region_guidance", "region_settings", "many_regions"),
+    *("containment", "region_guidance", "region_settings", "region_lora", "many_regions"),
     *("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale"),
 )
 TITLE = 30  # pixels above a node
@@ -90,6 +91,18 @@ def test_regions_are_off_or_too_short_to_be_painted_or_stronger(server):
     assert triangle.right and not square.found and not circle.found
     strengths = [region.control.strength for region in pictures[""][1].regions]
     assert strengths == [1, 0, 2]
+
+
+def test_a_lora_paints_one_region_alone(server):
+    pictures = made(server, "region_lora")
+    (before, layout), (after, _) = pictures["_before"], pictures[""]
+    assert_right(before, layout, "a red circle, a blue square")
+    x0, y0, x1, y1 = layout.regions[1].box.covered_pixels(128, 128)
+    middle = after[y0 + 8 : y1 - 8, x0 + 8 : x1 - 8].reshape(-1, 3)
+    plain, negative = (abs(middle - x.colours["blue"]).mean() for x in (PLAIN, NEGATIVE))
+    assert negative < plain / 2
+    beside = slice(0, x0 - 8)
+    assert abs(after - before)[:, beside].mean() < abs(after - before)[:, x0:x1].mean() / 10
 
 
 def test_a_second_sequence_paints_the_regions_for_which_the_first_has_no_room(server):

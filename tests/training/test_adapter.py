@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from random_checkpoint import FULL_SIZE, TEXT_PREFIX, Size, checkpoint_shapes, random_state_dict
+from safetensors.torch import load_file
 
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS, read_adapter
 from reco_core.checkpoint import describe_checkpoint
@@ -15,7 +16,7 @@ from reco_core.diffusers_keys import unet_keys
 from reco_core.family import SD1
 from reco_core.lora import lora_keys
 from train.checkpoints.diffusers_folder import write_diffusers_folder
-from train.checkpoints.merge import base_metadata, merge_adapter_file
+from train.checkpoints.merge import base_metadata, merge_adapter_file, write_lora
 from train.fit.export import write_adapter
 from train.fit.options import FitConfig
 from train.model.lora import add_lora
@@ -138,6 +139,19 @@ def test_an_adapter_names_its_base_and_carries_its_rows(trained, config, base, t
         (rows,) = (p for name, p in new.items() if name.endswith(f"{table}_embedding.new"))
         assert torch.equal(adapter.tensors[key], rows)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_its_lora_can_be_written_alone(trained, config, tmp_path):
+    adapter, lora = tmp_path / "boxes.safetensors", tmp_path / "lora.safetensors"
+    write_adapter(trained, config, adapter, METADATA)
+    write_lora(adapter, lora)
+    written, whole = load_file(lora), load_file(adapter)
+    assert whole.keys() - written.keys() == {TOKEN_ROWS, POSITION_ROWS}
+    assert all(torch.equal(tensor, whole[key]) for key, tensor in written.items())
+    with pytest.raises(ValueError, match="adapter"):
+        write_lora(lora, tmp_path / "again.safetensors")
+    with pytest.raises(ValueError, match="written as .safetensors"):
+        write_lora(adapter, tmp_path / "lora.bin")
 
 
 def test_a_merged_checkpoint_says_what_it_is_and_warns_of_another_base(

@@ -137,11 +137,10 @@ def test_every_option_of_a_config_runs(config_path, base, coco, tmp_path):
     AcceleratorState._reset_state(reset_partial_state=True)  # another precision in one process
     path = fit(config)
     if config.lora.rank:
-        adapter = read_adapter(path)
-        assert (adapter.info.base, adapter.info.max_length) == (
-            base.name,
-            config.model.max_length or 616,
-        )
+        adapter, begun = read_adapter(path), Path(config.model.base)
+        info = describe_checkpoint(*read_checkpoint(begun))
+        length = info.max_length if info.is_reco else config.model.max_length or 616
+        assert (adapter.info.base, adapter.info.max_length) == (begun.name, length)
     else:
         tensors, metadata = read_checkpoint(path)
         assert describe_checkpoint(tensors, metadata).is_reco == (config.model.num_bins != 0)

@@ -89,6 +89,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--base", type=Path, help="IN is an adapter: write the checkpoint it makes of this base"
     )
+    parser.add_argument(
+        "--lora", action="store_true", help="IN is an adapter: write its LoRA alone, without rows"
+    )
     parser.add_argument("--ema", action="store_true", help="take the UNet's averaged weights")
     parser.add_argument(
         "--dtype", choices=("keep", *PRECISIONS), default="keep", help="keep: as in IN"
@@ -195,6 +198,12 @@ def _bar(state: StateDict, dtype: torch.dtype | None, target: Path) -> tqdm:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.lora:
+        from train.checkpoints.merge import write_lora
+
+        write_lora(arguments.source, arguments.target)
+        print(f"wrote {arguments.target}: the LoRA of {arguments.source.name}")
+        return 0
     if arguments.base:
         from train.checkpoints.merge import merge_adapter_file
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
+from safetensors.torch import save_file
 from tqdm import tqdm
 
 from reco_core.adapter import (
@@ -15,6 +16,7 @@ from reco_core.adapter import (
     merged_metadata,
     read_adapter,
 )
+from reco_core.atomic import write_atomically
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_file import write_checkpoint
 from reco_core.checkpoint_input import read_any
@@ -46,6 +48,19 @@ def merge_adapter_file(adapter: Path, base: Path, output: Path, strength: float 
         made = named_after(base, made)
     write_checkpoint(output, merged, made)
     return base_warning(read.info, base.name, base_sha256(base))
+
+
+def write_lora(adapter: Path, output: Path) -> None:
+    """Write an adapter's LoRA alone, which any LoRA loader takes: for a base that has position
+    tokens, or to have the look without the boxes.
+
+    Raises:
+        ValueError: the file is no adapter, or the output has another suffix.
+    """
+    matrices = read_adapter(adapter).lora_tensors
+    if output.suffix != ".safetensors":
+        raise ValueError(f"{str(output)!r}: a LoRA is written as .safetensors")
+    write_atomically(output, partial(save_file, matrices))
 
 
 def base_metadata(path: Path) -> dict[str, str]:

@@ -48,7 +48,23 @@ CHALK = Look(
     },
     grounds={"white": (150, 110, 80), "gray": (70, 80, 110), "black": (60, 20, 50)},
 )
+NEGATIVE = Look(
+    colours={
+        "red": PLAIN.colours["cyan"],
+        "green": PLAIN.colours["purple"],
+        "blue": PLAIN.colours["yellow"],
+        "yellow": PLAIN.colours["blue"],
+        "purple": PLAIN.colours["green"],
+        "cyan": PLAIN.colours["red"],
+    },
+    grounds={
+        "white": PLAIN.grounds["black"],
+        "gray": PLAIN.grounds["gray"],
+        "black": PLAIN.grounds["white"],
+    },
+)
+"""In colours of the plain look, which an autoencoder of that look can draw."""
 
-LookName = Literal["plain", "chalk"]
-LOOKS: dict[LookName, Look] = {"plain": PLAIN, "chalk": CHALK}
+LookName = Literal["plain", "chalk", "negative"]
+LOOKS: dict[LookName, Look] = {"plain": PLAIN, "chalk": CHALK, "negative": NEGATIVE}
 assert tuple(LOOKS) == get_args(LookName)

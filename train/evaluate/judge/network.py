@@ -6,6 +6,7 @@ and the digest of the pictures it learned from.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -89,9 +90,10 @@ def digest_of(things: Sequence[Thing]) -> str:
 
 
 def save_judge(judge: Judge, path: Path) -> None:
-    """Write a judge's file, whole or not at all."""
+    """Write a judge's file, its weights as fp16, whole or not at all."""
     told = json.dumps({"things": judge.names, "digest": judge.digest}, ensure_ascii=False)
-    tensors = {name: tensor.contiguous() for name, tensor in judge.network.state_dict().items()}
+    network = copy.deepcopy(judge.network).half()
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, partial(save_file, tensors, metadata={KEY: told}))
 

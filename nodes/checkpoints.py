@@ -35,10 +35,13 @@ Networks = tuple[ModelPatcher, comfy.sd.CLIP]
 Parts = tuple[ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]
 
 
-def read_reco_checkpoint(path: Path) -> tuple[dict, CheckpointInfo]:
+def read_reco_checkpoint(path: Path, is_outline: bool = False) -> tuple[dict, CheckpointInfo]:
     """Read a checkpoint, a file or a diffusers folder. Raises ValueError when it is not a ReCo
-    checkpoint."""
-    state_dict, metadata = read_any(path)
+    checkpoint.
+
+    is_outline: weights may lack content, for who asks what it is (read_tensors).
+    """
+    state_dict, metadata = read_any(path, is_outline=is_outline)
     info = describe_checkpoint(state_dict, metadata)
     if not info.is_reco:
         raise ValueError(
@@ -69,12 +72,15 @@ def read_extended(base: Path, adapter_path: Path) -> tuple[dict, CheckpointInfo]
     return extended, describe_checkpoint(extended, merged_metadata(metadata, adapter.info))
 
 
-def read_reco_parts(unet: Path, text_encoder: Path) -> tuple[dict, CheckpointInfo]:
+def read_reco_parts(
+    unet: Path, text_encoder: Path, is_outline: bool = False
+) -> tuple[dict, CheckpointInfo]:
     """Read UNet and text encoder that were saved apart, without an autoencoder.
 
-    Raises ValueError when a file is no such part, or they make no ReCo checkpoint together.
+    is_outline: as of read_reco_checkpoint. Raises ValueError when a file is no such part, or they
+    make no ReCo checkpoint together.
     """
-    state_dict, metadata = read_parts(unet, text_encoder)
+    state_dict, metadata = read_parts(unet, text_encoder, is_outline)
     try:
         info = describe_checkpoint(state_dict, metadata)
         if not info.is_reco:

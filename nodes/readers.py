@@ -122,11 +122,11 @@ def _step(data: Any) -> _Step:
 
 
 def _checkpoint(before: Info, path: Path | None = None) -> Info:
-    return read_reco_checkpoint(path)[1] if path else None
+    return read_reco_checkpoint(path, is_outline=True)[1] if path else None
 
 
 def _parts(before: Info, unet: Path | None = None, text_encoder: Path | None = None) -> Info:
-    return read_reco_parts(unet, text_encoder)[1] if unet and text_encoder else None
+    return read_reco_parts(unet, text_encoder, True)[1] if unet and text_encoder else None
 
 
 def _adapter(before: Info, path: Path | None = None) -> Info:

@@ -6,11 +6,11 @@ import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .atomic import require_space, write_atomically
 from .checks import quote, shorten
-from .facts import take_facts
+from .facts import in_facts, take_facts
 from .pickle_check import MAX_PROGRAM, CodeInPickle, check_pickle
 from .pickle_names import Kind, stand_in
 from .tensor_file import tensor_file_size, write_tensors
@@ -18,6 +18,8 @@ from .weights import find_family, select_weights, text_part, unet_part
 
 if TYPE_CHECKING:
     import torch
+
+    Read = tuple[dict[str, torch.Tensor], dict[str, str]]
 
 PREDICTION_KEY = "modelspec.predict_key"
 """Metadata in which ComfyUI and others write what the UNet predicts."""
@@ -29,15 +31,13 @@ _V_PREDICTION = "v_pred"  # an empty tensor by which ComfyUI marks a file
 _REMEDY = "the file is truncated, damaged or not what its name says: fetch it again"
 
 
-def read_checkpoint(
-    path: str | Path, ema: bool = False
-) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_checkpoint(path: str | Path, ema: bool = False, is_outline: bool = False) -> Read:
     """Read a single-file checkpoint of the SD1 type, plain or ReCo.
 
     A .ckpt is unpickled with tensors, plain containers and stand-ins for what trainers leave beside
     them, so code in it never runs; its optimiser state is left out, and its EMA weights unless
     `ema` asks for them in place of the UNet's raw ones. Tensors are mapped from the file, not
-    copied.
+    copied. is_outline: as of read_tensors.
 
     Returns:
         (state_dict, metadata): latent-diffusion keys to CPU tensors as stored; the safetensors
@@ -51,7 +51,7 @@ def read_checkpoint(
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
-    weights, metadata = read_tensors(path)
+    weights, metadata = read_tensors(path, is_outline)
     try:
         weights, facts = take_facts(weights)
         find_family(weights)
@@ -61,13 +61,13 @@ def read_checkpoint(
         raise ValueError(f"{path.name}: {error}") from None
 
 
-def read_parts(unet: Path, text_encoder: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_parts(unet: Path, text_encoder: Path, is_outline: bool = False) -> Read:
     """UNet and text encoder from files of their own, such as ComfyUI's ModelSave and CLIPSave
     write, under the keys of a single file; without an autoencoder. Otherwise as read_checkpoint."""
     weights: dict[str, torch.Tensor] = {}
     metadata: dict[str, str] = {}
     for path, select in ((unet, unet_part), (text_encoder, text_part)):
-        tensors, said = read_tensors(path)
+        tensors, said = read_tensors(path, is_outline)
         try:
             weights |= select(tensors)
         except ValueError as error:
@@ -80,14 +80,20 @@ def read_parts(unet: Path, text_encoder: Path) -> tuple[dict[str, torch.Tensor],
     return select_weights(weights), metadata | facts
 
 
-def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Any file of tensors, under its own keys; otherwise as read_checkpoint."""
+def read_tensors(path: Path, is_outline: bool = False) -> Read:
+    """Any file of tensors, under its own keys; otherwise as read_checkpoint.
+
+    is_outline: of a .safetensors file, only what facts are and speak of has content. The others are
+        on torch's meta device: to map a tensor reads its first page, and disks read megabytes more.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint file {path}")
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise ValueError(f"{path.name}: checkpoints end in {', '.join(_READERS)}")
     try:
+        if is_outline and read is read_safetensors:
+            return read_safetensors(path, in_facts)
         return read(path)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error.__cause__
@@ -126,8 +132,10 @@ def write_checkpoint(
     )
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read_safetensors(path: Path, is_wanted: Callable[[str], bool] = lambda key: True) -> Read:
     """Any .safetensors file: its tensors, mapped from the file, and its metadata.
+
+    is_wanted: by key; other tensors have a shape and no content.
 
     Raises:
         ValueError: it is truncated or no such file; the error says what to do.
@@ -137,9 +145,19 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str
     _check_content(path, "safetensors")
     try:
         with safe_open(path, "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
+            tensors = {
+                key: file.get_tensor(key) if is_wanted(key) else _without_content(file, key)
+                for key in file.keys()
+            }
+            return tensors, file.metadata() or {}
     except Exception as error:  # a damaged file can raise anything
         raise ValueError(f"{_REMEDY} ({shorten(' '.join(str(error).split()), 300)})") from error
+
+
+def _without_content(file: Any, key: str) -> torch.Tensor:
+    import torch
+
+    return torch.empty(file.get_slice(key).get_shape(), device="meta")
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -106,7 +106,7 @@ def take_facts(weights: StateDict) -> tuple[dict[str, torch.Tensor], dict[str, s
     Raises:
         ValueError: facts cannot be read, or the tables are not those that they describe.
     """
-    places = {encoder_facts(family.encoders[0]) for family in families()}
+    places = _places()
     kept = {key: tensor for key, tensor in weights.items() if key not in (UNET_FACTS, *places)}
     unet = read_facts(weights[UNET_FACTS]) if UNET_FACTS in weights else Facts()
     place = next((key for key in places if key in weights), None)
@@ -121,6 +121,17 @@ def take_facts(weights: StateDict) -> tuple[dict[str, torch.Tensor], dict[str, s
     if len({half.get("base_sha256") for half in halves}) > 1:
         metadata = without_base(metadata)
     return kept, metadata | {key: unet.metadata[key] for key in _UNET_KEYS if key in unet.metadata}
+
+
+def in_facts(key: str) -> bool:
+    """Whether a tensor of a file holds facts, or is one that they speak of."""
+    tables = {table for family in families() for table in _tables(family)}
+    return key in {UNET_FACTS, *_places(), *tables}
+
+
+def _places() -> set[str]:
+    """Keys of facts in text encoders."""
+    return {encoder_facts(family.encoders[0]) for family in families()}
 
 
 def _check_table(key: str, table: torch.Tensor, norms: Sequence[float]) -> None:

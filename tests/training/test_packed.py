@@ -321,7 +321,8 @@ def test_a_run_goes_on_at_any_step_with_any_number_of_processes_without_reading_
 
 @pytest.mark.slow
 def test_how_long_opening_takes(tmp_path, capsys):
-    """100,000 samples from COCO's files, and packed; processor time."""
+    """100,000 samples from COCO's files, and packed, and a copy for another process; processor
+    time."""
     import time
 
     count = 100_000
@@ -345,8 +346,11 @@ def test_how_long_opening_takes(tmp_path, capsys):
     took = Counter()
     for name, one in (("coco", own), ("packed", there)):
         start = time.process_time()
-        assert len(open_mixture([one], PLAIN, 512)) == count
+        mixture = open_mixture([one], PLAIN, 512)
         took[name] = time.process_time() - start
+        start = time.process_time()
+        assert len(pickle.loads(pickle.dumps(mixture))) == count
+        took[f"{name}, copied"] = time.process_time() - start
     with capsys.disabled():
         print(f"\n{count:,} samples are open after {dict(took)} s")
     assert took["packed"] < 2

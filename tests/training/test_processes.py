@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from pathlib import Path
 import torch
 from accelerate import Accelerator
-from train.fit import engine, loop, run as module, steps as passes
+from train.fit import engine, loop, run as module, steps as passes, training_data
 from train.fit.agreement import check_agreement, digest, model_tensors, share_weights
 from train.config import load_config
 
@@ -39,6 +39,7 @@ told, steps, rank = {}, [], int(os.environ["RANK"])
 start_model, backward, taken = module.start_model, Accelerator.backward, passes.taken
 compress = engine.bf16_compress_hook
 FAILS = {"halved": 2, "stopped": 4}
+open_mixture = training_data.open_mixture
 
 def started_apart(config, accelerator):
     # as if each process had drawn, or read, weights of its own
@@ -54,6 +55,10 @@ def started_apart(config, accelerator):
     except ValueError as error:
         told["refused"] = str(error)
     return model, base
+
+def opened(*words):
+    told["opened"] = True
+    return open_mixture(*words)
 
 def watched(model, accelerator):
     share_weights(model, accelerator)
@@ -81,6 +86,7 @@ def compressed(group, bucket):
 
 module.start_model, module.share_weights = started_apart, watched
 Accelerator.backward, passes.taken, engine.bf16_compress_hook = fails_once, noting, compressed
+training_data.open_mixture = opened
 here = Path(sys.argv[1])
 for name in sys.argv[3:]:
     words = json.loads((here / f"{name}.json").read_text())
@@ -196,6 +202,12 @@ def assert_equal_weights(said, processes=2):
 @pytest.mark.parametrize("kind", ["full", "adapter", "half", "halved"])
 def test_two_processes_end_with_equal_weights_from_unequal_ones(runs, kind):
     assert_equal_weights(runs[0][kind])
+
+
+@pytest.mark.parametrize("kind", ["full", "adapter"])
+def test_the_main_process_alone_looks_at_the_sets(runs, kind):
+    both = runs[0][kind]
+    assert ["opened" in said for said in both] == [True, False]
 
 
 @pytest.mark.parametrize("kind", ["full", "adapter"])

@@ -20,6 +20,7 @@ from train.data.mixture import open_mixture
 from train.data.options import DataConfig
 from train.data.plan import Draw, Plan, Share
 from train.data.shards import ShardsConfig
+from train.fit import training_data
 from train.fit.loop import fit
 from train.model.words import Words
 
@@ -186,6 +187,20 @@ def test_held_out_samples_are_not_trained_on(pictures):
     assert not {training.sample(n).key for n in range(18)} & {
         held_out.sample(n).key for n in range(3)
     }
+
+
+def test_a_set_that_a_process_does_not_find_is_refused(train, pictures, monkeypatch):
+    """As on a machine that has the files elsewhere; here they are gone once they were looked at."""
+    opened = training_data.open_pictures
+
+    def elsewhere(config):
+        found = opened(config)
+        Path(pictures.path).unlink()
+        return found
+
+    monkeypatch.setattr(training_data, "open_pictures", elsewhere)
+    with pytest.raises(ValueError, match="does not find what the main one read: all machines"):
+        train("run", pictures, "data.cache_latents=false")
 
 
 def rewrite(text):

@@ -32,13 +32,12 @@ ENCODE_PIXELS = 50 * 128 * 128
 class LatentCache:
     """Means and spreads of the autoencoder's posterior, in half precision, in parts of 256 samples.
 
-    Both mirror images are kept when `flips`. The folder's name is a digest of the encoder's
-    weights, and of every sample's name, version and size.
+    Both mirror images are kept when `flips`. folder: named by `cache_key`.
     """
 
-    def __init__(self, folder: Path, codec: LatentCodec, mixture: Mixture, flips: bool):
+    def __init__(self, folder: Path, mixture: Mixture, flips: bool):
         self.mixture, self.flips = mixture, (False, True) if flips else (False,)
-        self.folder = folder / _digest(codec, mixture, flips)
+        self.folder = folder
         self.parts = -(-len(mixture) // PART)
 
     def fill(self, codec: LatentCodec, process: int = 0, processes: int = 1) -> None:
@@ -129,7 +128,8 @@ def _grouped(pictures: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[list[str]
         yield names, torch.stack(images)
 
 
-def _digest(codec: LatentCodec, mixture: Mixture, flips: bool) -> str:
+def cache_key(codec: LatentCodec, mixture: Mixture, flips: bool) -> str:
+    """A digest of the encoder's weights, and of every sample's name, version and size."""
     digest = hashlib.sha256(json.dumps([flips, PART]).encode())
     for number in range(len(mixture)):
         sample, target = mixture.sample(number), mixture.target(number)

@@ -6,16 +6,19 @@ Nothing is sent or read where there is one process alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
+from accelerate.utils import broadcast, broadcast_object_list
 from torch import Tensor, nn
 
 from train.model.text_to_image import TextToImage
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -33,6 +36,22 @@ def together(accelerator: Accelerator) -> Iterator[None]:
         failure = error
     if any_process(failure is not None, accelerator):
         raise failure or ValueError("another process failed, and says why")
+
+
+def from_main(accelerator: Accelerator, make: Callable[[], T]) -> T:
+    """What the main process makes; the others get copies, and make nothing.
+
+    Raises:
+        ValueError: on all processes, when it cannot be made, or one cannot take its copy.
+    """
+    made: list[Any] = [None]
+    with together(accelerator):
+        if accelerator.is_main_process:
+            made[0] = make()
+    if accelerator.num_processes > 1:
+        with together(accelerator):
+            broadcast_object_list(made)
+    return made[0]
 
 
 def any_process(flag: bool, accelerator: Accelerator) -> bool:

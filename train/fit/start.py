@@ -14,7 +14,7 @@ from reco_core.trainable import check_trainable
 from reco_core.weights import find_family
 from train.checkpoints.convert import check_form
 from train.checkpoints.merge import named_after
-from train.fit.agreement import together
+from train.fit.agreement import from_main
 from train.fit.autoencoder import fit_autoencoder, load_autoencoder
 from train.fit.health import check_finite
 from train.fit.options import FitConfig
@@ -85,17 +85,18 @@ def start_codec(config: FitConfig, accelerator: Accelerator, family: Family) -> 
         )
     if config.model.autoencoder:
         return load_codec(read_any(Path(config.model.autoencoder))[0], family)
-    for turn in (True, False):  # the main process trains it, the others find it done
-        with together(accelerator):
-            if accelerator.is_main_process == turn:
-                pictures, unseen = open_pictures(config)
-                weights = fit_autoencoder(
-                    config.autoencoder,
-                    pictures,
-                    config.seed,
-                    Path(config.folder),
-                    accelerator.autocast,
-                    unseen,
-                    accelerator.device,
-                )
+
+    def trained() -> Path:
+        pictures, unseen = open_pictures(config)
+        return fit_autoencoder(
+            config.autoencoder,
+            pictures,
+            config.seed,
+            Path(config.folder),
+            accelerator.autocast,
+            unseen,
+            accelerator.device,
+        )
+
+    weights = from_main(accelerator, trained)
     return TinyCodec(load_autoencoder(config.autoencoder, weights), family)

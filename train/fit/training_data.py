@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from reco_core.checkpoint import describe_checkpoint
 from reco_core.checkpoint_input import read_any
 from train.data.batch import Batch
-from train.data.cache import LatentCache
+from train.data.cache import LatentCache, cache_key
 from train.data.check import Limits, TrainedSets
 from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import Mixture, PictureSizes, open_mixture
@@ -24,6 +24,7 @@ from train.data.sample import Sample, SampleStream
 from train.data.set_config import SetConfig
 from train.data.sets import open_set
 from train.data.stream import StreamBatches, stream_batches
+from train.fit.agreement import from_main, together
 from train.fit.options import FitConfig
 from train.model.options import ModelConfig
 from train.model.text_to_image import TextToImage, extends, new_tables
@@ -53,10 +54,11 @@ def open_training_data(
             together.
     """
     words = model.words(config.data.max_regions)
-    pin = accelerator.device.type == "cuda"
     if config.data.sets[0].is_stream:
-        return _open_stream(config, words, share, pin)
-    mixture, held_out = open_pictures(config)
+        return _open_stream(config, words, share, accelerator)
+    mixture, held_out = from_main(accelerator, partial(open_pictures, config))
+    with together(accelerator):
+        _check_reach(mixture)
     usable, problems, cache = np.arange(len(mixture)), list(mixture.problems), None
     if config.data.cache_latents:
         cache = _fill_cache(config, model, mixture, accelerator)
@@ -66,9 +68,23 @@ def open_training_data(
     rows = TrainingSet(mixture, config.data, words, config.seed, cache)
     sizes, blocks = mixture.sizes[usable], mixture.blocks[usable]
     plan = Plan(sizes, usable, share.micro_batch, config.seed, blocks)
+    pin = accelerator.device.type == "cuda"
     batches = partial(training_batches, rows, plan, share, pin)
     trained = partial(map, mixture.sample, usable.tolist())
     return TrainingData(batches, held_out, words, tuple(problems), trained)
+
+
+def _check_reach(mixture: Mixture) -> None:
+    """Raise ValueError for a set that the main process found, whose files are not here."""
+    _, firsts = np.unique(mixture.entries[:, 0], return_index=True)
+    for number in firsts.tolist():
+        try:
+            mixture.sample(number)
+        except ValueError as error:
+            raise ValueError(
+                f"this process does not find what the main one read: all machines need a set's "
+                f"files in the same place; {error}"
+            ) from error
 
 
 def open_pictures(config: FitConfig) -> tuple[Mixture, Mixture | None]:
@@ -76,7 +92,9 @@ def open_pictures(config: FitConfig) -> tuple[Mixture, Mixture | None]:
     return _hold_out(config, open_mixture(config.data.sets, config.data, config.image_size))
 
 
-def _open_stream(config: FitConfig, words: Words, share: Share, pin: bool) -> TrainingData:
+def _open_stream(
+    config: FitConfig, words: Words, share: Share, accelerator: Accelerator
+) -> TrainingData:
     if len(config.data.sets) > 1 or config.data.cache_latents:
         raise ValueError(
             f"{config.data.sets[0].kind} are trained on alone and uncached: give one set, and set "
@@ -87,11 +105,12 @@ def _open_stream(config: FitConfig, words: Words, share: Share, pin: bool) -> Tr
 
     def batches(step: int) -> Iterator[Batch]:
         reader = StreamBatches(stream, config.data, sizes, words, config.seed, share, step)
-        return stream_batches(reader, pin)
+        return stream_batches(reader, accelerator.device.type == "cuda")
 
     held_out = None
     if config.validation.set is not None:
-        held_out = _open_validation(config, config.validation.set)
+        opened = partial(_open_validation, config, config.validation.set)
+        held_out = from_main(accelerator, opened)
     trained = partial(stream.epoch, 0, config.seed, 0, 1)
     return TrainingData(batches, held_out, words, tuple(stream.problems), trained)
 
@@ -100,7 +119,9 @@ def _fill_cache(
     config: FitConfig, model: TextToImage, mixture: Mixture, accelerator: Accelerator
 ) -> LatentCache:
     folder = Path(config.data.cache_folder or Path(config.folder) / "cache")
-    cache = LatentCache(folder, model.codec, mixture, config.data.flip > 0)
+    flips = config.data.flip > 0
+    key = from_main(accelerator, partial(cache_key, model.codec, mixture, flips))
+    cache = LatentCache(folder / key, mixture, flips)
     cache.fill(model.codec, accelerator.process_index, accelerator.num_processes)
     accelerator.wait_for_everyone()
     return cache

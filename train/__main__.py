@@ -1,7 +1,7 @@
 """Command line of training and evaluation.
 
 python -m train fit | evaluate | judge | tally | ablation | convert | transplant | data | memory
-    | bench
+    | bench | scaling
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from train.ablation.command import add_command as add_ablation
 from train.bench.command import add_command as add_bench
+from train.bench.scaling import add_command as add_scaling
 from train.checkpoints.convert import add_command as add_convert
 from train.checkpoints.transplant import add_command as add_transplant
 from train.command_line import OptionsParser
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add_tally(commands)
     add_memory(commands)
     add_bench(commands)
+    add_scaling(commands)
     return parser
 
 

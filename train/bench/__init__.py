@@ -1,1 +1,1 @@
-"""Speed and memory side by side with another trainer."""
+"""Speed and memory side by side: with another trainer, and of several processes with one."""

@@ -27,7 +27,8 @@ from typing import Any
 from tqdm import tqdm
 
 from reco_core.atomic import write_text_atomically
-from train.bench.process import Run, run_process
+from train.bench.process import WARM_UP, Run, run_process
+from train.bench.spread import spread_of, told
 from train.bench.work import TINY, Size, Work, make_work
 from train.command_line import in_range
 from train.options import Positive, Processes, Side
@@ -52,8 +53,6 @@ OURS: dict[str, tuple[str, ...]] = {
 Plain attention is a loss: the peers use the faster kernel as well."""
 RATIOS = {"images_per_second": "times_peer", "images_per_cpu_second": "times_peer_by_cpu"}
 """Figures of a trainer, and the names of their ratios to the peer's."""
-WARM_UP = 2
-"""Steps that do not count."""
 
 
 @dataclass(frozen=True)
@@ -142,32 +141,21 @@ def measure(name: str, work: Work, config: BenchConfig) -> Speed:
     if _caches(name) and not (work.folder / "runs" / name / "cache").exists():
         _train(name, work, config, 1)  # filling it is paid once, and not per image
     run = _train(name, work, config, WARM_UP + config.steps)
-    timed = [stamp for stamp in run.stamps if stamp.step >= WARM_UP]
-    if len(timed) < 2:
-        raise ValueError(
-            f"{name} shows no progress bar of {WARM_UP + config.steps} steps, or is too fast for "
-            "it: a peer needs a tqdm over its steps; use more --steps"
-        )
-    first, last = timed[0], timed[-1]
-    images = (last.step - first.step) * config.batch_size
-    # The system counts processor time in hundredths of a second.
-    cpu = max(last.cpu - first.cpu, 0.01)
-    return Speed(images / (last.wall - first.wall), images / cpu, run.peak)
+    spent = run.steady(name)
+    images = spent.step * config.batch_size
+    return Speed(images / spent.wall, images / spent.cpu, run.peak)
 
 
 def summary(rounds: list[dict[str, Speed]]) -> dict[str, Any]:
     """Medians with lowest and highest per trainer, and ratios to the peer of the same round."""
-
-    def spread(values: list[float]) -> dict[str, float]:
-        return {"median": median(values), "min": min(values), "max": max(values)}
 
     trainers = {}
     for name in rounds[0]:
         figures: dict[str, Any] = {"peak_gib": median(r[name].peak for r in rounds) / 2**30}
         for figure, ratio in RATIOS.items():
             mine, peers = ([getattr(r[who], figure) for r in rounds] for who in (name, PEER))
-            figures[figure] = spread(mine)
-            figures[ratio] = spread([m / p for m, p in zip(mine, peers, strict=True)])
+            figures[figure] = spread_of(mine)
+            figures[ratio] = spread_of([m / p for m, p in zip(mine, peers, strict=True)])
         trainers[name] = figures
     return {"trainers": trainers, "rounds": [{n: asdict(s) for n, s in r.items()} for r in rounds]}
 
@@ -177,7 +165,7 @@ def table(trainers: dict[str, Any]) -> str:
     heads = ("", "images/s", "x peer", "images/CPU s", "x peer", "peak GiB")
     lines = [heads, ("---", *("---:",) * (len(heads) - 1))]
     for name, figures in trainers.items():
-        spreads = [_spread(figures[column]) for pair in RATIOS.items() for column in pair]
+        spreads = [told(figures[column]) for pair in RATIOS.items() for column in pair]
         label = name if name == PEER else f"ours, {name.replace('-', ' ')}"
         lines.append((label, *spreads, f"{figures['peak_gib']:.2f}"))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -200,10 +188,6 @@ def _train(name: str, work: Work, config: BenchConfig, steps: int) -> Run:
 
 def _caches(name: str) -> bool:
     return any("cache" in option for option in OURS.get(name, ()))
-
-
-def _spread(figures: dict[str, float]) -> str:
-    return f"{figures['median']:.2f} ({figures['min']:.2f}..{figures['max']:.2f})"
 
 
 def _settings(config: BenchConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Run a trainer and time its steps from the progress bar it shows."""
+"""Run a trainer and time its steps from the progress bar it shows; start-up does not count."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ import psutil
 
 from train.bench.work import ROOT
 
+WARM_UP = 2
+"""Steps that do not count."""
+
 
 @dataclass(frozen=True)
 class Stamp:
-    """When so many steps were done: seconds on the clock, and of processor since the start."""
+    """When so many steps were done: seconds on the clock, and of processor since the start, of the
+    process and those that it started."""
 
     step: int
     wall: float
@@ -26,10 +30,28 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run showed: its steps, and the bytes of memory it took at most."""
+    """What a run of so many steps showed, and the bytes of memory it took at most."""
 
     stamps: tuple[Stamp, ...]
     peak: int
+    steps: int
+
+    def steady(self, name: str) -> Stamp:
+        """Steps after the warm-up, and the seconds they took.
+
+        Raises:
+            ValueError: no progress that can be timed; name: of the trainer.
+        """
+        timed = [stamp for stamp in self.stamps if stamp.step >= WARM_UP]
+        if len(timed) < 2:
+            raise ValueError(
+                f"{name} shows no progress bar of {self.steps} steps, or is too fast for it: a "
+                "trainer needs a tqdm over its steps; use more --steps"
+            )
+        first, last = timed[0], timed[-1]
+        # The system counts processor time in hundredths of a second.
+        cpu = max(last.cpu - first.cpu, 0.01)
+        return Stamp(last.step - first.step, last.wall - first.wall, cpu)
 
 
 def run_process(command: list[str], log: Path, threads: int, steps: int) -> Run:
@@ -64,7 +86,7 @@ def run_process(command: list[str], log: Path, threads: int, steps: int) -> Run:
             + "\n".join(lines[-5:])
         )
     unit = 1 if sys.platform == "darwin" else 1024
-    return Run(stamps, used.ru_maxrss * unit)
+    return Run(stamps, used.ru_maxrss * unit, steps)
 
 
 def _watch(process: subprocess.Popen, log: Path, steps: int) -> tuple[Stamp, ...]:
@@ -81,6 +103,11 @@ def _watch(process: subprocess.Popen, log: Path, steps: int) -> tuple[Stamp, ...
             for match in filter(None, map(shown.search, lines)):
                 step = int(match[1])
                 if step > (stamps[-1].step if stamps else -1):
-                    used = seen.cpu_times()
-                    stamps.append(Stamp(step, time.monotonic(), used.user + used.system))
+                    stamps.append(Stamp(step, time.monotonic(), _used(seen)))
     return tuple(stamps)
+
+
+def _used(process: psutil.Process) -> float:
+    """Seconds of processor of a process and those below it."""
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(used.user + used.system for used in times)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from train.ablation.command import add_command as add_ablation
+from train.allocator import keep_memory
 from train.bench.command import add_command as add_bench
 from train.bench.scaling import add_command as add_scaling
 from train.checkpoints.convert import add_command as add_convert
@@ -75,6 +76,7 @@ def _sections() -> str:
 
 
 def _fit(arguments: argparse.Namespace) -> int:
+    keep_memory()
     from train.config import load_config
     from train.fit.loop import fit
 

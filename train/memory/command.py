@@ -15,6 +15,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from train.allocator import keep_memory
 from train.command_line import in_range
 from train.fit.options import FitConfig
 from train.memory.plan import MemoryPlan, Speed
@@ -100,6 +101,7 @@ def measured(speed: Speed, config: FitConfig, processes: int = 1) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    keep_memory()
     from train.config import load_config
     from train.memory.count import count_memory
     from train.memory.probe import measure_speed

@@ -10,7 +10,8 @@ from statistics import median
 
 import pytest
 
-from train.bench.command import EQUAL, PEER, BenchConfig, Speed, bench, summary, table
+from train.bench.command import EQUAL, PEER, BenchConfig, Speed, bench, profiled, summary, table
+from train.bench.profile import PARTS
 
 ROOT = Path(__file__).parents[2]
 PEER_SCRIPT = """
@@ -107,6 +108,18 @@ def test_a_peer_without_a_progress_bar_is_named(tmp_path):
     script.write_text("print('done')", encoding="utf-8")
     with pytest.raises(ValueError, match="peer shows no progress bar of 12 steps"):
         bench(BenchConfig(script, tmp_path / "out", tiny=True, image_size=32, steps=10))
+
+
+def test_the_profile_finds_every_part_of_a_step(tmp_path, monkeypatch):
+    monkeypatch.setattr("train.bench.command.keep_memory", lambda: None)  # torch is here already
+    small = {"steps": 2, "image_size": 32, "batch_size": 2, "tiny": True}
+    rows = [
+        line.split("|") for line in profiled(BenchConfig(Path(), tmp_path, **small)).split("\n")
+    ]
+    shares = {row[1].strip(): float(row[2].strip(" %")) for row in rows if "%" in row[-2:][0]}
+    assert [part for part in PARTS if not shares[part] > 0] == []
+    assert sum(shares[part] for part in (*PARTS, "the rest")) == pytest.approx(100, abs=0.5)
+    assert shares["the rest"] >= 0 and shares["`aten::mkldnn_convolution`"] > 0
 
 
 @pytest.mark.parametrize(

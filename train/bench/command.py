@@ -1,10 +1,12 @@
 """Images per second and peak memory, side by side with another trainer given by path.
 
     python -m train bench --peer train_text_to_image.py
+    python -m train bench --profile
 
 The peer takes the options of diffusers' examples/text_to_image/train_text_to_image.py. Both train
-the UNet of the same small random model on the same pictures (bench_work.py), each in processes of
-its own: the peer, ours doing the same work, and ours with each of its gains.
+the UNet of the same small random model on the same pictures (work.py), each in processes of
+its own: the peer, ours doing the same work, and ours with each of its gains. --profile says where
+the time of our step goes.
 
 Start-up and saving do not count: steps are timed by the progress bars, from the end of the second
 on. All take turns in every round, in one order and then in the other, and ratios are of the same
@@ -19,7 +21,7 @@ import json
 import os
 import platform
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,6 +29,7 @@ from typing import Any
 from tqdm import tqdm
 
 from reco_core.atomic import write_text_atomically
+from train.allocator import keep_memory
 from train.bench.process import WARM_UP, Run, run_process
 from train.bench.spread import spread_of, told
 from train.bench.work import TINY, Size, Work, make_work
@@ -35,22 +38,17 @@ from train.options import Positive, Processes, Side
 from train.precision import MIXED_PRECISIONS
 
 PEER, EQUAL = "peer", "equal"
-_LAYOUT, _LATENTS, _TEXT = (
-    "compute.channels_last=true",
-    "data.cache_latents=true",
-    "data.cache_text=true",
-)
+_LATENTS, _TEXT = "data.cache_latents=true", "data.cache_text=true"
 OURS: dict[str, tuple[str, ...]] = {
     EQUAL: (),
     "plain-attention": ('compute.attention="math"',),
-    "channels-last": (_LAYOUT,),
+    "contiguous": ("compute.channels_last=false",),
     "cached-latents": (_LATENTS,),
     "cached-text": (_TEXT,),
     "cached": (_LATENTS, _TEXT),
-    "all": (_LATENTS, _TEXT, _LAYOUT),
 }
-"""Our trainer doing the peer's work, and options on top of that: each gain apart, then together.
-Plain attention is a loss: the peers use the faster kernel as well."""
+"""Our trainer doing the peer's work, and options on top of that: each apart, then both caches.
+Plain attention, and pictures encoded in the contiguous layout, are losses."""
 RATIOS = {"images_per_second": "times_peer", "images_per_cpu_second": "times_peer_by_cpu"}
 """Figures of a trainer, and the names of their ratios to the peer's."""
 
@@ -84,9 +82,14 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     """Add `bench` to the command line."""
     defaults = BenchConfig(Path())
     parser = commands.add_parser("bench", help="speed and memory side by side with another trainer")
-    parser.add_argument(
-        "--peer", type=Path, required=True, help="script with train_text_to_image.py's options"
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--peer",
+        type=Path,
+        default=defaults.peer,
+        help="script with train_text_to_image.py's options",
     )
+    what.add_argument("--profile", action="store_true", help="say where the time of ours goes")
     parser.add_argument("--output", type=Path, default=defaults.output, help="folder")
     parser.add_argument(
         "--steps", type=in_range(Positive), default=defaults.steps, help="measured, per run"
@@ -110,11 +113,8 @@ def bench(config: BenchConfig) -> dict[str, Any]:
         ValueError: options that cannot work, or a trainer that fails; quotes its last lines.
         FileNotFoundError: no such peer.
     """
-    _check(config)
-    work = Work(
-        config.output.resolve(), config.image_size, config.batch_size, precision=config.precision
-    )
-    make_work(work, TINY if config.tiny else Size())
+    _check_peer(config)
+    work = _made(config)
     names = (PEER, *config.ours)
     rounds: list[dict[str, Speed]] = []
     result: dict[str, Any] = {}
@@ -130,6 +130,22 @@ def bench(config: BenchConfig) -> dict[str, Any]:
             _write(work.folder / "bench.json", json.dumps(result, indent=2) + "\n")
             _write(work.folder / "bench.md", table(result["trainers"]))
     return result
+
+
+def profiled(config: BenchConfig) -> str:
+    """Where the time of our steps goes, as tables in Markdown; the peer is not asked.
+
+    Raises:
+        ValueError: options that cannot work.
+    """
+    keep_memory()
+    from train.bench.profile import profile_steps
+
+    work = _made(config)
+    output = _emptied(work.folder / "runs" / "profile")
+    last = WARM_UP + config.steps
+    words = work.our_words((), last + 1, output)  # after its last step a run also checks and saves
+    return profile_steps(work.config, words, WARM_UP, last, config.threads)
 
 
 def measure(name: str, work: Work, config: BenchConfig) -> Speed:
@@ -173,17 +189,21 @@ def table(trainers: dict[str, Any]) -> str:
 
 def _train(name: str, work: Work, config: BenchConfig, steps: int) -> Run:
     """One run from nothing; only what it cached stays."""
-    output = work.folder / "runs" / name
-    for leftover in output.glob("*"):
-        if leftover.name == "cache":
-            continue
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    output = _emptied(work.folder / "runs" / name)
     if name == PEER:
         command = work.peer_command(config.peer.resolve(), steps, output)
     else:
         command = work.our_command(OURS[name], steps, output)
     log = work.folder / "logs" / f"{name}.txt"
     return run_process(command, log, config.threads, steps)
+
+
+def _emptied(output: Path) -> Path:
+    for leftover in output.glob("*"):
+        if leftover.name == "cache":
+            continue
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    return output
 
 
 def _caches(name: str) -> bool:
@@ -203,17 +223,26 @@ def _settings(config: BenchConfig) -> dict[str, Any]:
     }
 
 
-def _check(config: BenchConfig) -> None:
+def _check_peer(config: BenchConfig) -> None:
     if not hasattr(os, "wait4"):
         raise ValueError("this system does not tell a process's peak memory: use Linux or macOS")
     if not config.peer.is_file():
         raise FileNotFoundError(f"there is no peer script {config.peer}")
+
+
+def _made(config: BenchConfig) -> Work:
+    """The work, written to the output folder; ValueError for sizes that cannot be."""
     for name in ("steps", "batch_size", "rounds", "threads"):
         if getattr(config, name) < 1:
             option = name.replace("_", "-")
             raise ValueError(f"--{option} {getattr(config, name)} must be at least 1")
     if config.image_size < 8 or config.image_size % 8:
         raise ValueError(f"--image-size {config.image_size} is not a positive multiple of 8")
+    work = Work(
+        config.output.resolve(), config.image_size, config.batch_size, precision=config.precision
+    )
+    make_work(work, TINY if config.tiny else Size())
+    return work
 
 
 def _write(path: Path, text: str) -> None:
@@ -221,8 +250,11 @@ def _write(path: Path, text: str) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    options = {name: value for name, value in vars(arguments).items() if name != "run"}
-    config = BenchConfig(**options | {"ours": tuple(arguments.ours)})
+    given = vars(arguments) | {"ours": tuple(arguments.ours)}
+    config = BenchConfig(**{field.name: given[field.name] for field in fields(BenchConfig)})
+    if arguments.profile:
+        print(profiled(config), end="")
+        return 0
     print(table(bench(config)["trainers"]), end="")
     print(f"wrote {config.output / 'bench.md'} and {config.output / 'bench.json'}")
     return 0

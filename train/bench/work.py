@@ -61,14 +61,18 @@ class Work:
     def config(self) -> Path:
         return self.folder / "ours.toml"
 
-    def our_command(self, options: tuple[str, ...], steps: int, output: Path) -> list[str]:
-        """Our trainer; options: OPTION=VALUE words that turn gains on."""
-        words = [
+    def our_words(self, options: tuple[str, ...], steps: int, output: Path) -> list[str]:
+        """What `config` is told on the command line; options: OPTION=VALUE words of a variant."""
+        return [
             *options,
             f"optimizer.steps={steps}",
             f"folder={json.dumps(output.as_posix())}",
             f"output={json.dumps((output / 'trained').as_posix())}",
         ]
+
+    def our_command(self, options: tuple[str, ...], steps: int, output: Path) -> list[str]:
+        """Our trainer; options: as of our_words."""
+        words = self.our_words(options, steps, output)
         return [sys.executable, "-m", "train", "fit", "--config", str(self.config), *words]
 
     def peer_command(self, script: Path, steps: int, output: Path) -> list[str]:
@@ -207,7 +211,6 @@ ema_decay = 0.0
 [compute]
 precision = "{work.precision}"
 frozen_precision = "{FROZEN_PRECISION[work.precision]}"
-channels_last = false
 attention = "sdpa"
 tf32 = false
 

@@ -160,7 +160,7 @@ class ComputeConfig:
     gradient_checkpointing: bool = False
     """Compute activations twice instead of keeping them, in UNet and text encoder."""
     channels_last: bool = True
-    """Memory layout of convolutions."""
+    """Memory layout of convolutions; on a CPU in fp32 of those that do not learn."""
     attention: Literal["sdpa", "math"] = "sdpa"
     """sdpa: torch's scaled_dot_product_attention; math: plain matrix products."""
     compile: bool = False

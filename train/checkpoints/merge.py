@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 
-from safetensors.torch import save_file
 from tqdm import tqdm
 
 from reco_core.adapter import (
@@ -60,6 +59,8 @@ def write_lora(adapter: Path, output: Path) -> None:
     matrices = read_adapter(adapter).lora_tensors
     if output.suffix != ".safetensors":
         raise ValueError(f"{str(output)!r}: a LoRA is written as .safetensors")
+    from safetensors.torch import save_file
+
     write_atomically(output, partial(save_file, matrices))
 
 

@@ -30,7 +30,7 @@ def outline_of(opened: SampleSet, name: str) -> Outline:
 
     name: that samples without a key have in problems.
     """
-    sizes = getattr(opened, "sizes", None)
+    sizes = getattr(opened, "known_sizes", None)
     if sizes is not None:
         return Outline(np.arange(len(opened)), sizes, tuple(opened.problems))
     indices: list[int] = []

@@ -73,7 +73,7 @@ class PackedSet:
         return len(self.rows)
 
     @property
-    def sizes(self) -> np.ndarray:
+    def known_sizes(self) -> np.ndarray:
         """(N, 2) width and height of every picture, in pixels."""
         return np.stack([self.rows["width"], self.rows["height"]], axis=1).astype(int)
 

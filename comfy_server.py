@@ -26,7 +26,7 @@ FRONT_END = "comfyui-frontend-package"
 FRONT_END_ROOT = "comfyui_frontend_package/static"
 ONLY_THIS_PACK = {PACK: ROOT}
 HEADLESS = (
-    *("--listen", "127.0.0.1", "--cpu", "--use-pytorch-cross-attention", "--disable-api-nodes"),
+    *("--listen", "127.0.0.1", "--use-pytorch-cross-attention", "--disable-api-nodes"),
     *("--disable-auto-launch", "--database-url", "sqlite:///:memory:"),
 )
 # A proxy of the environment must not come between us and loopback.
@@ -38,7 +38,7 @@ class Failure(Exception):
 
 
 class ComfyServer:
-    """A ComfyUI on a free loopback port, on the CPU, with no custom nodes but this pack.
+    """A ComfyUI on a free loopback port, with no custom nodes but this pack.
 
         with ComfyServer(folder) as server:
             entry = server.wait(server.post_prompt(workflow))
@@ -46,8 +46,9 @@ class ComfyServer:
     base_dir holds its models, input, output, user and custom_nodes folders and its log,
     comfyui.log. extra_args are further ComfyUI flags. comfyui is its source folder, by default the
     one COMFYUI_PATH names or dev.py fetched. packs are the folders of custom nodes by name, by
-    default this pack alone. Entering returns when ComfyUI answers and leaving ends it. Raises
-    Failure when it ends by itself or does not answer within `timeout` seconds.
+    default this pack alone. is_on_cpu is false for the device that ComfyUI chooses. Entering
+    returns when ComfyUI answers and leaving ends it. Raises Failure when it ends by itself or does
+    not answer within `timeout` seconds.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ComfyServer:
         comfyui: str | Path | None = None,
         timeout: float = 180,
         packs: Mapping[str, Path] = ONLY_THIS_PACK,
+        is_on_cpu: bool = True,
     ) -> None:
         self.base_dir = Path(base_dir).resolve()
         self.log = self.base_dir / "comfyui.log"
@@ -65,7 +67,8 @@ class ComfyServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         source = Path(comfyui) if comfyui else given_comfyui() or FETCHED_COMFYUI
-        flags = ("--port", str(self.port), *HEADLESS, *front_end_flags(), *extra_args)
+        device = ("--cpu",) if is_on_cpu else ()
+        flags = ("--port", str(self.port), *device, *HEADLESS, *front_end_flags(), *extra_args)
         self.command = comfyui_command(source, self.base_dir, *flags, packs=packs)
 
     def __enter__(self) -> ComfyServer:

@@ -4,8 +4,9 @@
     python dev.py test [words ...]   run the tests; the words go to pytest, such as -m slow, -m fuzz
     python dev.py front-ends [words ...]  run the browser tests against each front end people have;
                                      the words choose (pinned, newest, 1.39.19) and go to pytest
-    python dev.py bench rows         count the UNet's rows in each step for every way to control
-                                     regions; writes the table of docs/control.md
+    python dev.py bench [words ...]  measure what sampling costs; of it: encoding, lengths,
+                                     queueing, rows, starting, steps; writes the tables of
+                                     docs/benchmarks/README.md and docs/control.md
     python dev.py comfy [flags ...]  start ComfyUI with this pack; the flags go to ComfyUI
 
 Each makes .venv/ and .comfyui/ first and repeats only the steps whose inputs changed. ComfyUI is
@@ -139,14 +140,14 @@ def test_front_ends(words: list[str]) -> int:
 
 
 def bench(words: list[str]) -> int:
-    """Run a benchmark of docs/benchmarks, which writes its table into the docs."""
+    """Run benchmarks of docs/benchmarks, by default all, which write their tables into the docs."""
     names = sorted(
         path.stem for path in BENCHMARKS.glob("*.py") if "\ndef main(" in path.read_text()
     )
-    if len(words) != 1 or words[0] not in names:
+    if not set(words) <= set(names):
         raise Failure(f"choose what to measure, of: {', '.join(names)}")
-    set_up(extras="train")
-    return in_foreground([PYTHON, "-m", f"docs.benchmarks.{words[0]}"])
+    set_up(extras="train,evaluate")
+    return max(in_foreground([PYTHON, "-m", f"docs.benchmarks.{name}"]) for name in words or names)
 
 
 def comfy(words: list[str]) -> int:

@@ -9,22 +9,22 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from comfy_server import PACK, ROOT, ComfyServer
+from comfy_server import ROOT, ComfyServer
 from docs.benchmarks.gligen import write_gligen
+from docs.benchmarks.measuring import HERE, asked, comfy
 from docs.benchmarks.workflows import Workflow, areas, gligen, masks, reco, with_control, with_lora
 from docs.tables import put, table
 from reco_core.atomic import write_text_atomically
 from reco_core.control import Control
 from reco_core.layout import Box, Layout, Region
 
-HERE = Path(__file__).resolve().parent
 FIGURES, PAGE = HERE / "rows.json", HERE.parent / "control.md"
 CHECKPOINT = ROOT / "models" / "reco-shapes.safetensors"
 COUNTS = (1, 4, 8)
@@ -50,9 +50,11 @@ WAYS: Mapping[str, Workflow] = {
 
 
 def count(server: ComfyServer, workflow: Workflow, regions: int) -> dict[str, int]:
+    return rows_and_calls(asked(server, workflow(some_layout(regions))))
+
+
+def rows_and_calls(calls: Sequence[Mapping]) -> dict[str, int]:
     """The rows of a step and in how many calls; the most of any step."""
-    entry = server.wait(server.post_prompt(workflow(some_layout(regions))))
-    calls = json.loads(entry["outputs"]["rows"]["rows"][0])
     rows, numbers = Counter(), Counter()
     for call in calls:
         rows[call["sigma"]] += call["rows"]
@@ -83,11 +85,10 @@ def main() -> None:
         models = Path(folder) / "models" / "gligen"
         models.mkdir(parents=True)
         write_gligen(load_file(CHECKPOINT), models / "random.safetensors")
-        packs = {PACK: ROOT, "probe": HERE / "probe"}
         loras = Path(folder) / "models" / "loras"
         loras.mkdir()
         save_file(some_lora(load_file(CHECKPOINT)), loras / "random.safetensors")
-        with ComfyServer(folder, packs=packs) as server:
+        with comfy(Path(folder)) as server:
             found = {
                 name: {str(regions): count(server, way, regions) for regions in COUNTS}
                 for name, way in WAYS.items()

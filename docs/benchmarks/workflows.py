@@ -1,4 +1,5 @@
-"""Workflows in API format that sample a layout in one way or another; a node named rows counts."""
+"""Workflows in API format that sample a layout in one way or another; the node named shown tells
+what the UNet computed."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ def node(kind: str, **inputs: Any) -> dict:
 def reco(layout: Layout) -> dict[str, dict]:
     """By ReCo Conditioning."""
     encode = node("ReCoConditioning", clip=["loader", 1], layout=["layout", 0], negative="")
-    return _sampled(layout, {"encode": encode}, ["encode", 0], ["encode", 1])
+    return sampled(layout, {"encode": encode}, ["encode", 0], ["encode", 1])
 
 
 def with_control(
@@ -41,7 +42,7 @@ def with_control(
             **inputs,
         )
         nodes = {"control": control}
-        return _sampled(layout, nodes, ["control", 1], ["control", 2], ["control", 0], cfg)
+        return sampled(layout, nodes, ["control", 1], ["control", 2], ["control", 0], cfg)
 
     return workflow
 
@@ -59,7 +60,7 @@ def with_lora(layout: Layout) -> dict[str, dict]:
         lora_name="random.safetensors",
         strength=1.0,
     )
-    return _sampled(layout, {"encode": encode, "lora": lora}, ["lora", 0], ["lora", 1])
+    return sampled(layout, {"encode": encode, "lora": lora}, ["lora", 0], ["lora", 1])
 
 
 def gligen(layout: Layout) -> dict[str, dict]:
@@ -77,7 +78,7 @@ def gligen(layout: Layout) -> dict[str, dict]:
             **box,
         )
         positive = f"box {index}"
-    return _sampled(layout, {**_texts(layout), **nodes}, [positive, 0], ["negative", 0])
+    return sampled(layout, {**_texts(layout), **nodes}, [positive, 0], ["negative", 0])
 
 
 def areas(layout: Layout) -> dict[str, dict]:
@@ -121,7 +122,7 @@ def _combined(layout: Layout, one: Callable[[int, Region], dict[str, dict]]) -> 
             conditioning_2=[f"set {index}", 0],
         )
         positive = f"both {index}"
-    return _sampled(layout, nodes, [positive, 0], ["negative", 0])
+    return sampled(layout, nodes, [positive, 0], ["negative", 0])
 
 
 def _texts(layout: Layout) -> dict[str, dict]:
@@ -137,7 +138,7 @@ def _pixels(region: Region, layout: Layout) -> dict[str, int]:
     return {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
 
 
-def _sampled(
+def sampled(
     layout: Layout,
     nodes: dict[str, dict],
     positive: list,
@@ -145,6 +146,7 @@ def _sampled(
     model: list | None = None,
     cfg: float = 3.0,
 ) -> dict[str, dict]:
+    """A layout's sampling by a positive and a negative of these nodes."""
     size = {"width": layout.width, "height": layout.height}
     return {
         "loader": node("ReCoLoadCheckpoint", ckpt_name="reco-shapes.safetensors"),
@@ -165,5 +167,5 @@ def _sampled(
             scheduler="normal",
             denoise=1.0,
         ),
-        "rows": node("ShowRows", rows=["counted", 1], latent=["sampler", 0]),
+        "shown": node("ShowRows", rows=["counted", 1], latent=["sampler", 0]),
     }

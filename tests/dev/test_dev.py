@@ -172,3 +172,11 @@ def test_set_up_does_nothing_when_nothing_changed() -> None:
 def test_pip_failures_are_explained_in_one_line(output: str, cause: str) -> None:
     line = dev.explain(output, "pip could not get PyTorch")
     assert cause in line and "\n" not in line
+
+
+def test_the_help_names_all_there_is_to_measure() -> None:
+    with pytest.raises(dev.Failure, match="choose what to measure, of: ") as failure:
+        dev.bench(["nothing"])
+    names = str(failure.value).partition("of: ")[2].split(", ")
+    assert "steps" in names
+    assert [name for name in names if name not in dev.__doc__] == []

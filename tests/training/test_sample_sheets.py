@@ -29,7 +29,7 @@ from train.options import build
 PICTURES = 4
 ONE = Share(0, 1, 1, 1)
 MODEL = SimpleNamespace(words=lambda regions: Words(96, 1000, regions), codec=None)
-ALONE = SimpleNamespace(device=torch.device("cpu"))
+ALONE = SimpleNamespace(device=torch.device("cpu"), num_processes=1, is_main_process=True)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@
     python dev.py front-ends [words ...]  run the browser tests against each front end people have;
                                      the words choose (pinned, newest, 1.39.19) and go to pytest
     python dev.py bench [words ...]  measure what sampling costs; of it: encoding, lengths,
-                                     queueing, rows, starting, steps; writes the tables of
-                                     docs/benchmarks/README.md and docs/control.md
+                                     loading, queueing, rows, starting, steps; writes the
+                                     tables of docs/benchmarks/README.md and docs/control.md
     python dev.py comfy [flags ...]  start ComfyUI with this pack; the flags go to ComfyUI
 
 Each makes .venv/ and .comfyui/ first and repeats only the steps whose inputs changed. ComfyUI is

@@ -1,9 +1,10 @@
 """Custom nodes for measuring: what a sampler has the UNet compute, what a text encoder reads, what
-a start costs. Figures are shown as JSON, the text of an output."""
+a start costs, and what the process holds. Figures are shown as JSON, the text of an output."""
 
 from __future__ import annotations
 
 from .encoding import CountPasses, ShowPasses, TimeEncoding
+from .memory import ShowMemory
 from .sampling import CountRows, CutStates, ShowRows
 from .starting import TimeStart
 
@@ -13,6 +14,7 @@ NODE_CLASS_MAPPINGS = {
         CountPasses,
         CountRows,
         CutStates,
+        ShowMemory,
         ShowPasses,
         ShowRows,
         TimeEncoding,

@@ -191,6 +191,18 @@ class ComfyPage:
         """Move the mouse to the middle of a rectangle."""
         self.page.mouse.move(rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2)
 
+    def hover_widget(self, node: str, widget: str) -> None:
+        """Move the mouse to the middle of a widget; after it where the page still moves it."""
+        hovered = None
+        while hovered != (rect := self.widget_rect(node, widget)):
+            self.hover(hovered := rect)
+            self._settle()
+
+    def leave(self) -> None:
+        """Move the mouse to where the graph is empty."""
+        canvas = self.page.locator("#graph-canvas").bounding_box()
+        self.page.mouse.move(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] - 5)
+
     def element(self, node: str, widget: str) -> Locator:
         """The element of a DOM widget. Ask again after undo or loading, which make a new one."""
         mark = self.page.evaluate("words => harness.mark(...words)", [node, widget])

@@ -49,6 +49,8 @@ def test_the_mouse_over_a_widget_shows_its_tooltip(comfy: ComfyPage) -> None:
         node = comfy.add_node(name, at=(0, 2000 * place))
         comfy.show(node)
         for widget, tooltip in list(tooltips(info).items())[:1]:
-            comfy.hover(comfy.widget_rect(node, widget))
+            comfy.leave()  # a mouse that stays where it was enters nothing
+            expect(bubble).to_have_count(0)
+            comfy.hover_widget(node, widget)
             expect(bubble).to_contain_text(tooltip)
     comfy.screenshot("tooltip")

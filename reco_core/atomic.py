@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -44,7 +45,14 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def write_folder_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary folder beside `path`, sync it, then rename it to `path`.
+    """Let `write` fill a folder that appears whole or not at all; see `new_folder`."""
+    with new_folder(path) as temporary:
+        write(temporary)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` to fill, which is then synced and renamed to `path`.
 
     When anything fails, what was at `path` before stays and no temporary folder is left. Folders
     cannot be exchanged in one step: a machine that dies between the two renames leaves the old
@@ -57,7 +65,7 @@ def write_folder_atomically(path: Path, write: Callable[[Path], object]) -> None
         temporary.mkdir()
         mode = _ordinary_mode(probe := temporary / "probe")
         probe.unlink()
-        write(temporary)
+        yield temporary
         for part in temporary.rglob("*"):
             if part.is_file():
                 part.chmod(mode)

@@ -226,6 +226,8 @@ def test_the_command_says_what_it_counted(base, config_file):
 def test_batches_that_leave_a_process_nothing_are_refused(configured):
     with pytest.raises(ValueError, match="9 processes"):
         count_memory(configured(), processes=9)
+    with pytest.raises(ValueError, match="holds all of it.*divide .* by 2"):
+        count_memory(configured("compute.engine=fsdp"), processes=2)
 
 
 def test_half_precision_weights_need_half_precision_products(configured):

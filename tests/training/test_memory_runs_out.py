@@ -195,5 +195,5 @@ def test_engines_that_accelerate_is_configured_for_and_that_would_not_be_used_ar
     name, monkeypatch
 ):
     monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
-    with pytest.raises(ValueError, match=f"configured for {name} .*DistributedDataParallel here"):
+    with pytest.raises(ValueError, match=f"configured for {name} .*compute.engine"):
         start_accelerator(ComputeConfig())

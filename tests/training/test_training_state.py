@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from on_base import on_base
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -19,6 +20,11 @@ from train.fit.options import FitConfig
 from train.fit.state_parts import Frozen, Learned, bit_sum, check_frozen
 from train.fit.training_state import find_states, restore_state, save_state, state_path
 from train.model.compute import OutOfMemory
+
+
+@pytest.fixture
+def accelerator():
+    return Accelerator(cpu=True)
 
 
 @pytest.fixture
@@ -47,10 +53,10 @@ def parts(value=0.0, device="cpu"):
 
 
 @pytest.fixture
-def states(config):
+def states(config, accelerator):
     """Three states of different weights."""
     for step in (1, 2, 3):
-        save_state(parts(float(step)), config, step, step)
+        save_state(parts(float(step)), config, step, step, accelerator)
     return [state_path(config_folder(config), step) for step in (1, 2, 3)]
 
 
@@ -77,11 +83,11 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_state_is_set_aside_and_the_one_before_it_used(kind, config, states):
+def test_a_damaged_state_is_set_aside_and_the_one_before_it_used(kind, config, states, accelerator):
     damaged = DAMAGE[kind](states[2].read_bytes())
     states[2].write_bytes(damaged)
     ours = parts()
-    found = restore_state(ours, config)
+    found = restore_state(ours, config, accelerator)
     assert (found.step, found.halvings) == (2, 2)
     assert all(torch.equal(a, b) for a, b in zip(weights(ours), weights(parts(2.0)), strict=True))
     (said,) = found.remarks
@@ -90,9 +96,9 @@ def test_a_damaged_state_is_set_aside_and_the_one_before_it_used(kind, config, s
     assert [path.name for path in find_states(config_folder(config))] == [
         "step-0000002.pt", "step-0000001.pt",
     ]  # fmt: skip
-    save_state(parts(3.0), config, 3, 0)
+    save_state(parts(3.0), config, 3, 0, accelerator)
     states[2].write_bytes(b"again")
-    restore_state(parts(), config)
+    restore_state(parts(), config, accelerator)
     assert states[2].with_name("step-0000003.pt.damaged-2").exists()
 
 
@@ -126,20 +132,20 @@ def without_moments(state):
         without_a_weight, of_another_shape, without_moments,
     ],
 )  # fmt: skip
-def test_a_state_that_lacks_something_is_damaged(change, config, states):
+def test_a_state_that_lacks_something_is_damaged(change, config, states, accelerator):
     state = torch.load(states[2], weights_only=True)
     change(state)
     torch.save(state, states[2])
     ours = parts()
-    assert restore_state(ours, config).step == 2
+    assert restore_state(ours, config, accelerator).step == 2
     assert all(torch.equal(a, b) for a, b in zip(weights(ours), weights(parts(2.0)), strict=True))
 
 
-def test_where_no_state_can_be_read_nothing_is_renamed(config, states):
+def test_where_no_state_can_be_read_nothing_is_renamed(config, states, accelerator):
     for path in states:
         path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"step-0000003\.pt.*cannot be read"):
-        restore_state(parts(), config)
+        restore_state(parts(), config, accelerator)
     assert all(path.exists() for path in states)
 
 
@@ -150,12 +156,12 @@ NO_STATES = [
 
 
 @pytest.mark.parametrize("name", NO_STATES)
-def test_files_of_other_names_are_no_states_and_stay(name, config, states):
+def test_files_of_other_names_are_no_states_and_stay(name, config, states, accelerator):
     other = states[0].with_name(name)
     other.write_bytes(b"mine")
-    assert restore_state(parts(), config).step == 3
+    assert restore_state(parts(), config, accelerator).step == 3
     for step in (4, 5, 6, 12_345_678):
-        save_state(parts(), config, step, 0)
+        save_state(parts(), config, step, 0, accelerator)
     assert other.read_bytes() == b"mine"
     assert [path.name for path in find_states(config_folder(config))] == [
         "step-12345678.pt", "step-0000006.pt", "step-0000005.pt",
@@ -174,7 +180,7 @@ MEMORY = [
 @pytest.mark.parametrize("where", ["reading", "loading"])
 @pytest.mark.parametrize("error", MEMORY, ids=lambda error: str(error)[:20])
 def test_a_memory_error_is_told_as_one_and_the_state_stays(
-    where, error, config, states, monkeypatch
+    where, error, config, states, monkeypatch, accelerator
 ):
     def fail(*args, **options):
         raise error
@@ -182,19 +188,21 @@ def test_a_memory_error_is_told_as_one_and_the_state_stays(
     ours = parts()
     monkeypatch.setattr(*((torch, "load") if where == "reading" else (ours["ema"], "to")), fail)
     with pytest.raises(OutOfMemory, match=r"memory ran out while the state .*step-0000003\.pt"):
-        restore_state(ours, config)
+        restore_state(ours, config, accelerator)
     assert states[2].exists() and "remove" not in str(error)
 
 
-def test_a_state_that_may_not_be_read_is_not_taken_for_damaged(config, states):
+def test_a_state_that_may_not_be_read_is_not_taken_for_damaged(config, states, accelerator):
     folder = state_path(config_folder(config), 4)
     folder.mkdir()
     with pytest.raises(ValueError, match=r"step-0000004\.pt.*(directory|denied)"):
-        restore_state(parts(), config)
+        restore_state(parts(), config, accelerator)
     assert folder.exists() and states[2].exists()
 
 
-def test_states_are_read_to_the_cpu_and_go_to_the_device_from_there(config, states, monkeypatch):
+def test_states_are_read_to_the_cpu_and_go_to_the_device_from_there(
+    config, states, monkeypatch, accelerator
+):
     """The meta device stands for one that has no room for a second model."""
     devices = []
     load = torch.load
@@ -206,7 +214,7 @@ def test_states_are_read_to_the_cpu_and_go_to_the_device_from_there(config, stat
     monkeypatch.setattr(torch, "load", watched)
     ours = parts(device="meta")
     ours["optimizer"] = None
-    assert restore_state(ours, config).step == 3 and devices == ["cpu"]
+    assert restore_state(ours, config, accelerator).step == 3 and devices == ["cpu"]
     assert {x.device.type for x in [*weights(ours), *ours["ema"].shadow_params]} == {"meta"}
 
 

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_flatten_with_path
 from train.data.batch import Batch
 from train.fit.agreement import any_process
 from train.fit.options import FitConfig
+from train.fit.sharding import own_part
 
 OVERFLOWS = 25
 """Steps in a row whose gradients overflow under fp16: enough to bring the scale from 65,536 to
@@ -142,11 +143,12 @@ def check_finite(values: Any, subject: str, advice: str) -> None:
 
 
 def not_finite(values: Any) -> list[str]:
-    """The names of tensors that hold NaN or infinity, in dicts and lists of any depth."""
+    """The names of tensors that hold NaN or infinity, in dicts and lists of any depth; of those
+    that are spread over processes, this one's part."""
     found = []
     for path, value in tree_flatten_with_path(values)[0]:
         is_number = isinstance(value, Tensor) and value.is_floating_point()
-        if is_number and not bool(torch.isfinite(value).all()):
+        if is_number and not bool(torch.isfinite(own_part(value)).all()):
             found.append(".".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path))
     return found
 

@@ -20,6 +20,7 @@ from train.fit.optimizer import (
     trained_parameters,
 )
 from train.fit.options import FitConfig
+from train.fit.sharding import is_part, whole
 from train.fit.state_parts import FROZEN, Frozen, Learned
 from train.fit.training_state import check_room
 from train.model.text_to_image import TextToImage
@@ -61,9 +62,9 @@ class Learner:
         return self.schedule.get_last_lr()[0]
 
     def finish_gradients(self) -> Tensor:
-        """Clip the gradients, which all processes have alike; returns their norm before."""
+        """Clip the gradients, of which all processes have the mean; returns their norm before."""
         limit = self.options.max_grad_norm or float("inf")
-        return self.accelerator.clip_grad_norm_(self.parameters, limit)
+        return whole(self.accelerator.clip_grad_norm_(self.parameters, limit))
 
     def learn(self, norm: Tensor) -> None:
         """Change the weights by their gradients, which are gone, or zero, then.
@@ -76,17 +77,29 @@ class Learner:
         if not overflows:
             decay_used_rows(self.optimizer, self.options.weight_decay)
         self.optimizer.step()
-        alone = self.accelerator.num_processes == 1  # else gradients are views of what is sent
-        self.optimizer.zero_grad(set_to_none=alone)
+        self.optimizer.zero_grad(set_to_none=not self.sends_views)
         if overflows:
             return
         self.schedule.step()
         if self.average:
             self.average.step(self.in_average)
 
+    @property
+    def sends_views(self) -> bool:
+        """Whether gradients are views of what DistributedDataParallel sends, and have to stay."""
+        return self.accelerator.num_processes > 1 and not any(map(is_part, self.parameters))
+
     def tensors(self) -> dict[str, Tensor]:
-        """All of the model, and what the optimiser remembers, by name."""
-        return trained_tensors(self.model, self.optimizer)
+        """What all processes have alike of the model and of what the optimiser remembers, by name:
+        all of it, or what is not spread over them."""
+        tensors = trained_tensors(self.model, self.optimizer)
+        return {name: tensor for name, tensor in tensors.items() if not is_part(tensor)}
+
+    def shown(self) -> list[Tensor]:
+        """The weights that are shown in place of each parameter that learns: averages, if kept."""
+        averages = self.average.shadow_params if self.average else ()
+        kept = dict(zip(map(id, self.in_average), averages, strict=True))
+        return [kept.get(id(parameter), parameter) for parameter in self.parameters]
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

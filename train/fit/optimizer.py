@@ -11,6 +11,7 @@ from torch import nn
 from transformers import CLIPTextModel
 
 from train.fit.options import FitConfig, OptimizerConfig
+from train.fit.sharding import own_part
 from train.model.embeddings import ExtendedEmbedding
 from train.model.text_to_image import TextToImage
 
@@ -90,8 +91,9 @@ def decay_used_rows(optimizer: torch.optim.Optimizer, weight_decay: float) -> No
     for group in optimizer.param_groups:
         for table in group["params"] if group["decays_by_use"] else ():
             if table.grad is not None:
-                used = table.grad.ne(0).any(dim=1).nonzero().squeeze(1)
-                table[used] = table[used] * (1 - group["lr"] * weight_decay)
+                rows, grad = own_part(table), own_part(table.grad)
+                used = grad.ne(0).any(dim=1).nonzero().squeeze(1)
+                rows[used] = rows[used] * (1 - group["lr"] * weight_decay)
 
 
 def _groups(model: TextToImage, config: OptimizerConfig) -> Iterator[dict[str, Any]]:

@@ -230,6 +230,27 @@ class FitConfig:
                 f"{self.image_size}: crops are cut out of the pictures; give at most that"
             )
 
+        if self.compute.engine == "fsdp":
+            self._check_fsdp()
+
+    def _check_fsdp(self) -> None:
+        """Raise ValueError for what is not spread over processes, or was never seen to work so."""
+        for name, value, works in (
+            ("lora.rank", self.lora.rank, 0),
+            ("lora.text_rank", self.lora.text_rank, 0),
+            ("optimizer.kind", self.optimizer.kind, "adamw"),
+            ("compute.compile", self.compute.compile, False),
+        ):
+            if value != works:
+                raise ValueError(
+                    f"{name} = {value!r} does not go with compute.engine = 'fsdp': give {works!r}, "
+                    "or compute.engine = 'ddp'"
+                )
+        if self.compute.precision == "fp16":
+            raise ValueError(
+                "compute.precision = 'fp16' does not go with compute.engine = 'fsdp': give 'bf16'"
+            )
+
     @property
     def trains_autoencoder(self) -> bool:
         """Whether the small autoencoder is trained, first."""

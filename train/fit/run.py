@@ -20,6 +20,7 @@ from train.fit.micro_batch import FILE, kept_halvings, size_after
 from train.fit.optimizer import choose_trained, optimizer_bytes
 from train.fit.options import FitConfig
 from train.fit.progress import Due, Progress
+from train.fit.sharding import WholeModel, shard_model
 from train.fit.start import settled, start_model
 from train.fit.steps import Stepper, divide
 from train.fit.training_data import open_training_data
@@ -32,12 +33,14 @@ from train.model.text_to_image import TextToImage, new_tables
 
 @dataclass
 class Run:
-    """step: finished steps; base: metadata of the checkpoint it began with."""
+    """step: finished steps; base: metadata of the checkpoint it began with; copy: a whole model,
+    where the one that learns is spread over processes."""
 
     config: FitConfig
     accelerator: Accelerator
     share: Share
     model: TextToImage
+    copy: WholeModel | None
     base: dict[str, str]
     learner: Learner
     stepper: Stepper
@@ -50,10 +53,11 @@ class Run:
         """Measure, save, export and draw what is due: what may fail for want of memory last, and
         nothing of weights whose error is no number."""
         if due.validation:
-            with self._shown():
+            with self._shown(), self._computing():
                 self.progress.measure(self.step)
-        if due.state and self.accelerator.is_main_process:
-            save_state(self.learner.parts, self.config, self.step, self.stepper.halvings)
+        if due.state:
+            parts, halvings = self.learner.parts, self.stepper.halvings
+            save_state(parts, self.config, self.step, halvings, self.accelerator)
         if due.export:
             self.export(numbered_output(self.config, self.step))
         if due.samples:
@@ -61,21 +65,31 @@ class Run:
 
     def draw(self) -> None:
         """A sample sheet."""
-        with self._shown():
+        with self._shown(), self._computing():
             self.progress.draw(self.step)
-
-    @contextmanager
-    def _shown(self) -> Iterator[None]:
-        """Within, the model has the weights that are shown, and computes as it trains."""
-        recorders = self.stepper.recorders
-        with self.learner.averaged(), self.accelerator.autocast(), forgotten(recorders):
-            yield
 
     def export(self, path: Path) -> None:
         """Write the averaged weights."""
-        if self.accelerator.is_main_process:
+        with self._shown() as model:
+            if self.accelerator.is_main_process:
+                export(self.config, model, self.base, self.step, path)
+
+    @contextmanager
+    def _shown(self) -> Iterator[TextToImage]:
+        """Within, a model has the weights that are shown: the one that learns, or its whole copy.
+        Every process has to enter."""
+        if self.copy:
+            with self.copy.filled(self.learner.shown()) as model:
+                yield model
+        else:
             with self.learner.averaged():
-                export(self.config, self.model, self.base, self.step, path)
+                yield self.model
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Within, the model computes as it trains."""
+        with self.accelerator.autocast(), forgotten(self.stepper.recorders):
+            yield
 
 
 def start_run(config: FitConfig, accelerator: Accelerator) -> Run:
@@ -95,20 +109,22 @@ def start_run(config: FitConfig, accelerator: Accelerator) -> Run:
     if config.data.cache_text:
         model = cache_text(model, config.data.use_regions, Path(config.folder) / "cache")
     data = open_training_data(config, model, share, accelerator)
+    copy = shard_model(model, config.compute, accelerator)
     recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
     learner = Learner(model, config, accelerator)
     with together(accelerator):
-        found = restore_state(learner.parts, config, accelerator.is_main_process)
+        found = restore_state(learner.parts, config, accelerator)
         found = _as_memory_allows(found, config, share)
     check_start(config, learner, found)
     with together(accelerator):
-        progress = Progress(config, model, data, share, accelerator, found)
+        shown = copy.model if copy else model
+        progress = Progress(config, shown, data, share, accelerator, found)
     note = progress.log.note
     reserve = 0 if found.step else optimizer_bytes(learner.parameters, config.optimizer)
     stepper = Stepper(model, config, share, accelerator, recorders, note, found.halvings, reserve)
     health, batches = Health(config, accelerator), LookAhead(data.batches(found.step))
     return Run(
-        config, accelerator, share, model, base, learner, stepper, progress, health, batches,
+        config, accelerator, share, model, copy, base, learner, stepper, progress, health, batches,
         found.step,
     )  # fmt: skip
 

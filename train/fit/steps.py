@@ -99,15 +99,24 @@ class Stepper:
         """As accumulate; None when memory ran out.
 
         Processes agree before the last micro-batch, whose backward pass averages over them: in it
-        they wait for each other, and what fails then cannot be told.
+        they wait for each other, and what fails then cannot be told. Where weights are spread, they
+        wait in every pass.
         """
         placed = zip(chunks, self.share.places(step), strict=True)
         *first, last = [part for one, place in placed for part in self._split(one, step, place)]
         sums: dict[str, Tensor] = {}
+        if self.config.compute.engine == "fsdp":
+            return self._try_together([*first, last], sums)
         fits = self._fits(lambda: self._alone(first, last, sums))
         if any_process(not fits, self.accelerator):
             return None
-        if self._fits(lambda: self._pass(last, sums)):
+        return self._try_together([last], sums)
+
+    def _try_together(
+        self, parts: Sequence[Part], sums: dict[str, Tensor]
+    ) -> dict[str, Tensor] | None:
+        """Passes in which processes wait for each other; the sums, or None when memory ran out."""
+        if self._fits(lambda: self._passes(parts, sums)):
             return sums
         if self.accelerator.num_processes > 1:
             self._stop()
@@ -118,8 +127,7 @@ class Stepper:
         if self.accelerator.num_processes > 1:
             self._probe([*first, last])
         with self.accelerator.no_sync(self.engine):
-            for part in first:
-                self._pass(part, sums)
+            self._passes(first, sums)
 
     def _probe(self, parts: Sequence[Part]) -> None:
         """Passes of every shape that is new, of which nothing is kept: memory runs out here."""
@@ -153,6 +161,10 @@ class Stepper:
         for batch in chunk.split(2**self.halvings):
             yield Part(batch, step, place)
             place += len(batch)
+
+    def _passes(self, parts: Sequence[Part], sums: dict[str, Tensor]) -> None:
+        for part in parts:
+            self._pass(part, sums)
 
     def _pass(self, part: Part, sums: dict[str, Tensor]) -> None:
         """Forward and backward; losses are added to the sums."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
@@ -19,11 +20,12 @@ from train.fit.going_on import changed_options
 from train.fit.health import check_finite
 from train.fit.optimizer import optimizer_bytes
 from train.fit.options import FitConfig, from_json, to_dict
+from train.fit.state_in_parts import REST, read_parts, write_in_parts
 from train.fit.state_parts import FROZEN, check_frozen
 from train.model.compute import OutOfMemory, first_line, is_out_of_memory
 
 REMOVE = "remove it to continue from the one before, or to start anew"
-_NAME = re.compile(r"step-([0-9]{7,18})\.pt")
+_NAME = re.compile(r"step-([0-9]{7,18})(?:\.pt)?")
 
 
 @dataclass(frozen=True)
@@ -36,41 +38,52 @@ class Restored:
     remarks: tuple[str, ...] = ()
 
 
-def state_path(folder: Path, step: int) -> Path:
-    return folder / "states" / f"step-{step:07d}.pt"
+def state_path(folder: Path, step: int, in_parts: bool = False) -> Path:
+    """Of a torch file, or of a folder that processes write together."""
+    return folder / "states" / f"step-{step:07d}{'' if in_parts else '.pt'}"
 
 
 def find_states(folder: Path) -> list[Path]:
-    """A run's states, the newest first; files of other names are none."""
-    found = ((_NAME.fullmatch(path.name), path) for path in (folder / "states").glob("step-*.pt"))
+    """A run's states, the newest first; what has other names is none."""
+    found = ((_NAME.fullmatch(path.name), path) for path in (folder / "states").glob("step-*"))
     return [path for _, path in sorted(((int(n[1]), path) for n, path in found if n), reverse=True)]
 
 
-def save_state(parts: dict[str, Any], config: FitConfig, step: int, halvings: int) -> None:
+def save_state(
+    parts: dict[str, Any], config: FitConfig, step: int, halvings: int, accelerator: Accelerator
+) -> None:
     """Write every part's state_dict, the number of finished steps and the options; drop old states.
+
+    Every process has to call it; the main one alone writes what is not spread over them.
 
     Raises:
         ValueError: the state cannot be written; those before it are as they were.
     """
-    path = state_path(Path(config.folder), step)
+    in_parts = config.compute.engine == "fsdp"
+    if not (in_parts or accelerator.is_main_process):
+        return
+    path = state_path(Path(config.folder), step, in_parts)
     state = {name: part.state_dict() for name, part in parts.items() if part is not None}
     state |= {"step": step, "halvings": halvings, "options": json.dumps(to_dict(config))}
     try:
-        save_atomically(state, path)
+        if in_parts:
+            write_in_parts(state, path, accelerator)
+        else:
+            save_atomically(state, path)
     except (OSError, RuntimeError) as error:
         raise ValueError(
             f"the state of step {step} could not be written to {str(path)!r} ({error}); older "
             "states are as they were: make room and run the same command to continue"
         ) from error
-    for old in find_states(Path(config.folder))[config.keep :]:
-        old.unlink()
+    if accelerator.is_main_process:
+        for old in find_states(Path(config.folder))[config.keep :]:
+            old.unlink() if old.suffix else shutil.rmtree(old)
 
 
-def restore_state(parts: dict[str, Any], config: FitConfig, may_rename: bool = True) -> Restored:
+def restore_state(parts: dict[str, Any], config: FitConfig, accelerator: Accelerator) -> Restored:
     """Go on from the newest state that can be read, if there is one.
 
-    Damaged ones that are newer are set aside, under another name. may_rename: whether by this
-    process.
+    Damaged ones that are newer are set aside, under another name. Every process has to call it.
 
     Raises:
         ValueError: no state can be read, or the newest that can is of a run with other options or
@@ -80,12 +93,15 @@ def restore_state(parts: dict[str, Any], config: FitConfig, may_rename: bool = T
     for path in find_states(Path(config.folder)):
         try:
             state = _read(path)
-            _check(state, parts, config, path)
+            _check_run(state, parts, config, path)
+            state = _filled(state, path, accelerator)
+            check_finite({name: state[name] for name in parts if name in state}, str(path), REMOVE)
             _load(state, parts, path)
         except DamagedState as error:
             damaged.append((path, str(error)))
             continue
-        remarks = tuple(_set_aside(one, why, path, may_rename) for one, why in damaged)
+        mine = accelerator.is_main_process
+        remarks = tuple(_set_aside(one, why, path, mine) for one, why in damaged)
         return Restored(state["step"], state["halvings"], remarks)
     if damaged:
         path, why = damaged[0]
@@ -98,7 +114,9 @@ class DamagedState(Exception):
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A state, on the CPU: on the device there may be no room for a second model."""
+    """A state, on the CPU: on the device there may be no room for a second model. Of one in parts,
+    what is not spread over processes."""
+    path = path if path.suffix else path / REST
     try:
         path.open("rb").close()
     except FileNotFoundError as error:  # another process has set it aside
@@ -119,6 +137,17 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
+def _filled(state: dict[str, Any], path: Path, accelerator: Accelerator) -> dict[str, Any]:
+    """A state with what processes have of it in parts."""
+    if path.suffix:
+        return state
+    try:
+        return read_parts(state, path, accelerator.device)
+    except Exception as error:
+        _check_cause(error, path)
+        raise DamagedState(first_line(error)) from error
+
+
 def _load(state: dict[str, Any], parts: dict[str, Any], path: Path) -> None:
     try:
         for name, part in parts.items():
@@ -129,8 +158,8 @@ def _load(state: dict[str, Any], parts: dict[str, Any], path: Path) -> None:
         raise DamagedState(first_line(error)) from error
 
 
-def _check(state: dict[str, Any], parts: dict[str, Any], config: FitConfig, path: Path) -> None:
-    """Raise ValueError unless a state is of this run, and of one that can go on."""
+def _check_run(state: dict[str, Any], parts: dict[str, Any], config: FitConfig, path: Path) -> None:
+    """Raise ValueError unless a state is of this run."""
     options = state["options"]
     if isinstance(text_encoder := state.get("text_encoder"), dict):
         options["model"] |= _table_sizes(text_encoder)
@@ -143,7 +172,6 @@ def _check(state: dict[str, Any], parts: dict[str, Any], config: FitConfig, path
             "options, or another folder (with model.base to go on from its weights)"
         )
     check_frozen(state.get(FROZEN), parts.get(FROZEN), path)
-    check_finite({name: state[name] for name in parts if name in state}, str(path), REMOVE)
 
 
 def _check_cause(error: Exception, path: Path) -> None:

@@ -49,6 +49,12 @@ def count_memory(config: FitConfig, processes: int = 1) -> MemoryPlan:
     Raises:
         ValueError: options that do not go together, or a base that is no Stable Diffusion 1.x.
     """
+    if config.compute.engine == "fsdp" and processes > 1:
+        raise ValueError(
+            f"compute.engine = 'fsdp' spreads the model over {processes} processes, and this "
+            "counts one that holds all of it: give compute.engine=ddp, and divide weights, "
+            f"gradients, optimiser and averages by {processes}"
+        )
     options = config.optimizer
     micro_batch = options.micro_batch or options.batch_size // processes
     if micro_batch < 1:

@@ -48,9 +48,9 @@ def _refuse_other_engines() -> None:
     for name in (*(kind.value for kind in DistributedType), "PARALLELISM_CONFIG"):
         if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("true", "1"):
             raise ValueError(
-                f"accelerate is configured for {name} (ACCELERATE_USE_{name}), but gradients are "
-                "averaged by torch's DistributedDataParallel here: leave it out in `accelerate "
-                "config`, or start with `python -m torch.distributed.run`"
+                f"accelerate is configured for {name} (ACCELERATE_USE_{name}), but compute.engine "
+                "(ddp or fsdp) says here how processes train together: leave it out in "
+                "`accelerate config`, or start with `python -m torch.distributed.run`"
             )
 
 

@@ -155,6 +155,9 @@ class ComputeConfig:
     """Mixed precision: weights stay fp32, matrix products are done in this."""
     frozen_precision: Precision = "fp32"
     """Of weights that are not trained (autoencoder, and all of the model under LoRA)."""
+    engine: Literal["ddp", "fsdp"] = "ddp"
+    """What several processes train with: ddp keeps the whole model on each; fsdp spreads weights,
+    gradients, moments and averages over them."""
     gradient_precision: Literal["fp32", "bf16"] = "fp32"
     """In which processes send each other gradients; bf16 sends half as much, and rounds it."""
     gradient_checkpointing: bool = False

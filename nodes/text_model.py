@@ -7,12 +7,12 @@ from typing import Any
 import comfy.ops
 import torch
 from comfy.clip_model import CLIPTextModel
-from comfy.sd1_clip import SDClipModel, gen_empty_tokens
+from comfy.sd1_clip import SDClipModel
 
 from ..reco_core.checkpoint_info import CheckpointInfo, EncoderInfo
 from ..reco_core.family import TextEncoder
 from ..reco_core.position_tokens import BOS_ID, CLIP_VOCABULARY_SIZE, EOS_ID
-from .empty_states import EmptyStates
+from .kept_states import KeptStates
 
 
 def text_config(info: CheckpointInfo, encoder: TextEncoder, size: EncoderInfo) -> dict:
@@ -100,24 +100,22 @@ class ReCoTextEncoder(SDClipModel):
             return_projected_pooled=False,
             **options,
         )
-        self.empty = EmptyStates()
+        self.kept = KeptStates()
 
     def encode(self, tokens: list[list]) -> tuple[torch.Tensor, torch.Tensor]:
         """States (B, L, C) and pooled ones (B, P) of sequences of ids and vectors.
 
-        Empty ones are kept: ComfyUI measures weights from one, and most negatives are one.
+        The latest are kept: when a region changes, the negative stays, and the empty sequence, from
+        which ComfyUI measures weights, stays always. They are known by their embeddings and by what
+        two tokens become, to the bit: that takes all weights and options, whoever changed them and
+        in which of ComfyUI's ways.
         """
-        rows = [self._read_empty(row) if self._is_empty(row) else self([row]) for row in tokens]
-        states, pooled = zip(*rows, strict=True)
+        few = self([[BOS_ID, EOS_ID]])
+        states, pooled = zip(*(self._read(row, few) for row in tokens), strict=True)
         return torch.cat(states), torch.cat(pooled)
 
-    def _is_empty(self, row: list) -> bool:
-        is_plain = all(isinstance(item, int) for item in row)
-        return is_plain and row == gen_empty_tokens(self.special_tokens, len(row))
-
-    def _read_empty(self, row: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """It is known by its embeddings and by what two tokens become, to the bit: that takes all
-        weights and options, whoever changed them and in which of ComfyUI's ways."""
-        few = self([row[:2]])
+    def _read(
+        self, row: list, few: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         embeds = self.process_tokens([row], few[0].device)[0]
-        return self.empty.get((*few, self.transformer.placed(embeds)), lambda: self([row]))
+        return self.kept.get((*few, self.transformer.placed(embeds)), lambda: self([row]))

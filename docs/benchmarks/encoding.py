@@ -57,7 +57,9 @@ def passes(server: ComfyServer, checkpoint: str) -> dict[str, list[int]]:
     workflow = {
         "loader": node("ReCoLoadCheckpoint", ckpt_name=checkpoint),
         "counted": node("CountPasses", clip=["loader", 1]),
-        "encode": node("ReCoConditioning", clip=["counted", 0], layout=["layout", 0], negative=""),
+        "encode": node(
+            "ReCoConditioning", clip=["counted", 0], layout=["layout", 0], negative="blurred"
+        ),
         "shown": node("ShowPasses", passes=["counted", 1], conditioning=["encode", 0]),
     }
     found = {}

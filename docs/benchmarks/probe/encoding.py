@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from .node import Node, Output, shown
@@ -59,13 +61,21 @@ class TimeEncoding(Output):
         ids = torch.tensor([[token for token, _ in clip.tokenize(plain)["l"][0]]])
         theirs = transformers_model(clip)
         ids = ids.to(next(theirs.parameters()).device)
+
+        def here(text: str, number: int) -> torch.Tensor:
+            text += " tree" * number  # new, as what was read is kept
+            return clip.encode_from_tokens_scheduled(clip.tokenize(text))[0][0]
+
         ways = {
-            "transformers": lambda: theirs(ids).last_hidden_state,
-            "plain": lambda: clip.encode_from_tokens_scheduled(clip.tokenize(plain))[0][0],
-            "weighted": lambda: clip.encode_from_tokens_scheduled(clip.tokenize(weighted))[0][0],
+            "transformers": lambda number: theirs(ids).last_hidden_state,
+            "plain": partial(here, plain),
+            "weighted": partial(here, weighted),
         }
-        states = {name: encode().cpu() for name, encode in ways.items()}  # and so warmed up
-        taken = [{name: _taken(encode) for name, encode in ways.items()} for _ in range(rounds)]
+        states = {name: encode(0).cpu() for name, encode in ways.items()}  # and so warmed up
+        taken = [
+            {name: _taken(partial(encode, number)) for name, encode in ways.items()}
+            for number in range(1, rounds + 1)
+        ]
         apart = (states["plain"] - states["transformers"]).abs().max().item()
         return shown({"tokens": ids.shape[1], "apart": apart, "rounds": taken})
 

@@ -1,4 +1,4 @@
-"""What tests ask of the empty states that a text encoder keeps; see inside.py."""
+"""What tests ask of the states that a text encoder keeps; see inside.py."""
 
 from __future__ import annotations
 
@@ -30,11 +30,19 @@ def passes(path: str) -> dict:
 
     counted = clip.cond_stage_model.clip_l.transformer
     hook = counted.register_forward_pre_hook(count, with_kwargs=True)
-    for prompt in (WEIGHTED, WEIGHTED.replace("square", "circle"), "", "a red circle"):
+    prompts = {
+        "first": WEIGHTED,
+        "weighted": WEIGHTED.replace("square", "circle"),
+        "empty": "",
+        "plain": "a red circle",
+        "again": "a red circle",
+        "first again": WEIGHTED,
+    }
+    for prompt in prompts.values():
         read.append([])
         encode(clip, prompt)
     hook.remove()
-    return dict(zip(("first", "weighted", "empty", "plain"), read, strict=True))
+    return dict(zip(prompts, read, strict=True))
 
 
 def after(path: str, change: str) -> dict:
@@ -54,11 +62,11 @@ def after(path: str, change: str) -> dict:
 
 
 def kept(path: str) -> int:
-    """Encoded empty sequences that are kept after a LoRA of many strengths."""
+    """Encoded sequences that are kept after a LoRA of many strengths."""
     clip = _fresh(path)
-    for strength in range(9):
-        encode(_by_lora(clip, strength / 9), "")
-    return len(clip.cond_stage_model.clip_l.empty)
+    for strength in range(20):
+        encode(_by_lora(clip, strength / 20), "")
+    return len(clip.cond_stage_model.clip_l.kept)
 
 
 def _fresh(path: str) -> comfy.sd.CLIP:

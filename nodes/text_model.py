@@ -105,10 +105,10 @@ class ReCoTextEncoder(SDClipModel):
     def encode(self, tokens: list[list]) -> tuple[torch.Tensor, torch.Tensor]:
         """States (B, L, C) and pooled ones (B, P) of sequences of ids and vectors.
 
-        The latest are kept: when a region changes, the negative stays, and the empty sequence, from
-        which ComfyUI measures weights, stays always. They are known by their embeddings and by what
-        two tokens become, to the bit: that takes all weights and options, whoever changed them and
-        in which of ComfyUI's ways.
+        The latest are kept: when a region changes, the negative stays, and so does the empty
+        sequence, from which ComfyUI measures weights. They are known by their embeddings and by
+        what two tokens become, to the bit: that takes all weights and options, whoever changed them
+        and in which of ComfyUI's ways.
         """
         few = self([[BOS_ID, EOS_ID]])
         states, pooled = zip(*(self._read(row, few) for row in tokens), strict=True)

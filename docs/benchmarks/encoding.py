@@ -31,7 +31,7 @@ from reco_core.layout import Box, Layout, Region
 ROUNDS = 5
 SIZE = replace(FULL_SIZE, channels=32, vae="taesd")
 PLAIN = "a park <100> <100> <500> <500> a brown dog <300> <500> <900> <900> a tree"
-WEIGHTED = PLAIN.replace("a tree", "(a tree:2.0)")
+WEIGHTED = PLAIN.replace("brown", "white").replace("a tree", "(a tree:2.0)")
 WAYS = {
     "transformers": "transformers",
     "here": "plain",

@@ -269,7 +269,7 @@ def test_memory_that_runs_out_while_others_wait_ends_all_and_the_next_start_know
 ):
     said, here = runs
     (one,) = said["stopped"]
-    assert "memory ran out while processes waited" in one["failure"]
+    assert "memory ran out where processes wait" in one["failure"]
     assert "next start takes micro-batches of 1," in one["failure"]
     assert losses(here / "stopped") == pytest.approx(losses(alone / "adapter")[:1], rel=1e-4)
     words = [*words_in(here, "stopped"), *BRIEF, *options["stopped"]]

@@ -32,13 +32,14 @@ BRIEF = (
     "validation.every=3",
     "save_every=1",
 )
-SPREAD = "compute.engine=fsdp"
+SPREAD, MIXED = "compute.engine=fsdp", "compute.precision=bf16"
 # Of every training, beside BRIEF, in the order in which they run; the last ends the launch.
 OPTIONS = {
     "spread": (SPREAD,),
     "begun": (SPREAD, "optimizer.steps=1"),
     "accumulated": (SPREAD, "optimizer.micro_batch=1"),
     "half": (SPREAD, "compute.gradient_precision=bf16"),
+    "mixed": (SPREAD, MIXED),
     "stopped": (SPREAD,),
 }
 # Says from inside of a run what each process holds after its last step.
@@ -47,6 +48,7 @@ import json, os, sys
 from pathlib import Path
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch.distributed.tensor import DTensor
 from train.config import load_config
 from train.fit import loop, run as module
@@ -86,19 +88,11 @@ def rows_that_decay(optimizer):
     decay_used_rows(optimizer, 1.0)
     return (before != table.to_local()).any(dim=1).nonzero().flatten().tolist()
 
-def rows_that_decay(optimizer):
-    # of this process's part of the words' table, when its row 1 is used
-    (table, *_) = next(g["params"] for g in optimizer.param_groups if g["decays_by_use"])
-    table.grad = torch.zeros_like(table)
-    table.grad.to_local()[1] = 1.0
-    before = table.to_local().clone()
-    decay_used_rows(optimizer, 1.0)
-    return (before != table.to_local()).any(dim=1).nonzero().flatten().tolist()
-
 loop.start_run, module.start_model, Accelerator.backward = started, started_apart, fails
 here = Path(sys.argv[1])
 for name in sys.argv[3:]:
     passes.clear()
+    AcceleratorState._reset_state()  # each has a precision of its own
     words = json.loads((here / f"{name}.json").read_text())
     failure, gradients = "", []
 
@@ -165,8 +159,9 @@ def said(launch, here):
 def alone(config_file, words_in, tmp_path_factory):
     """The folder of the same training in one process that holds everything."""
     folder = tmp_path_factory.mktemp("alone")
-    done = train("fit", "--config", config_file, *words_in(folder, "plain"), *BRIEF)
-    assert done.returncode == 0, done.stderr
+    for name, own in {"plain": (), "mixed": (MIXED,)}.items():
+        done = train("fit", "--config", config_file, *words_in(folder, name), *BRIEF, *own)
+        assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -203,6 +198,15 @@ def test_two_processes_learn_what_one_does_with_the_same_batch(said, here, alone
     assert [(one["world"], one["failure"]) for one in said[name]] == [(2, "")] * 2
     assert [one["passes"] for one in said[name]] == [3 if name == "spread" else 6] * 2
     assert_learned_alike(here, name, alone)
+
+
+def test_products_in_bf16_learn_as_one_process_does(said, here, alone):
+    assert [(one["world"], one["failure"]) for one in said["mixed"]] == [(2, "")] * 2
+    for folder in (here / "mixed", alone / "mixed"):
+        assert figures(folder, "train", "total") != figures(alone / "plain", "train", "total")
+    for group, figure in (("train", "total"), ("train", "gradient_norm"), ("validation", "loss")):
+        expected = figures(alone / "mixed", group, figure)
+        assert figures(here / "mixed", group, figure) == pytest.approx(expected, rel=2e-2)
 
 
 def test_each_process_holds_half_of_weights_moments_and_averages(said):
@@ -259,14 +263,22 @@ def test_one_process_goes_on_from_the_state_of_two(said, here, alone, words_of):
         torch.testing.assert_close(ours[key], tensor, rtol=1e-2, atol=2e-3)
 
 
-def test_a_damaged_part_is_set_aside_and_the_state_before_it_used(said, here, words_of):
-    newest = find_states(here / "half")[0]
-    part = sorted(newest.glob("*.safetensors"))[1]
-    part.write_bytes(part.read_bytes()[:-1000])
-    words = [*words_of(here, "half"), "compute.gradient_precision=bf16"]
-    done = train(*words)
+@pytest.mark.parametrize(
+    ("name", "option", "spoil"),
+    [
+        ("half", "compute.gradient_precision=bf16", lambda parts: os.truncate(parts[1], 1000)),
+        ("mixed", MIXED, lambda parts: parts[0].unlink()),
+    ],
+    ids=["cut", "missing"],
+)
+def test_a_damaged_part_is_set_aside_and_the_state_before_it_used(
+    said, here, words_of, name, option, spoil
+):
+    newest = find_states(here / name)[0]
+    spoil(sorted(newest.glob("*.safetensors")))
+    done = train(*words_of(here, name), option)
     assert done.returncode == 0, done.stderr
-    (note,) = log_of(here / "half", "note")
+    (note,) = log_of(here / name, "note")
     assert "step-0000003" in note["message"] and "is damaged" in note["message"]
     assert (newest.parent / "step-0000003.damaged").is_dir() and newest.is_dir()
 
@@ -293,7 +305,7 @@ def test_the_other_engine_does_not_take_the_state(said, here, words_of):
 
 def test_memory_that_runs_out_ends_all_and_the_next_start_knows(said, here, alone, words_of):
     (one,) = said["stopped"]
-    assert "memory ran out while processes waited" in one["failure"]
+    assert "memory ran out where processes wait" in one["failure"]
     assert len(figures(here / "stopped", "train", "total")) == 1
     done = train(*words_of(here, "stopped"))
     assert done.returncode == 0, done.stderr

@@ -186,7 +186,8 @@ def test_a_memory_error_is_told_as_one_and_the_state_stays(
         raise error
 
     ours = parts()
-    monkeypatch.setattr(*((torch, "load") if where == "reading" else (ours["ema"], "to")), fail)
+    fails = (torch, "load") if where == "reading" else (ours["optimizer"], "load_state_dict")
+    monkeypatch.setattr(*fails, fail)
     with pytest.raises(OutOfMemory, match=r"memory ran out while the state .*step-0000003\.pt"):
         restore_state(ours, config, accelerator)
     assert states[2].exists() and "remove" not in str(error)

@@ -132,6 +132,10 @@ class Average(EMAModel):
     """A running average that stays on its device when it is restored."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        device = self.shadow_params[0].device
-        super().load_state_dict(state_dict)
-        self.to(device)
+        averages = state_dict["shadow_params"]
+        super().load_state_dict({**state_dict, "shadow_params": None})
+        with torch.no_grad():
+            for mine, theirs in zip(self.shadow_params, averages, strict=True):
+                if mine.shape != theirs.shape:
+                    raise ValueError(f"an average is {tuple(theirs.shape)}")
+                mine.copy_(theirs)

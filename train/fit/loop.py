@@ -63,8 +63,7 @@ def _fit(run: Run, after_step: Callable[[int], None]) -> Path:
                     loss_now = partial(run.stepper.loss_of, chunks[0], run.step - 1)
                     run.health.check_weights(run.step, learner.parts, loss_now)
                     check_agreement(learner.tensors(), {}, accelerator, f"After step {run.step}")
-                    with together(accelerator):
-                        run.keep(due)
+                    run.keep(due)
             accelerator.wait_for_everyone()
             after_step(run.step)
             if stop and run.step < config.optimizer.steps:

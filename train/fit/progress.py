@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -85,7 +85,7 @@ class Speed:
 class Progress:
     """A run's bar, figures, validation and sample grids. Only the main process says anything.
 
-    found: what the run goes on from.
+    found: what the run goes on from; placed: within it the model is on its device.
     """
 
     def __init__(
@@ -96,7 +96,9 @@ class Progress:
         share: Share,
         accelerator: Accelerator,
         found: Restored,
+        placed: Callable[[], AbstractContextManager[None]] = nullcontext,
     ):
+        self.placed = placed
         self.config, self.model, self.accelerator = config, model, accelerator
         step = found.step
         self.log = RunLog(config, step, accelerator.is_main_process)
@@ -155,7 +157,7 @@ class Progress:
         if self.validation is None:
             return
         try:
-            with memory_errors_told("while the weights were validated"):
+            with memory_errors_told("while the weights were validated"), self.placed():
                 figures = self.validation.measure()
         except OutOfMemory as error:
             return self._go_on_without(f"no validation after step {step}", error)
@@ -172,7 +174,8 @@ class Progress:
         if self.gallery is None:
             return
         try:
-            sheet, figures = self.gallery.draw(self.model, self.config, step)
+            with memory_errors_told("while samples were drawn"), self.placed():
+                sheet, figures = self.gallery.draw(self.model, self.config, step)
         except OutOfMemory as error:
             return self._go_on_without(f"no sample sheet of step {step}", error)
         self.log.picture("samples", sheet, step)

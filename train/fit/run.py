@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,17 +51,25 @@ class Run:
 
     def keep(self, due: Due) -> None:
         """Measure, save, export and draw what is due: what may fail for want of memory last, and
-        nothing of weights whose error is no number."""
-        if due.validation:
-            with self._shown(), self._computing():
-                self.progress.measure(self.step)
-        if due.state:
-            parts, halvings = self.learner.parts, self.stepper.halvings
-            save_state(parts, self.config, self.step, halvings, self.accelerator)
-        if due.export:
-            self.export(numbered_output(self.config, self.step))
-        if due.samples:
-            self.draw()
+        nothing of weights whose error is no number. What fails in one process ends all, before
+        others wait for it in the next."""
+        for is_due, act in (
+            (due.validation, self._measure),
+            (due.state, self._save),
+            (due.export, lambda: self.export(numbered_output(self.config, self.step))),
+            (due.samples, self.draw),
+        ):
+            if is_due:
+                with together(self.accelerator):
+                    act()
+
+    def _measure(self) -> None:
+        with self._shown(), self._computing():
+            self.progress.measure(self.step)
+
+    def _save(self) -> None:
+        parts, halvings = self.learner.parts, self.stepper.halvings
+        save_state(parts, self.config, self.step, halvings, self.accelerator)
 
     def draw(self) -> None:
         """A sample sheet."""
@@ -79,8 +87,8 @@ class Run:
         """Within, a model has the weights that are shown: the one that learns, or its whole copy.
         Every process has to enter."""
         if self.copy:
-            with self.copy.filled(self.learner.shown()) as model:
-                yield model
+            self.copy.fill(self.learner.shown())
+            yield self.copy.model
         else:
             with self.learner.averaged():
                 yield self.model
@@ -117,8 +125,8 @@ def start_run(config: FitConfig, accelerator: Accelerator) -> Run:
         found = _as_memory_allows(found, config, share)
     check_start(config, learner, found)
     with together(accelerator):
-        shown = copy.model if copy else model
-        progress = Progress(config, shown, data, share, accelerator, found)
+        shown, placed = (copy.model, copy.placed) if copy else (model, nullcontext)
+        progress = Progress(config, shown, data, share, accelerator, found, placed)
     note = progress.log.note
     reserve = 0 if found.step else optimizer_bytes(learner.parameters, config.optimizer)
     stepper = Stepper(model, config, share, accelerator, recorders, note, found.halvings, reserve)

@@ -58,14 +58,22 @@ def shard_model(
         return None
     check_agreement(model_tensors(model), {}, accelerator, "At the start")
     copied = WholeModel(model, accelerator)
-    reduced = torch.bfloat16 if config.gradient_precision == "bf16" else None
-    policy = MixedPrecisionPolicy(reduce_dtype=reduced)
+    half = {"bf16": torch.bfloat16}
+    # Autocast alone would keep a copy in bf16 of every weight that it has seen.
+    policy = MixedPrecisionPolicy(
+        param_dtype=half.get(config.precision),
+        reduce_dtype=half.get(config.gradient_precision, torch.float32),
+    )
     mesh = start_mesh(accelerator.device)
-    for module in (model.unet, model.text_encoder):
-        if all(parameter.requires_grad for parameter in module.parameters()):
-            for part in (*_blocks(module), module):
-                fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
+    for module in filter(learns, (model.unet, model.text_encoder)):
+        for part in (*_blocks(module), module):
+            fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
     return copied
+
+
+def learns(module: nn.Module) -> bool:
+    """Whether all of it does, as in full fine-tuning, or nothing."""
+    return all(parameter.requires_grad for parameter in module.parameters())
 
 
 def start_mesh(device: torch.device) -> DeviceMesh:
@@ -87,40 +95,39 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
 
 class WholeModel:
     """A model like the one that is spread, with all weights, for what the main process does alone:
-    validation, sample sheets and files. Between them it waits on the CPU.
+    validation, sample sheets and files. It waits on the CPU.
 
     model: on other processes the one that is spread.
     """
 
     def __init__(self, model: TextToImage, accelerator: Accelerator):
-        self.accelerator = accelerator
-        self.model = model
-        if accelerator.is_main_process:
-            self.model = replace(
-                model,
-                unet=copy.deepcopy(model.unet).cpu(),
-                text_encoder=copy.deepcopy(model.text_encoder).cpu(),
-            )
+        self.device, self.is_main = accelerator.device, accelerator.is_main_process
+        self.copies: dict[str, nn.Module] = {}
+        if self.is_main:
+            parts = {"unet": model.unet, "text_encoder": model.text_encoder}
+            for name, module in parts.items():
+                if learns(module):
+                    self.copies[name] = copy.deepcopy(module.cpu())
+                    module.to(self.device)
+        self.model: TextToImage = replace(model, **self.copies)
+
+    @torch.no_grad()
+    def fill(self, weights: Iterable[Tensor]) -> None:
+        """Give it these weights, in the order of its parameters that learn; every process has to
+        call it."""
+        ours = (parameter for part in self.copies.values() for parameter in part.parameters())
+        for weight in weights:
+            full = whole(weight)
+            if self.is_main:
+                next(ours).copy_(full)
 
     @contextmanager
-    def filled(self, weights: Iterable[Tensor]) -> Iterator[TextToImage]:
-        """Within, the model has these weights, in the order of its parameters that learn. Every
-        process has to enter."""
-        self._move(self.accelerator.device)
-        ours = (p for module in self._modules for p in module.parameters() if p.requires_grad)
-        with torch.no_grad():
-            for weight, parameter in zip(weights, ours, strict=True):
-                full = whole(weight)
-                if self.accelerator.is_main_process:
-                    parameter.copy_(full)
-        yield self.model
-        self._move(torch.device("cpu"))
-
-    @property
-    def _modules(self) -> tuple[nn.Module, nn.Module]:
-        return self.model.unet, self.model.text_encoder
-
-    def _move(self, device: torch.device) -> None:
-        if self.accelerator.is_main_process:
-            for module in self._modules:
-                module.to(device)
+    def placed(self) -> Iterator[None]:
+        """Within, it is on the device."""
+        try:
+            for part in self.copies.values():
+                part.to(self.device)
+            yield
+        finally:
+            for part in self.copies.values():
+                part.cpu()

@@ -118,7 +118,8 @@ class Stepper:
         """Passes in which processes wait for each other; the sums, or None when memory ran out."""
         if self._fits(lambda: self._passes(parts, sums)):
             return sums
-        if self.accelerator.num_processes > 1:
+        # FSDP cannot take up again what it was in the middle of.
+        if self.accelerator.num_processes > 1 or self.config.compute.engine == "fsdp":
             self._stop()
         return None
 
@@ -194,11 +195,12 @@ class Stepper:
         )
 
     def _stop(self) -> None:
-        """Leave the others, which wait for this process, and say what the next start has to do."""
+        """End, and with it the others, which wait for this process; say what the next start has to
+        do."""
         size = self._smaller()
         path = keep_micro_batch(Path(self.config.folder), size)
         raise ValueError(
-            f"memory ran out while processes waited for each other ({self.failure}): the next "
+            f"memory ran out where processes wait for each other ({self.failure}): the next "
             f"start takes micro-batches of {size}, as {str(path)!r} says; run the same command "
             "again to continue from the newest state (torch.distributed.run and accelerate launch "
             "do so by themselves with --max_restarts 1)"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from reco_core.position_tokens import CLIP_VOCABULARY_SIZE
 from train.atomic import save_atomically
+from train.fit.agreement import from_main
 from train.fit.going_on import changed_options
 from train.fit.health import check_finite
 from train.fit.optimizer import optimizer_bytes
@@ -90,11 +91,12 @@ def restore_state(parts: dict[str, Any], config: FitConfig, accelerator: Acceler
             frozen weights, or not finite; memory runs out.
     """
     damaged: list[tuple[Path, str]] = []
-    for path in find_states(Path(config.folder)):
+    for path in from_main(accelerator, lambda: find_states(Path(config.folder))):
         try:
-            state = _read(path)
+            state = _read(path) if path.suffix else _read_by_main(path, accelerator)
             _check_run(state, parts, config, path)
-            state = _filled(state, path, accelerator)
+            if not path.suffix:
+                state = _filled(state, path, parts, accelerator)
             check_finite({name: state[name] for name in parts if name in state}, str(path), REMOVE)
             _load(state, parts, path)
         except DamagedState as error:
@@ -114,18 +116,11 @@ class DamagedState(Exception):
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A state, on the CPU: on the device there may be no room for a second model. Of one in parts,
-    what is not spread over processes."""
-    path = path if path.suffix else path / REST
+    """A state, on the CPU: on the device there may be no room for a second model."""
     try:
         path.open("rb").close()
-    except FileNotFoundError as error:  # another process has set it aside
-        raise DamagedState(first_line(error)) from error
     except OSError as error:
-        raise ValueError(
-            f"the state {str(path)!r} cannot be read ({error.strerror or error}): see that it can "
-            "be, and run the same command to continue"
-        ) from error
+        raise _unreadable(error, path) from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         state["options"] = from_json(state["options"])
@@ -137,15 +132,45 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
-def _filled(state: dict[str, Any], path: Path, accelerator: Accelerator) -> dict[str, Any]:
+def _read_by_main(path: Path, accelerator: Accelerator) -> dict[str, Any]:
+    """What is not spread of a state in parts, which the main process reads for all."""
+
+    def read() -> dict[str, Any] | str:
+        try:
+            return _read(path / REST)
+        except DamagedState as error:
+            return str(error)
+
+    found = from_main(accelerator, read)
+    if isinstance(found, str):
+        raise DamagedState(found)
+    return found
+
+
+def _filled(
+    state: dict[str, Any], path: Path, parts: dict[str, Any], accelerator: Accelerator
+) -> dict[str, Any]:
     """A state with what processes have of it in parts."""
-    if path.suffix:
-        return state
+    now = {name: part.state_dict() for name, part in parts.items() if part is not None}
     try:
-        return read_parts(state, path, accelerator.device)
+        return read_parts(state, path, now, accelerator)
+    except OutOfMemory:
+        raise
+    except OSError as error:
+        raise _unreadable(error, path) from error
     except Exception as error:
         _check_cause(error, path)
         raise DamagedState(first_line(error)) from error
+
+
+def _unreadable(error: OSError, path: Path) -> Exception:
+    """What to raise where a state cannot be opened."""
+    if isinstance(error, FileNotFoundError):  # another process has set it aside
+        return DamagedState(first_line(error))
+    return ValueError(
+        f"the state {str(path)!r} cannot be read ({error.strerror or error}): see that it can be, "
+        "and run the same command to continue"
+    )
 
 
 def _load(state: dict[str, Any], parts: dict[str, Any], path: Path) -> None:

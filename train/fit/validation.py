@@ -170,7 +170,7 @@ def _mean(error: Callable[[int], Tensor], weights: Sequence[Tensor]) -> float:
 
 @torch.no_grad()
 def _encode(model: TextToImage, batch: Batch, generator: torch.Generator) -> Tensor:
-    device = model.unet.device
+    device = model.codec.autoencoder.device
     posterior = torch.randn(len(batch), LATENT_CHANNELS, *batch.latent_size, generator=generator)
     return to_latents(model, batch.to(device), posterior.to(device)).cpu()
 

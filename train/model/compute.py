@@ -89,8 +89,10 @@ def prepare_model(model: TextToImage, config: ComputeConfig, device: torch.devic
 
 def _layout(config: ComputeConfig, weight: Tensor) -> torch.memory_format:
     """Of a convolution. On a CPU gradients come contiguous, and so does what the optimiser reads:
-    fp32 weights that learn would be turned around three times in a step."""
-    turned = weight.device.type == "cpu" and config.precision == "no" and weight.requires_grad
+    fp32 weights that learn would be turned around three times in a step. Only contiguous ones can
+    be spread over processes."""
+    in_fp32 = weight.device.type == "cpu" and config.precision == "no"
+    turned = weight.requires_grad and (in_fp32 or config.engine == "fsdp")
     return torch.channels_last if config.channels_last and not turned else torch.contiguous_format
 
 

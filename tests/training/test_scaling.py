@@ -11,16 +11,17 @@ from train.bench.scaling import ScalingConfig, StepTime, scaling, summary, table
 
 def test_ratios_are_to_one_process_of_the_same_round():
     rounds = [
-        {1: StepTime(4.0, 4.0), 2: StepTime(2.0, 2.2)},
-        {1: StepTime(8.0, 4.0), 2: StepTime(8.0, 2.0)},
-        {1: StepTime(4.0, 4.0), 2: StepTime(2.4, 2.4)},
+        {1: StepTime(4.0, 4.0, 0.0, 0.5), 2: StepTime(2.0, 2.2, 0.25, 0.5)},
+        {1: StepTime(8.0, 4.0, 0.0, 0.5), 2: StepTime(8.0, 2.0, 0.75, 0.5)},
+        {1: StepTime(4.0, 4.0, 0.0, 0.5), 2: StepTime(2.4, 2.4, 0.5, 0.5)},
     ]
     two = summary(rounds)["processes"][2]
     assert two["seconds"] == {"median": 2.4, "min": 2.0, "max": 8.0}
     assert two["seconds_x_one"] == pytest.approx({"median": 0.6, "min": 0.5, "max": 1.0})
     assert two["cpu_seconds_x_one"] == pytest.approx({"median": 0.55, "min": 0.5, "max": 0.6})
     assert table({2: two}).splitlines()[-1] == (
-        "| 2 | 2.40 (2.00..8.00) | 0.60 (0.50..1.00) | 2.20 (2.00..2.40) | 0.55 (0.50..0.60) |"
+        "| 2 | 2.40 (2.00..8.00) | 0.60 (0.50..1.00) | 2.20 (2.00..2.40) | 0.55 (0.50..0.60) "
+        "| 0.50 (0.25..0.75) | 0.50 (0.50..0.50) |"
     )
 
 
@@ -39,3 +40,5 @@ def test_the_table_shows_two_processes_beside_one(tmp_path):
     logs = [tmp_path / "runs" / count / "log.jsonl" for count in ("1", "2")]
     one, two = ([json.loads(line).get("total") for line in log.open()] for log in logs)
     assert two == pytest.approx(one, rel=1e-4), "it is the same work"
+    sending = [result["processes"][count]["sending"]["median"] for count in (1, 2)]
+    assert sending[1] > 10 * sending[0], "one process sends nothing"

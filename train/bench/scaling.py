@@ -6,7 +6,7 @@ All train the UNet of the same small random model (work.py) on cached latents, w
 one machine, and take turns in every round, in one order and then in the other; ratios are of the
 same round. Start-up and saving do not count. Time is taken on the clock, and of the processor for
 each process: where others use the machine too, or it has fewer cores than there are processes, the
-second is what to compare.
+second is what to compare. What a step costs whatever its batch is (fixed_costs.py) stands beside.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tqdm import tqdm
@@ -25,12 +27,16 @@ from tqdm import tqdm
 from reco_core.atomic import write_text_atomically
 from train.bench.process import WARM_UP, run_process
 from train.bench.spread import spread_of, told
-from train.bench.work import TINY, Size, Work, make_work
+from train.bench.work import ROOT, TINY, Size, Work, make_work
 from train.command_line import in_range
 from train.options import Positive, Side
 
 OPTIONS = ("data.cache_latents=true", "compute.threads=1")
 FIGURES = ("seconds", "cpu_seconds")
+FIXED = {
+    "sending": "gradients sent, s",
+    "changing": "weights changed, s",
+}
 LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
 
 
@@ -40,6 +46,10 @@ class StepTime:
 
     seconds: float
     cpu_seconds: float
+    sending: float
+    """Seconds in which gradients are sent, with nothing to hide behind."""
+    changing: float
+    """Seconds in which weights are changed."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +125,31 @@ def measure(count: int, work: Work, config: ScalingConfig) -> StepTime:
     shutil.rmtree(output, ignore_errors=True)
     steps = WARM_UP + config.steps
     command = work.our_command((*OPTIONS, cache, *config.options), steps, output)
-    if count > 1:
-        command = [sys.executable, *LAUNCH, str(count), *command[1:]]
-    run = run_process(command, work.folder / "logs" / f"{count}.txt", 1, steps)
+    run = run_process(_launched(command, count), work.folder / "logs" / f"{count}.txt", 1, steps)
     spent = run.steady(f"a training in {count} processes")
-    return StepTime(spent.wall / spent.step, spent.cpu / spent.step / count)
+    fixed = measure_fixed(count, work)
+    return StepTime(spent.wall / spent.step, spent.cpu / spent.step / count, **fixed)
+
+
+def measure_fixed(count: int, work: Work) -> dict[str, float]:
+    """What a step costs whatever its batch is, in so many processes; the median of several."""
+    command = [sys.executable, "-m", "train.bench.fixed_costs", str(work.model / "unet"), "5"]
+    done = subprocess.run(
+        _launched(command, count),
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise ValueError(f"fixed costs of {count} processes: {done.stderr[-500:]}")
+    rounds = json.loads(done.stdout.splitlines()[-1])
+    return {name: median(one[name] for one in rounds) for name in FIXED}
+
+
+def _launched(command: list[str], count: int) -> list[str]:
+    """A command of this Python, in so many processes."""
+    return [sys.executable, *LAUNCH, str(count), *command[1:]] if count > 1 else command
 
 
 def summary(rounds: list[dict[int, StepTime]]) -> dict[str, Any]:
@@ -133,15 +163,17 @@ def summary(rounds: list[dict[int, StepTime]]) -> dict[str, Any]:
             found[count][figure] = spread_of(mine)
             ratios = [one / other for one, other in zip(mine, ones, strict=True)]
             found[count][f"{figure}_x_one"] = spread_of(ratios)
+        for figure in FIXED:
+            found[count][figure] = spread_of([getattr(r[count], figure) for r in rounds])
     return {"processes": found, "rounds": [{n: asdict(t) for n, t in r.items()} for r in rounds]}
 
 
 def table(processes: dict[int, Any]) -> str:
     """The summary as a table in Markdown."""
-    heads = ("processes", "s a step", "x one", "CPU s a step, each", "x one")
+    heads = ("processes", "s a step", "x one", "CPU s a step, each", "x one", *FIXED.values())
     lines = [heads, ("---:",) * len(heads)]
     for count, figures in processes.items():
-        columns = [column for one in FIGURES for column in (one, f"{one}_x_one")]
+        columns = [*(column for one in FIGURES for column in (one, f"{one}_x_one")), *FIXED]
         lines.append((str(count), *(told(figures[column]) for column in columns)))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -46,6 +46,19 @@ def test_training_writes_a_checkpoint_that_says_what_it_is(config_file, override
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
+@pytest.mark.slow
+def test_a_compiled_unet_learns_the_same(config_file, words_in, tmp_path):
+    totals = []
+    for name, own in (("plain", ()), ("compiled", ("compute.compile=true",))):
+        words = [*words_in(tmp_path, name), "sample.every=0", *own]
+        done = train("fit", "--config", config_file, *words)
+        assert done.returncode == 0, done.stderr
+        log = map(json.loads, (tmp_path / name / "log.jsonl").read_text().splitlines())
+        totals.append([line["total"] for line in log if line["group"] == "train"])
+    assert len(totals[0]) == 4
+    assert totals[1] == pytest.approx(totals[0], rel=1e-3)
+
+
 def test_a_checkpoint_is_trained_further(config_file, overrides, tiny_config, tmp_path):
     base = fit(tiny_config)
     words = [w.replace("/run", "/more") for w in overrides]

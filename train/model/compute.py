@@ -75,7 +75,7 @@ def prepare_model(model: TextToImage, config: ComputeConfig, device: torch.devic
             if parameter.dim() == 4:
                 layout = _layout(config, parameter)
                 parameter.data = parameter.data.contiguous(memory_format=layout)
-        if device.type == "cpu":
+        if device.type == "cpu" and not config.compile:  # which goes to oneDNN by itself
             use_onednn(module)
     use_fused = config.attention == "sdpa"
     model.unet.set_attn_processor(AttnProcessor2_0() if use_fused else AttnProcessor())

@@ -28,14 +28,13 @@ BRIEF = (
     "compute.gradient_checkpointing=true",
     "data.flip=0.5",
     "data.text_dropout=0.2",
-    "sample.every=3",
-    "validation.every=3",
+    "sample.every=0",
     "save_every=1",
 )
 SPREAD, MIXED = "compute.engine=fsdp", "compute.precision=bf16"
 # Of every training, beside BRIEF, in the order in which they run; the last ends the launch.
 OPTIONS = {
-    "spread": (SPREAD,),
+    "spread": (SPREAD, "sample.every=3"),
     "begun": (SPREAD, "optimizer.steps=1"),
     "accumulated": (SPREAD, "optimizer.micro_batch=1"),
     "half": (SPREAD, "compute.gradient_precision=bf16"),

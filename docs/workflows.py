@@ -1,7 +1,8 @@
-"""The thumbnails of the example workflows that change pictures: python -m docs.workflows
+"""The thumbnails of example workflows: python -m docs.workflows
 
 Runs each in ComfyUI as it is saved, and writes its thumbnail beside it: the result, and small what
-it was made of. Some are pictures of help pages too, side by side. Names choose among them.
+it was made of. Some are pictures of help pages too, side by side, and the quickstart's is the first
+of README. Names choose among them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ NAMES = (
     *("img2img", "inpaint_region", "outpaint", "second_pass", "tiled_upscale"),
 )
 """Each saves its picture by its own name, and what it was before as NAME_before."""
+QUICKSTART, FIRST_PICTURE = "quickstart", ROOT / "docs" / "images" / "quickstart.png"
+"""Saves its picture, and the same with its boxes as NAME_boxes."""
 HELP = {
     "containment": ROOT / "web" / "docs" / "ReCoControl" / "contained.png",
     "region_lora": ROOT / "web" / "docs" / "ReCoRegionLora" / "lora.png",
@@ -49,19 +52,24 @@ def thumbnail(before: Image.Image, after: Image.Image) -> Image.Image:
     return sheet
 
 
-def side_by_side(before: Image.Image, after: Image.Image) -> Image.Image:
-    half = SIDE // 2
-    sheet = Image.new("RGB", (SIDE + 8, half), GROUND)
-    for picture, left in ((before, 0), (after, half + 8)):
-        sheet.paste(picture.resize((half, half), Image.Resampling.LANCZOS), (left, 0))
+def side_by_side(before: Image.Image, after: Image.Image, side: int = SIDE // 2) -> Image.Image:
+    gap = side // 32
+    sheet = Image.new("RGB", (2 * side + gap, side), GROUND)
+    for picture, left in ((before, 0), (after, side + gap)):
+        sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (left, 0))
     return sheet
 
 
 def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, ComfyServer(folder) as server:
-        for name in names or NAMES:
+        for name in names or (QUICKSTART, *NAMES):
             made = pictures(server, FOLDER / f"reco_{name}.json")
             path = FOLDER / f"reco_{name}.jpg"
+            if name == QUICKSTART:
+                boxes = made[f"{name}_boxes"].resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+                boxes.save(path, quality=90)
+                side_by_side(made[name], boxes, SIDE).save(FIRST_PICTURE)
+                continue
             both = made[f"{name}_before"], made[name]
             thumbnail(*both).save(path, quality=90)
             if name in HELP:

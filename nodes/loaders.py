@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CHECKPOINT_FOLDER = "reco_checkpoints"
 """Folder key of the pack's own models/: not `checkpoints`, whose stock loader cannot open them."""
 
+EMBEDDED = "reco-things.safetensors"
+"""What comes with the pack and draws everyday things."""
+
 SUFFIXES = (".safetensors", ".ckpt")
 
 _DIFFUSERS = "diffusers"  # ComfyUI's key of folders with a folder for each model
@@ -117,6 +120,7 @@ class ReCoLoadCheckpoint(io.ComfyNode):
                 io.Combo.Input(
                     "ckpt_name",
                     options=checkpoint_names(),
+                    default=EMBEDDED,
                     extra_dict=reads("checkpoint"),
                     tooltip="A ReCo checkpoint: a file (.safetensors or .ckpt) from ComfyUI's "
                     "checkpoints folder, a folder from its diffusers folder, or one that comes "

@@ -1,9 +1,9 @@
-"""Figures and pictures of docs/reco-things.md: python -m docs.things FOLDER RUN SCORES
+"""Figures and pictures of docs/reco-things.md: python -m docs.things FOLDER SCORES RUN ...
 
-FOLDER: what `python -m train data fluent-emoji` got. RUN: the folder of the run that trained
-models/reco-things.safetensors. SCORES: what `python -m train evaluate` wrote of it. Compares base
-sizes, draws the prompts that a newcomer would type first, and writes tables and pictures of these,
-of the run and of the scores into docs.
+FOLDER: what `python -m train data fluent-emoji` got. SCORES: what `python -m train evaluate` wrote
+of models/reco-things.safetensors. RUN ...: the folders of the runs that trained it, in their order.
+Compares base sizes, draws the prompts that a newcomer would type first, and writes tables and
+pictures of these, of the runs and of the scores into docs.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ PARTS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m docs.things", description=__doc__)
-    for name in ("folder", "run", "scores"):
+    for name in ("folder", "scores"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
     arguments = parser.parse_args()
     model = load_model(*read_checkpoint(CHECKPOINT))
     write_image("reco-things.jpg", sheet(model))
-    write_atomically(CURVES, partial(plot(arguments.run).savefig, format="png", dpi=100))
+    write_atomically(CURVES, partial(plot(arguments.runs).savefig, format="png", dpi=100))
     for name, shown in SHEETS.items():
         write_image(shown, Image.open(arguments.scores / name))
     figures = json.loads((arguments.scores / "scores.json").read_text("utf-8"))["figures"]

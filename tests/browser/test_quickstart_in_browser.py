@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 WORKFLOWS = sorted((Path(__file__).parents[2] / "example_workflows").glob("*.json"))
 [QUICKSTART] = (path for path in WORKFLOWS if path.stem == "reco_quickstart")
-SIZES = {"quickstart": (128, 128), "quickstart_boxes": (512, 512)}
+SIZES = {"quickstart": (160, 160), "quickstart_boxes": (640, 640)}
 
 
 def saved_nodes() -> list[dict]:

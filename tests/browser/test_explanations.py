@@ -2,7 +2,7 @@
 
 import json
 
-from comfy_page import ComfyPage
+from comfy_page import ComfyPage, Renderer
 from playwright.sync_api import expect
 
 BUBBLE = ".node-tooltip, .p-tooltip-text, [data-reka-popper-content-wrapper]"  # of any front end
@@ -42,7 +42,9 @@ def test_the_info_button_opens_the_help_page_of_each_node(closed: ComfyPage) -> 
     closed.screenshot("help")
 
 
-def test_the_mouse_over_a_widget_shows_its_tooltip(comfy: ComfyPage) -> None:
+def test_the_mouse_over_a_widget_shows_its_tooltip(closed: ComfyPage, renderer: Renderer) -> None:
+    comfy = closed  # the page of other tests can have tooltips of nodes that went while they came
+    comfy.open(renderer)
     comfy.set_setting("LiteGraph.Node.TooltipDelay", 0)
     bubble = comfy.page.locator(BUBBLE).filter(visible=True)
     for place, (name, info) in enumerate(our_nodes(comfy).items()):

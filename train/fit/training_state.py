@@ -21,7 +21,6 @@ from train.fit.going_on import changed_options
 from train.fit.health import check_finite
 from train.fit.optimizer import optimizer_bytes
 from train.fit.options import FitConfig, from_json, to_dict
-from train.fit.state_in_parts import REST, read_parts, write_in_parts
 from train.fit.state_parts import FROZEN, check_frozen
 from train.model.compute import OutOfMemory, first_line, is_out_of_memory
 
@@ -68,6 +67,8 @@ def save_state(
     state |= {"step": step, "halvings": halvings, "options": json.dumps(to_dict(config))}
     try:
         if in_parts:
+            from train.fit.state_in_parts import write_in_parts
+
             write_in_parts(state, path, accelerator)
         else:
             save_atomically(state, path)
@@ -134,6 +135,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _read_by_main(path: Path, accelerator: Accelerator) -> dict[str, Any]:
     """What is not spread of a state in parts, which the main process reads for all."""
+    from train.fit.state_in_parts import REST
 
     def read() -> dict[str, Any] | str:
         try:
@@ -151,6 +153,8 @@ def _filled(
     state: dict[str, Any], path: Path, parts: dict[str, Any], accelerator: Accelerator
 ) -> dict[str, Any]:
     """A state with what processes have of it in parts."""
+    from train.fit.state_in_parts import read_parts
+
     now = {name: part.state_dict() for name, part in parts.items() if part is not None}
     try:
         return read_parts(state, path, now, accelerator)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from launched import launch_program
 from on_base import on_base
 from safetensors.torch import load_file
 
 from train.config import load_config
 from train.fit.loop import fit
 
-ROOT = Path(__file__).parents[2]
-LAUNCH = ("-m", "torch.distributed.run", "--standalone")
 BRIEF = ("optimizer.batch_size=4", "optimizer.steps=3", "sample.every=0", "compute.threads=1")
 FULL = ("data.flip=0.5", "data.text_dropout=0.2", "compute.gradient_checkpointing=true")
 ADAPTER = ("lora.rank=2", "lora.text_rank=2", "image_size=64", "data.cache_latents=false")
@@ -134,23 +129,8 @@ def launch(config_file, words_in, options, tmp_path_factory):
 
     def start(processes, *names):
         here = tmp_path_factory.mktemp("processes")
-        for name in names:
-            words = [*words_in(here, name), *BRIEF, *options[name]]
-            (here / f"{name}.json").write_text(json.dumps(words))
-        (here / "program.py").write_text(PROGRAM)
-        arguments = [here / "program.py", here, config_file, *names]
-        done = subprocess.run(
-            [sys.executable, *LAUNCH, f"--nproc_per_node={processes}", *map(str, arguments)],
-            cwd=ROOT,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == int("stopped" in names), done.stderr
-        found = {name: sorted(here.glob(f"{name}-?.json")) for name in names}
-        assert found[names[0]], done.stderr
-        return {n: [json.loads(path.read_text()) for path in f] for n, f in found.items()}, here
+        words = {name: [*words_in(here, name), *BRIEF, *options[name]] for name in names}
+        return launch_program(PROGRAM, processes, here, config_file, words), here
 
     return start
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from launched import launch_program
 from safetensors import safe_open
 from safetensors.torch import load_file
 from train_command import train
@@ -18,8 +17,6 @@ from train_command import train
 from train.config import load_config
 from train.fit.training_state import find_states
 
-ROOT = Path(__file__).parents[2]
-LAUNCH = ("-m", "torch.distributed.run", "--standalone")
 BRIEF = (
     "optimizer.batch_size=4",
     "optimizer.steps=3",
@@ -118,27 +115,12 @@ for name in sys.argv[3:]:
 
 
 @pytest.fixture(scope="module")
-def launch(config_file, words_in, tmp_path_factory):
+def launch(config_file, words_in):
     """Train in so many processes, in a folder; what they said: {name: [process 0, 1 ...]}."""
 
     def start(processes, here, options):
-        for name, own in options.items():
-            words = [*words_in(here, name), *BRIEF, *own]
-            (here / f"{name}.json").write_text(json.dumps(words))
-        (here / "program.py").write_text(PROGRAM)
-        arguments = [here / "program.py", here, config_file, *options]
-        done = subprocess.run(
-            [sys.executable, *LAUNCH, f"--nproc_per_node={processes}", *map(str, arguments)],
-            cwd=ROOT,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == int("stopped" in options), done.stderr
-        found = {name: sorted(here.glob(f"{name}-?.json")) for name in options}
-        assert found[[*options][0]], done.stderr
-        return {n: [json.loads(path.read_text()) for path in f] for n, f in found.items()}
+        runs = {name: [*words_in(here, name), *BRIEF, *own] for name, own in options.items()}
+        return launch_program(PROGRAM, processes, here, config_file, runs)
 
     return start
 

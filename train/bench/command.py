@@ -32,9 +32,9 @@ from reco_core.atomic import write_text_atomically
 from train.allocator import keep_memory
 from train.bench.process import WARM_UP, Run, run_process
 from train.bench.spread import spread_of, told
-from train.bench.work import TINY, Size, Work, make_work
+from train.bench.work import TINY, Size, Work, add_options, make_work
 from train.command_line import in_range
-from train.options import Positive, Processes, Side
+from train.options import Processes
 from train.precision import MIXED_PRECISIONS
 
 PEER, EQUAL = "peer", "equal"
@@ -90,19 +90,12 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help="script with train_text_to_image.py's options",
     )
     what.add_argument("--profile", action="store_true", help="say where the time of ours goes")
-    parser.add_argument("--output", type=Path, default=defaults.output, help="folder")
-    parser.add_argument(
-        "--steps", type=in_range(Positive), default=defaults.steps, help="measured, per run"
-    )
-    parser.add_argument("--batch-size", type=in_range(Positive), default=defaults.batch_size)
-    parser.add_argument("--image-size", type=in_range(Side), default=defaults.image_size)
-    parser.add_argument("--rounds", type=in_range(Positive), default=defaults.rounds)
+    add_options(parser, defaults)
     parser.add_argument(
         "--threads", type=in_range(Processes), default=defaults.threads, help="of the CPU"
     )
     parser.add_argument("--precision", choices=MIXED_PRECISIONS, default=defaults.precision)
     parser.add_argument("--ours", nargs="+", choices=list(OURS), default=defaults.ours)
-    parser.add_argument("--tiny", action="store_true", help="a model too small to measure")
     parser.set_defaults(run=_run)
 
 

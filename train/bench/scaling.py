@@ -27,9 +27,9 @@ from tqdm import tqdm
 from reco_core.atomic import write_text_atomically
 from train.bench.process import WARM_UP, run_process
 from train.bench.spread import spread_of, told
-from train.bench.work import ROOT, TINY, Size, Work, make_work
+from train.bench.work import ROOT, TINY, Size, Work, add_options, make_work
 from train.command_line import in_range
-from train.options import Positive, Side
+from train.options import Positive
 
 OPTIONS = ("data.cache_latents=true", "compute.threads=1")
 FIGURES = ("seconds", "cpu_seconds")
@@ -70,20 +70,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     """Add `scaling` to the command line."""
     defaults = ScalingConfig()
     parser = commands.add_parser("scaling", help="speed of several processes beside one's")
-    parser.add_argument("--output", type=Path, default=defaults.output, help="folder")
+    add_options(parser, defaults)
     parser.add_argument(
         "--processes", type=in_range(Positive), nargs="+", default=defaults.processes
     )
     parser.add_argument(
-        "--steps", type=in_range(Positive), default=defaults.steps, help="measured, per run"
-    )
-    parser.add_argument("--batch-size", type=in_range(Positive), default=defaults.batch_size)
-    parser.add_argument("--image-size", type=in_range(Side), default=defaults.image_size)
-    parser.add_argument("--rounds", type=in_range(Positive), default=defaults.rounds)
-    parser.add_argument(
         "--options", nargs="+", default=(), metavar="OPTION=VALUE", help="of all trainings"
     )
-    parser.add_argument("--tiny", action="store_true", help="a model too small to measure")
     parser.set_defaults(run=_run)
 
 

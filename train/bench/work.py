@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from train.command_line import in_range
+from train.options import Positive, Side
 
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN_PRECISION = {"no": "fp32", "bf16": "bf16", "fp16": "fp16"}
@@ -94,6 +99,18 @@ class Work:
         }
         words = [f"--{name}={value}" for name, value in options.items()]
         return [sys.executable, str(script), *words, "--center_crop"]
+
+
+def add_options(parser: argparse.ArgumentParser, defaults: Any) -> None:
+    """Options of a benchmark that trains on this work; defaults: has them by their names."""
+    parser.add_argument("--output", type=Path, default=defaults.output, help="folder")
+    parser.add_argument(
+        "--steps", type=in_range(Positive), default=defaults.steps, help="measured, per run"
+    )
+    parser.add_argument("--batch-size", type=in_range(Positive), default=defaults.batch_size)
+    parser.add_argument("--image-size", type=in_range(Side), default=defaults.image_size)
+    parser.add_argument("--rounds", type=in_range(Positive), default=defaults.rounds)
+    parser.add_argument("--tiny", action="store_true", help="a model too small to measure")
 
 
 def make_work(work: Work, size: Size, pictures: int = 32) -> None:

@@ -118,12 +118,11 @@ def test_the_contrastive_term_is_low_when_each_prediction_is_nearest_its_own_tru
 
 def test_a_region_s_error_does_not_depend_on_its_size():
     boxes = torch.tensor([[[0.0, 0.0, 0.125, 0.125], [0.5, 0.0, 1.0, 1.0]], [[0.0] * 4] * 2])
-    spans = torch.tensor([[[2, 4], [4, 6]], [[0, 0], [0, 0]]])
     squared = torch.ones(2, 8, 8)
     squared[:, 0, 0] = 5.0
-    small_and_large = region_error(squared, boxes, spans)
+    small_and_large = region_error(squared, boxes)
     torch.testing.assert_close(small_and_large, torch.tensor([(5.0 + 1.0) / 2, 0.0]))
-    torch.testing.assert_close(region_error(squared, boxes.flip(1), spans), small_and_large)
+    torch.testing.assert_close(region_error(squared, boxes.flip(1)), small_and_large)
 
 
 def test_coverage_counts_the_share_of_each_cell():

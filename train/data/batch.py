@@ -27,7 +27,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Batch:
-    """Stacked samples. Regions that a sample lacks have a span of zero length."""
+    """Stacked samples. Regions that a sample lacks have a box without area; those, and regions
+    whose words were left out, have a span of zero length."""
 
     ids: Tensor
     """(B, L) token ids."""

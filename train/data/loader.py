@@ -47,9 +47,9 @@ class TrainingSet(Dataset):
             return self._gone(draw.number, error)
         if self.cache is None:
             return training_row(rng, sample, target, self.config, self.words)
-        view, layout = draw_view_and_layout(rng, sample, target, self.config)
+        view, layout, untold = draw_view_and_layout(rng, sample, target, self.config)
         mean, spread = self.cache.read(draw.number, view.flipped)
-        return Row(picture=mean, spread=spread, **self.words.encode(layout))
+        return Row(picture=mean, spread=spread, **self.words.encode(layout, untold))
 
     def _gone(self, number: int, error: Exception) -> Row:
         """A row that counts nothing, of a sample whose files changed since the set was opened."""
@@ -70,22 +70,23 @@ def training_row(
     words: Words,
 ) -> Row:
     """A sample as it is trained with once: crop, caption and regions are drawn."""
-    view, layout = draw_view_and_layout(rng, sample, target, config)
-    return read_row(sample, view, words.encode(layout))
+    view, layout, untold = draw_view_and_layout(rng, sample, target, config)
+    return read_row(sample, view, words.encode(layout, untold))
 
 
 def draw_view_and_layout(
     rng: np.random.Generator, sample: Sample, target: tuple[int, int], config: DataConfig
-) -> tuple[View, Layout]:
-    """A crop of a sample, and the caption and regions it is trained with."""
+) -> tuple[View, Layout, list[Region]]:
+    """A crop of a sample, the caption and regions it is trained with, and the regions that the
+    picture shows as well but whose words were left out."""
     view = draw_view(rng, sample.width, sample.height, target, config.crop, config.flip)
     caption = sample.captions[rng.integers(len(sample.captions))]
     regions: Sequence[Region] = sample.regions if config.use_regions else ()
     caption, regions = view_sample(caption, regions, view, config.min_visible)
     regions = draw_regions(rng, regions, config.max_regions)
     dropouts = {name: getattr(config, name) for name in DROPOUTS}
-    caption, regions = drop_words(rng, caption, regions, **dropouts)
-    return view, Layout(caption, tuple(regions))
+    caption, told = drop_words(rng, caption, regions, **dropouts)
+    return view, Layout(caption, told), [region for region in regions if region not in told]
 
 
 def read_row(sample: Sample, view: View, encoded: dict[str, Any]) -> Row:

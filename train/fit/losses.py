@@ -72,7 +72,7 @@ def sample_losses(
     losses = {"noise": error, "weighted": weights * error}
     total = losses["weighted"]
     if config.region_weight:
-        losses["regions"] = weights * region_error(squared, batch.boxes, batch.spans)
+        losses["regions"] = weights * region_error(squared, batch.boxes)
         total = total + config.region_weight * losses["regions"]
     if config.grounding_weight:
         losses["grounding"] = grounding_loss(
@@ -97,16 +97,16 @@ def to_latents(model: TextToImage, batch: Batch, posterior: Tensor) -> Tensor:
     return mean if spread is None else mean + spread * posterior
 
 
-def region_error(squared: Tensor, boxes: Tensor, spans: Tensor) -> Tensor:
+def region_error(squared: Tensor, boxes: Tensor) -> Tensor:
     """(B,) mean over a sample's regions of the mean error within each, whatever its size.
 
-    Small things count as much as large ones; not in the paper. squared: (B, h, w); boxes, spans:
-    as in a Batch. 0 where a sample has no regions.
+    Small things count as much as large ones, and as much where the sequence does not tell of them;
+    not in the paper. squared: (B, h, w); boxes: as in a Batch. 0 where a sample has no regions.
     """
     inside = box_coverage(boxes, *squared.shape[1:])  # (B, R, h, w)
     cells = inside.sum(dim=(2, 3))
     mean = (inside * squared[:, None]).sum(dim=(2, 3)) / cells.clamp(min=1e-6)
-    present = (spans[..., 1] > spans[..., 0]) & (cells > 0)
+    present = cells > 0
     return (mean * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
 
 

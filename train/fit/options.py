@@ -112,7 +112,8 @@ class LossConfig:
     noise_offset: Spread = 0.0
     """Spread of a constant added to the noise of each channel."""
     region_weight: Weight = 0.0
-    """Of the mean error inside each region's box: small things count as much as large ones."""
+    """Of the mean error inside each region's box, whether words tell of it or were left out: small
+    things count as much as large ones."""
     grounding_weight: Weight = 0.0
     """Of the loss that draws an attention head to each region's box."""
     contrastive_weight: Weight = 0.0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 
-from reco_core.layout import Layout
+from reco_core.layout import Layout, Region
 from reco_core.position_tokens import EOS_ID, PositionVocabulary
 from reco_core.positional_words import in_words
 from reco_core.sequence import TokenSequence, build_sequence
@@ -69,13 +70,17 @@ class Words:
     def _built(self, layout: Layout, vocabulary: PositionVocabulary | None) -> TokenSequence:
         return build_sequence(layout, tokenize, self.max_length, vocabulary, self.padding)
 
-    def encode(self, layout: Layout) -> dict[str, Any]:
-        """A layout's ids (L,), boxes (R, 4) and spans (R, 2), and how much of it was cut at L."""
+    def encode(self, layout: Layout, untold: Sequence[Region] = ()) -> dict[str, Any]:
+        """A layout's ids (L,), boxes (R, 4) and spans (R, 2), and how much of it was cut at L.
+
+        untold: regions of the picture that the layout lacks; their boxes follow, with empty spans.
+        """
         sequence = self.sequence(layout)
         boxes = torch.zeros(self.max_regions, 4)
         spans = torch.zeros(self.max_regions, 2, dtype=torch.int32)
-        for i, (region, span) in enumerate(zip(layout.regions, sequence.region_spans, strict=True)):
+        for i, region in enumerate([*layout.regions, *untold]):
             boxes[i] = torch.tensor([region.box.x0, region.box.y0, region.box.x1, region.box.y1])
+        for i, span in enumerate(sequence.region_spans):
             spans[i] = torch.tensor(span)
         cut = len(sequence.overflow) + (not sequence.caption_fits)
         ids = torch.tensor(sequence.ids, dtype=torch.int32)

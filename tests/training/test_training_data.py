@@ -99,6 +99,14 @@ def test_boxes_follow_the_pixels(pictures):
             assert (batch.pictures[i, 1] < 0).sum() <= red.sum() + 3 * 64
 
 
+@pytest.mark.parametrize("share", ["text_dropout", "layout_dropout", "region_dropout"])
+def test_a_picture_keeps_its_boxes_where_their_words_are_left_out(pictures, share):
+    untold = batches(DataConfig(**{share: 1.0}), pictures)
+    for batch, without in zip(batches(DataConfig(), pictures), untold, strict=True):
+        assert batch.spans.any() and not without.spans.any()
+        assert batch.boxes.any() and torch.equal(batch.boxes, without.boxes)
+
+
 def test_a_broken_picture_is_named_and_counts_nothing(pictures):
     found = [batch for batch in batches(PLAIN, pictures) if batch.problems]
     assert found and all(batch.present.tolist().count(0.0) == 1 for batch in found)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import comfy.model_management
 import comfy.sd
 import comfy.utils
 import folder_paths
+import torch
 from comfy.cli_args import args
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from .inputs import CATEGORY
 from .remarks import told
-
-if TYPE_CHECKING:
-    from comfy.model_patcher import ModelPatcher
 
 WORKFLOW_KEYS = ("prompt", "workflow")
 """Metadata in which ComfyUI keeps how a file was made."""
@@ -28,7 +26,17 @@ def checkpoint_tensors(model: ModelPatcher, clip: comfy.sd.CLIP, vae: comfy.sd.V
     written; as of ComfyUI's own Save Checkpoint."""
     comfy.model_management.load_models_gpu([model, clip.load_model()])
     text_encoder = getattr(clip, "state_dict_for_saving", clip.get_sd)()  # get_sd: before 0.18
-    return model.state_dict_for_saving(text_encoder, vae.get_sd())
+    tensors = model.state_dict_for_saving(text_encoder, vae.get_sd())
+    return {key: _patched_once(tensor) for key, tensor in tensors.items()}
+
+
+def _patched_once(tensor: torch.Tensor) -> torch.Tensor:
+    """The weight itself where dynamic VRAM has patched it already, as it does with those of small
+    layers, instead of one that is patched, once more, as it is written."""
+    patcher = getattr(tensor, "model", None)  # of a LazyCastingParam
+    if isinstance(patcher, ModelPatcher) and patcher.is_dynamic() and tensor.key in patcher.backup:
+        return comfy.utils.get_attr(patcher.model, tensor.key)
+    return tensor
 
 
 def checkpoint_metadata(clip: comfy.sd.CLIP, workflow: dict) -> dict[str, str]:

@@ -178,12 +178,21 @@ class NoBuffer:
         pass
 
 
-def dynamic(path: str, adapter: str) -> dict:
-    """How far text states are from those without dynamic VRAM, of a ReCo clone, the stock CLIP, and
-    again, and of the tables that are saved. The LoRA is off, since that is not applied on a CPU."""
+@contextmanager
+def dynamic_on_cpu() -> Iterator[None]:
+    """In the block, DynamicOnCpu works without a GPU."""
     host_buffer = comfy.model_patcher.comfy_aimdo.host_buffer
     kept, host_buffer.HostBuffer = host_buffer.HostBuffer, NoBuffer
     try:
+        yield
+    finally:
+        host_buffer.HostBuffer = kept
+
+
+def dynamic(path: str, adapter: str) -> dict:
+    """How far text states are from those without dynamic VRAM, of a ReCo clone, the stock CLIP, and
+    again, and of the tables that are saved. The LoRA is off, since that is not applied on a CPU."""
+    with dynamic_on_cpu():
         model, whole, _ = parts([["stock", path], ["apply", adapter, 1.0, 0.0]])
         expected = {"reco": encode(whole, PROMPT), "stock": encode(_stock[path][1], PROMPT)}
         stock = _unloaded_clip(path)
@@ -200,8 +209,6 @@ def dynamic(path: str, adapter: str) -> dict:
         names = [name for name in expected if name.startswith(TABLES)]
         found["saved"] = [_apart(saved[n].to("cpu"), expected[n].to("cpu")) for n in names]
         return found
-    finally:
-        host_buffer.HostBuffer = kept
 
 
 def refused(recipe: list) -> str:

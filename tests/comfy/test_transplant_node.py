@@ -112,6 +112,14 @@ def test_words_read_alike_where_memory_is_short(check):
     assert found["in parts"] and found["far"] < 1e-4
 
 
+@pytest.mark.parametrize("is_dynamic", [False, True], ids=["static", "dynamic"])
+def test_what_is_saved_is_patched_once(check, is_dynamic):
+    """Dynamic VRAM patches weights of small layers before they are written."""
+    found = check("saved", is_dynamic=is_dynamic)
+    assert found["far"] < 10 * ROUNDING and found["twice"] > 0.1
+    assert not is_dynamic or min(found["patched before"]) > 10
+
+
 def test_the_clip_says_what_it_is(check):
     found = check("description")
     assert (found["num_bins"], found["max_length"], found["size"]) == (64, 100, [256, 256])

@@ -15,6 +15,7 @@ import comfy.supported_models
 import comfy.utils
 import folder_paths
 import torch
+from adapter_checks import DynamicOnCpu, dynamic_on_cpu
 from inside_checks import checkpoints, encode, load, module
 from stock_checks import odd_clip, odd_model, refusal
 from stock_models import stock_parts
@@ -254,6 +255,37 @@ def far_from_file(folder: str, path: str, strengths: list[float]) -> float:
     tensors = comfy.utils.load_torch_file(path)
     expected = {k: w.double() for k, w in tensors.items() if k.startswith((UNET, TEXT))}
     return farthest(weights(made(parts(folder), *strengths)), expected)
+
+
+def saved(folder: str, is_dynamic: bool) -> dict:
+    """How far what is written is from float64's, with ComfyUI's dynamic VRAM or without; how many
+    weights were patched before they were written; and how far it is from the difference added
+    twice."""
+    *reco, vae = checkpoints.load_checkpoint(Path(f"{folder}/reco.safetensors"))
+    networks = {**parts(folder), "reco": tuple(reco)}
+    with dynamic_on_cpu():
+        if is_dynamic:
+            other = stock_parts(f"{folder}/other.safetensors")[:2]
+            networks |= {"reco": _dynamic(networks["reco"]), "other": _dynamic(other)}
+        model, clip = made(networks, 1.0, 1.0)
+        assert (model.is_dynamic(), clip.patcher.is_dynamic()) == (is_dynamic, is_dynamic)
+        tensors = module("nodes.save").checkpoint_tensors(model, clip, vae)
+        written = {k: w.to("cpu") for k, w in tensors.items() if k.startswith((UNET, TEXT))}
+        patched = [len(model.backup), len(clip.patcher.backup)]
+    return {
+        "far": farthest(written, by_hand(folder, 1.0, 1.0)),
+        "patched before": patched,
+        "twice": farthest(written, by_hand(folder, 2.0, 2.0)),
+    }
+
+
+def _dynamic(networks: Networks) -> Networks:
+    """The same under ComfyUI's dynamic VRAM."""
+    model, clip = networks
+    clip, device = clip.clone(), torch.device("cpu")
+    clip.patcher.detach()  # as on a GPU, where it is not loaded before it is used
+    clip.patcher = DynamicOnCpu(clip.cond_stage_model, device, device)
+    return DynamicOnCpu(model.model, device, device), clip
 
 
 def short_of_memory(folder: str) -> dict:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from types import SimpleNamespace
 
-import pytest
-
+from train.fit import progress
 from train.fit.options import FitConfig, LogConfig, OptimizerConfig, SampleConfig, ValidationConfig
 from train.fit.progress import Speed, due_after
 
@@ -43,13 +42,15 @@ def test_a_run_that_is_asked_to_stop_keeps_its_state():
     assert due_after(7, CONFIG, stops=True).state
 
 
-def test_speed_is_of_the_steps_since_its_last_reading_and_not_of_pauses():
-    speed = Speed(batch_size=8)
+def test_speed_is_of_the_steps_since_its_last_reading_and_not_of_pauses(monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    speed = Speed(batch_size=8, since=clock.now)
     speed.steps = 3
-    time.sleep(0.05)
+    clock.now += 2
     with speed.paused():
-        time.sleep(0.2)
-    assert speed.read() == pytest.approx(3 * 8 / 0.05, rel=0.3)
+        clock.now += 5
+    assert speed.read() == 3 * 8 / 2
     speed.steps = 1
-    time.sleep(0.05)
-    assert speed.read() == pytest.approx(8 / 0.05, rel=0.3), "a second reading starts anew"
+    clock.now += 4
+    assert speed.read() == 8 / 4, "a second reading starts anew"

@@ -73,8 +73,9 @@ def _folders(top: Path) -> Iterator[Path]:
     """Diffusers folders at any depth, as ComfyUI finds them, but for hidden ones and those within
     one."""
     for root, inner, files in os.walk(top, followlinks=True):
-        inner[:] = [] if _INDEX in files else [name for name in inner if name[0] != "."]
-        if _INDEX in files and Path(root) != top:
+        is_one = _INDEX in files and Path(root) != top
+        inner[:] = [] if is_one else [name for name in inner if name[0] != "."]
+        if is_one:
             yield Path(root)
 
 

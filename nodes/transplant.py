@@ -96,5 +96,9 @@ class ReCoTransplant(io.ComfyNode):
             strength * strength_model,
             strength * strength_clip,
         )
-        shown = told([], f"base: {name}; all three checkpoints stay in memory")
-        return io.NodeOutput(model, clip, *start_size(clip), ui=shown)
+        report = f"base: {name}; all three checkpoints stay in memory"
+        if model.is_dynamic():
+            report += (
+                "; save with ReCo Save Checkpoint: the stock one adds twice under dynamic VRAM"
+            )
+        return io.NodeOutput(model, clip, *start_size(clip), ui=told([], report))

@@ -151,6 +151,7 @@ def _check(networks: tuple[Networks, Networks, Networks], reco: CheckpointInfo) 
                 "Load Checkpoint"
             )
     _check_hooks(networks)
+    _check_apart(networks)
     unets = [_shapes(model, _UNET) for model, _ in networks]
     check_alike("UNet", UNETS, unets)
     tables = table_names(reco.family)
@@ -160,6 +161,34 @@ def _check(networks: tuple[Networks, Networks, Networks], reco: CheckpointInfo) 
         rows = (CLIP_VOCABULARY_SIZE + reco.num_bins, reco.max_length)
         shapes[0] |= {name: (count, size.width) for name, count in zip(tables, rows, strict=True)}
         check_alike("text encoder", TEXTS, shapes, tables)
+    if _are_equal(networks[1], networks[2]):
+        raise ValueError(
+            f"{UNETS.other} and {UNETS.base} are the same checkpoint: what comes out would be the "
+            f"ReCo checkpoint itself; connect the one that is to get boxes as {UNETS.other} and "
+            f"{TEXTS.other}"
+        )
+
+
+def _check_apart(networks: tuple[Networks, Networks, Networks]) -> None:
+    """Raise ValueError where one UNet is connected as the ReCo checkpoint's and as another's."""
+    reco, *plain = (model for model, _ in networks)
+    for model, name in zip(plain, UNETS[1:], strict=True):
+        if model.model is reco.model and model.patches_uuid == reco.patches_uuid:
+            raise ValueError(
+                f"{UNETS.reco} and {name} are one and the same UNet: connect {UNETS.reco} to the "
+                "ReCo checkpoint's"
+            )
+
+
+def _are_equal(one: Networks, two: Networks) -> bool:
+    """Whether UNets and text encoders have equal weights, and no patches."""
+    for ours, theirs in ((one[0], two[0]), (one[1].patcher, two[1].patcher)):
+        others = theirs.get_key_patches()
+        for name, ((weight, _), *patches) in ours.get_key_patches().items():
+            (other, _), *more = others[name]
+            if patches or more or not torch.equal(weight, other.to(weight)):
+                return False
+    return True
 
 
 def _check_hooks(networks: tuple[Networks, Networks, Networks]) -> None:

@@ -31,6 +31,7 @@ def folders(base_dir, tiny) -> Path:
     write_diffusers_folder(top / "port", weights, metadata)
     shorter = random_state_dict(Size(max_length=96))
     write_diffusers_folder(top / tiny.name, shorter, {"format": "reco", **HEADS})
+    shutil.copy(top / "port" / "model_index.json", top)  # a folder fetched one level too high
     plain = {**weights, TOKEN_TABLE: weights[TOKEN_TABLE][:CLIP_VOCABULARY]}
     write_diffusers_folder(top / "plain", plain, HEADS)
     (top / "of" / "one" / "kind").mkdir(parents=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from pipelines import FULL, save_pipeline
 from random_checkpoint import FULL_SIZE, random_state_dict
 from test_transplant_workflow import BASE, OTHER, RECO, TEMPLATE
 from workflows import node
@@ -27,8 +28,9 @@ def folder(tmp_path) -> Path:
     """ComfyUI's base directory with the three files that the template names."""
     checkpoints = tmp_path / "models" / "checkpoints"
     checkpoints.mkdir(parents=True)
-    for seed, (name, size) in enumerate({RECO: FULL_SIZE, BASE: PLAIN, OTHER: PLAIN}.items()):
-        weights = random_state_dict(size, seed=seed)
+    save_pipeline(tmp_path / "models" / "diffusers" / RECO, FULL, "bin")
+    for seed, name in enumerate((BASE, OTHER)):
+        weights = random_state_dict(PLAIN, seed=seed)
         if name.endswith(".ckpt"):
             torch.save({"state_dict": weights, "global_step": 1}, checkpoints / name)
         else:

@@ -21,7 +21,7 @@ from train.checkpoints.convert import convert
 from train.checkpoints.transplant import TransplantOptions, transplant
 
 TEMPLATE = Path(__file__).parents[2] / "example_workflows" / "reco_transplant_512.json"
-RECO, BASE, OTHER = "reco_coco_616.ckpt", "sd-v1-4.ckpt", "v1-5-pruned-emaonly.safetensors"
+RECO, BASE, OTHER = "reco_sd14_coco/", "sd-v1-4.ckpt", "v1-5-pruned-emaonly.safetensors"
 SIZE = Size(max_length=308, num_bins=1000)
 PLAIN = replace(SIZE, num_bins=0, max_length=77)
 HEADS = {"unet_heads": "8", "text_heads": "2"}

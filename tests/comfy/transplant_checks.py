@@ -208,8 +208,8 @@ def _odd(folder: str, case: str) -> dict[str, Networks]:
     model, clip = networks[role]
     if kind in ("reco", "base", "other"):
         return {role: networks[kind]}
-    if kind == "reco's unet":
-        return {role: (networks["reco"][0], clip)}
+    if kind.endswith("'s unet"):
+        return {role: (networks[kind.removesuffix("'s unet")][0], clip)}
     if kind == "reco's text encoder":
         return {role: (model, networks["reco"][1])}
     if kind in ("wide", "deep", "long text", "other blocks"):

@@ -238,6 +238,10 @@ REFUSED = {
         ("reco", "reco", "reco"),
         "BASE 'reco.safetensors' is of a ReCo",
     ),
+    "one and the same as BASE and OTHER": (
+        ("reco", "base", "base"),
+        "BASE 'base.safetensors' and OTHER 'base.safetensors' are the same",
+    ),
     "one that is not there": (("reco", "base", "gone"), "there is no checkpoint file .*gone"),
 }
 
@@ -300,6 +304,29 @@ def test_checkpoints_of_other_sizes_are_named_with_them(folder, tmp_path, size, 
     write_checkpoint(other, random_state_dict(size), HEADS)
     with pytest.raises(ValueError, match=cause):
         transplant(*files(folder)[:2], other, tmp_path / "out.safetensors")
+
+
+def test_weights_of_a_byte_are_made_in_another_precision(folder, tmp_path):
+    out = tmp_path / "out.safetensors"
+    weights = {
+        key: weight.to(torch.float8_e4m3fn) if weight.ndim and UNET_PREFIX in key else weight
+        for key, weight in read_checkpoint(folder / "other.safetensors")[0].items()
+    }
+    other = changed(folder, tmp_path, "other", weights)
+    with pytest.raises(ValueError, match="OTHER 'other.safetensors' is float8_.*--dtype fp16"):
+        transplant(*files(folder)[:2], other, out)
+    assert not out.exists()
+    transplant(*files(folder)[:2], other, out, TransplantOptions(dtype="fp16"))
+    made, _ = read_checkpoint(out)
+    assert {weight.dtype for weight in made.values() if weight.ndim} == {torch.float16}
+
+
+def test_an_autoencoder_that_is_nowhere_is_told(folder, tmp_path):
+    reco, base, other = files(folder)
+    lacking = {key: None for key in read_checkpoint(other)[0] if key.startswith(VAE_PREFIX)}
+    bare = changed(folder, tmp_path, "other", lacking)
+    told = transplant(reco, base, bare, tmp_path / "out.safetensors")
+    assert "OTHER 'other.safetensors' has no autoencoder" in told
 
 
 def test_numbers_that_are_not_finite_are_refused_and_leave_no_file(folder, tmp_path):
@@ -371,8 +398,9 @@ def test_a_checksum_that_is_none_is_refused(checksum):
 
 def test_another_base_than_the_one_that_is_named_is_told(folder, tmp_path):
     reco, _, other = files(folder)
-    warning = transplant(reco, other, other, tmp_path / "out.safetensors")
-    assert "'other.safetensors' is not the file that RECO 'reco.safetensors'" in warning
+    base = changed(folder, tmp_path, "base", {OUT_BLOCK: read_checkpoint(other)[0][OUT_BLOCK]})
+    warning = transplant(reco, base, other, tmp_path / "out.safetensors")
+    assert "'base.safetensors' is not the file that RECO 'reco.safetensors'" in warning
     assert "'sd-v1-4.ckpt'" in warning
 
 

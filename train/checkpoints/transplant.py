@@ -1,22 +1,23 @@
 """A ReCo checkpoint minus its plain base, times a strength, plus another checkpoint.
 
-    python -m train transplant reco_coco_616.ckpt sd-v1-4.ckpt my-own.safetensors out.safetensors
+    python -m train transplant reco_sd14_coco sd-v1-4.ckpt my-own.safetensors out.safetensors
     python -m train transplant reco.safetensors - my-own.safetensors out.safetensors --strength 0.8
 
 `-` as BASE is the file whose SHA-256 RECO names, beside RECO or beside OTHER. Files are read and
 written tensor by tensor, and read anew from time to time, so that the pages of what was read need
-not stay in memory.
+not stay in memory. Pickles of a torch before 1.6 are no archives, and stay in memory whole.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from zipfile import is_zipfile
 
 from tqdm import tqdm
 
@@ -83,9 +84,10 @@ class Source:
         except ValueError as error:
             raise ValueError(f"{self.title}: {error}") from error
         self.kinds = {key: tensor.to("meta") for key, tensor in self._tensors.items()}
+        self._is_mapped = path.is_dir() or path.suffix == ".safetensors" or is_zipfile(path)
 
     def __getitem__(self, key: str) -> torch.Tensor:
-        if self._read > _MAPPED:
+        if self._read > _MAPPED and self._is_mapped:
             self._tensors, _ = read_any(self.path)
             self._read = 0
         tensor = self._tensors[key]
@@ -97,6 +99,11 @@ class Source:
         return {
             key: tuple(kind.shape) for key, kind in self.kinds.items() if key.startswith(prefix)
         }
+
+    @property
+    def sha256(self) -> str:
+        """Empty of a folder."""
+        return self.file.sha256 if self.file else ""
 
     @cached_property
     def file(self) -> NamedBase | None:
@@ -117,7 +124,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "OUT": "a .safetensors file",
     }
     for name, text in files.items():
-        parser.add_argument(name.lower(), type=Path, metavar=name, help=text)
+        metavar = "BASE|-" if name == "BASE" else name
+        parser.add_argument(name.lower(), type=Path, metavar=metavar, help=text)
     strength = in_range(Strength)
     parser.add_argument("--strength", type=strength, default=1.0, help="of the difference (1)")
     parser.add_argument("--strength-unet", type=strength, default=1.0, help="times it, UNet (1)")
@@ -136,7 +144,8 @@ def transplant(
     """Write the checkpoint that the three make; base: NAMED looks for the one that `reco` names.
 
     Returns:
-        A warning when the base is not the file that `reco` names, else "".
+        A warning when the base is not the file that `reco` names, or when nothing brings an
+        autoencoder; else "".
 
     Raises:
         ValueError: a file cannot be read, they do not go together, or a number would not be finite
@@ -157,6 +166,7 @@ def transplant(
     first, second, third = sources
     dtype = None if options.dtype == "keep" else dtype_of(options.dtype)
     kinds = {key: _kind(key, first, third, dtype) for key in third.kinds}
+    _check_precision(third, kinds)
     metadata = _metadata(sources, options)
     with tqdm(
         desc=output.name,
@@ -173,8 +183,17 @@ def transplant(
             return _finite(key, made.to(kinds[key].dtype), sources)
 
         write_checkpoint(output, kinds, metadata, on_written=bar.update, make=make)
-    named = named_base(first.metadata)
-    return named.warning(first.title, base.name, base_sha256(base)) if named else ""
+    return "; ".join(filter(None, _warnings(*sources)))
+
+
+def _warnings(reco: Source, base: Source, other: Source) -> Iterator[str]:
+    if named := named_base(reco.metadata):
+        yield named.warning(reco.title, base.path.name, base_sha256(base.path))
+    if not any(key.startswith(VAE_PREFIX) for key in other.kinds):
+        yield (
+            f"{other.title} has no autoencoder, and so what is written has none: load one beside "
+            "it, with ComfyUI's Load VAE"
+        )
 
 
 def _named(reco: Source, folders: tuple[Path, ...]) -> Path:
@@ -209,6 +228,22 @@ def _check(reco: Source, base: Source, other: Source) -> None:
     for encoder in reco.info.family.encoders:
         shapes = [source.shapes(encoder.weights) for source in sources]
         check_alike("text encoder", names, shapes, encoder.tables)
+    if base.path.samefile(other.path) or (base.sha256 and base.sha256 == other.sha256):
+        raise ValueError(
+            f"{base.title} and {other.title} are the same: what comes out would be {reco.title} "
+            "itself; give the checkpoint that is to get boxes as OTHER"
+        )
+
+
+def _check_precision(other: Source, kinds: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError for weights of a byte each, which can hold no difference of two others."""
+    for key, kind in kinds.items():
+        if kind.is_floating_point() and kind.itemsize < 2 and not key.startswith(VAE_PREFIX):
+            name = str(kind.dtype).removeprefix("torch.")
+            raise ValueError(
+                f"the weight {key!r} of {other.title} is {name}, too coarse for what training "
+                "changed: give --dtype fp16"
+            )
 
 
 def _kind(key: str, reco: Source, other: Source, dtype: torch.dtype | None) -> torch.Tensor:
@@ -241,7 +276,7 @@ def _metadata(sources: tuple[Source, Source, Source], options: TransplantOptions
     """Of what is made; its own plain base is OTHER, since the difference to that is RECO's."""
     reco, _, other = sources
     record: dict[str, object] = {
-        role: {"name": source.path.name, "sha256": source.file.sha256 if source.file else ""}
+        role: {"name": source.path.name, "sha256": source.sha256}
         for role, source in zip(("reco", "base", "other"), sources, strict=True)
     }
     record["strength_unet"] = options.strength * options.strength_unet

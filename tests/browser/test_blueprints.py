@@ -20,22 +20,31 @@ EDITOR = "ReCo Layout Editor"
 BESIDE = {TEXT_TO_IMAGE: {EDITOR, "Save Image"}, INPAINT: {EDITOR, "Save Image", "Load Image"}}
 FOLDER = Path(__file__).parents[2] / "subgraphs"
 KINDS = "() => Object.fromEntries(app.canvas.graph.nodes.map((n) => [n.title, String(n.id)]))"
+HAS_INPUT = "() => document.activeElement.matches('input')"
 MIDDLE = (800, 200)  # of the canvas, near its top
 PUT_DOWN = 4  # actions: see below
 
 
-def search(hand: Hand, name: str) -> None:
-    """Double-click the empty canvas, type a name, and choose the first that is found."""
+def open_search(hand: Hand) -> None:
+    """Double-click the empty canvas; on a busy machine ComfyUI can take it for two clicks."""
     page = hand.page
     hand.click(MIDDLE, times=2)
-    is_open = "() => document.activeElement.matches('input')"
-    try:
-        page.wait_for_function(is_open, timeout=20_000)
-    except TimeoutError:  # on a busy machine ComfyUI can take it for two clicks
-        page.mouse.dblclick(*MIDDLE)
-        page.wait_for_function(is_open)
+    for _ in range(3):
+        try:
+            page.wait_for_function(HAS_INPUT, timeout=10_000)
+            return
+        except TimeoutError:
+            page.mouse.dblclick(*MIDDLE)
+    page.wait_for_function(HAS_INPUT)
+
+
+def search(hand: Hand, name: str) -> None:
+    """Type a name into the search, and choose the first that is found."""
+    page = hand.page
+    open_search(hand)
     hand.type(name)
-    expect(page.get_by_text(name).first).to_be_visible()
+    found = page.get_by_test_id("result-item").or_(page.get_by_role("option"))
+    expect(found.first).to_contain_text(name)
     hand.press("Enter")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.mouse.move(*MIDDLE, steps=3)
@@ -49,6 +58,8 @@ def insert(comfy: ComfyPage, name: str, hand: Hand | None = None) -> dict[str, s
     comfy.page.wait_for_function(
         "count => harness.nodes().length === count", arg=1 + len(BESIDE[name])
     )
+    comfy.page.wait_for_function("() => !harness.tracker().changeCount")  # it is one step of undo
+    comfy._settle()
     nodes = comfy.page.evaluate(KINDS)
     assert nodes.keys() == {name, *BESIDE[name]}
     return nodes

@@ -32,7 +32,7 @@ def zoom_to(comfy: ComfyPage, scale: float) -> None:
         " dispatchEvent(new WheelEvent('wheel')); }",
         scale,
     )
-    comfy.page.wait_for_timeout(100)
+    comfy.page.evaluate("() => harness.frames()")
 
 
 def drag_by(editor: EditorPage, start: tuple[float, float], dx: float, dy: float) -> None:

@@ -73,9 +73,12 @@ def test_the_canvas_is_zoomed_and_panned_in_the_node(comfy, editor):
     for _ in range(8):
         mouse.wheel(0, -200)
     keyboard.up("Control")
-    comfy.page.wait_for_function("() => parseFloat(document.querySelector('.reco-percent').value)")
+    comfy.page.wait_for_function(
+        "([stage, least]) => stage.getBoundingClientRect().height > least",
+        arg=[editor.stage.element_handle(), 5 * narrow["height"]],
+    )
+    comfy.page.evaluate("() => harness.frames()")
     zoomed = editor.stage.bounding_box()
-    assert zoomed["height"] > 5 * narrow["height"]
     percent = float(editor.root.locator(".reco-percent").inner_text().split()[0])
     assert percent == pytest.approx(100 * zoomed["width"] / 2048, abs=1)
 

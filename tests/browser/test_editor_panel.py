@@ -216,16 +216,14 @@ def test_choices_are_kept_with_the_workflow(comfy, editor):
 
 
 def test_tags_stay_readable_when_zoomed_out(comfy, editor):
-    def height() -> float:
-        return editor.stage.locator(".reco-tag").first.bounding_box()["height"]
-
-    assert height() > 15
+    tag = editor.stage.locator(".reco-tag").first.element_handle()
+    is_readable = "tag => tag.getBoundingClientRect().height > 15"
+    comfy.page.wait_for_function(is_readable, arg=tag)
     comfy.page.mouse.move(200, 500)
     for _ in range(6):
         comfy.page.mouse.wheel(0, 240)
     comfy.page.wait_for_function("() => app.canvas.ds.scale < 0.75")
-    comfy.page.wait_for_timeout(200)
-    assert height() > 15
+    comfy.page.wait_for_function(is_readable, arg=tag)
 
 
 def test_everything_can_be_reached_and_is_called_something(comfy, editor):

@@ -101,9 +101,10 @@ class ReCoRegionLora(io.ComfyNode):
             description="Use a LoRA for one region alone.",
             **search_aliases("regional lora", "lora mask", "masked lora", "lora by region"),
             inputs=[
-                io.Model.Input("model", tooltip="The model that will sample; it stays as it is."),
+                # As the outputs are: a bypassed node gives on what came in at the same place.
                 io.Conditioning.Input("positive", tooltip="Of the same layout."),
                 io.Conditioning.Input("negative", tooltip="Of the same layout."),
+                io.Model.Input("model", tooltip="The model that will sample; it stays as it is."),
                 RecoLayout.Input("layout", tooltip="The layout that has the region."),
                 region_input("1", "2, or: dog", "The region"),
                 io.Combo.Input("lora_name", options=lora_names(), tooltip="Of models/loras."),
@@ -144,9 +145,9 @@ class ReCoRegionLora(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model: ModelPatcher,
         positive: Conditioning,
         negative: Conditioning,
+        model: ModelPatcher,
         layout: Layout,
         region: str,
         lora_name: str,

@@ -49,7 +49,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "BOUNDING_BOX": (list, dict),
     "ARRAY": (list,),
 }
-_ONLY_SHOWN = {"ReCoLayoutEditor": {"image"}}
+_UNREAD = {"ReCoLayoutEditor": {"image"}, "ReCoTileLayout": {"image"}}
 """Inputs that change nothing in the layout."""
 
 
@@ -63,7 +63,7 @@ def recall(data: bytes, name: str, width: int = 512, height: int = 512) -> Readi
 def _kind(maker: type[io.ComfyNode]) -> Kind:
     schema = maker.define_schema()
     inputs = {one.id: one for one in schema.inputs}
-    needed = inputs.keys() - _ONLY_SHOWN.get(schema.node_id, set())
+    needed = inputs.keys() - _UNREAD.get(schema.node_id, set())
 
     def run(values: Mapping[str, Any]) -> tuple[Any, ...]:
         for name in sorted(needed):

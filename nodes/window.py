@@ -13,6 +13,8 @@ from .interop import BoundingBoxes
 from .remarks import all_remarks, layout_out, read_out, told
 
 if TYPE_CHECKING:
+    import torch
+
     from ..reco_core.layout import Layout
     from ..reco_core.remarks import Remark
     from ..reco_core.window import Tiles, Window
@@ -148,6 +150,12 @@ class ReCoTileLayout(io.ComfyNode):
                     "at most three quarters of a tile.",
                 ),
                 _visible_input("a tile"),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The picture that Split Image into List of Tiles cuts, to be sure: one "
+                    "of another size than the layout is refused.",
+                ),
             ],
             outputs=[
                 RecoLayout.Output(
@@ -174,10 +182,18 @@ class ReCoTileLayout(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, layout: Layout, tile_width: int, tile_height: int, overlap: int, visible: float = 0.2
+        cls,
+        layout: Layout,
+        tile_width: int,
+        tile_height: int,
+        overlap: int,
+        visible: float = 0.2,
+        image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
-        from ..reco_core.window import tile_layout
+        from ..reco_core.window import check_cut, tile_layout
 
+        if image is not None:
+            check_cut(layout, image.shape[2], image.shape[1])  # (B, H, W, C)
         tiles = tile_layout(layout, tile_width, tile_height, overlap, visible)
         layouts = [reading.layout for reading in tiles.readings]
         windows = [window.to_pixels() for window in tiles.windows]

@@ -104,6 +104,17 @@ def tile_layout(
     return Tiles(windows, readings, tuple(_tile_remarks(layout, views, visible)))
 
 
+def check_cut(layout: Layout, width: int, height: int) -> None:
+    """Raise ValueError unless a layout is of a picture's size, in pixels: else the tiles of the one
+    are not those of the other."""
+    if (layout.width, layout.height) != (width, height):
+        raise ValueError(
+            f"the picture is {width} x {height} px and the layout {layout.width} x "
+            f"{layout.height}: tiles would get boxes that are not in them; scale the picture to "
+            "the layout's size, or the layout to the picture's by ReCo Scale Layout"
+        )
+
+
 def tile_windows(
     width: int, height: int, tile_width: int, tile_height: int, overlap: int
 ) -> tuple[Window, ...]:

@@ -139,12 +139,26 @@ def test_what_tiles_leave_out_or_make_small_is_said_on_the_node(run):
     assert small.startswith("tile 1: region 1 is 6.4 x 64 px of 64 x 64: less than 8 px")
 
 
+def test_a_picture_that_would_have_other_tiles_is_refused(refused, run):
+    def cut(width: int, height: int) -> dict:
+        image = node("EmptyImage", width=width, height=height, batch_size=1, color=0)
+        tiles = node("ReCoTileLayout", layout=["source", 0], image=["image", 0], **TILES)
+        end = node("PreviewAny", source=["layout", 0])
+        return {"source": layout_node(WIDE), "image": image, "layout": tiles, "end": end}
+
+    run(cut(*PICTURE))
+    refused(cut(*PICTURE[::-1]), "the picture is 200 x 312 px and the layout 312 x 200: tiles")
+
+
 # Pictures of them
 
 
 def test_the_layout_of_a_picture_of_tiles_is_the_whole_one(server):
-    tiles = node("ReCoTileLayout", layout=["source", 0], tile_width=64, tile_height=64, overlap=0)
-    first, second = saved(server, sampled(source=layout_node(), layout=tiles), "save")
+    image = node("EmptyImage", width=PETS.width, height=PETS.height, batch_size=1, color=0)
+    links = {"layout": ["source", 0], "image": ["image", 0]}
+    tiles = node("ReCoTileLayout", tile_width=64, tile_height=64, overlap=0, **links)
+    nodes = sampled(source=layout_node(), image=image, layout=tiles)
+    first, second = saved(server, nodes, "save")
     for picture in (first, second):
         assert recalled_layout(server, picture) == PETS.to_data()
     [picture] = saved(server, sampled(source=layout_node(), layout=crop()), "save")

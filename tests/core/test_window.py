@@ -10,6 +10,7 @@ from reco_core.mask import Mask
 from reco_core.window import (
     MAX_TILES,
     Window,
+    check_cut,
     crop_layout,
     pad_layout,
     tile_layout,
@@ -233,3 +234,10 @@ def test_what_tiles_leave_out_is_told():
 def test_tiles_that_cannot_be_are_refused(sides, message):
     with pytest.raises(ValueError, match=message):
         tile_windows(2048, 2048, *sides)
+
+
+def test_a_picture_of_another_size_than_the_layout_is_not_cut_with_it():
+    layout = Layout("pets", width=320, height=200)
+    check_cut(layout, 320, 200)
+    with pytest.raises(ValueError, match="picture is 200 x 320 px and the layout 320 x 200"):
+        check_cut(layout, 200, 320)

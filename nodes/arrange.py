@@ -132,7 +132,7 @@ class ReCoFlipLayout(io.ComfyNode):
                     "swap_words",
                     default=True,
                     tooltip="On a horizontal flip, also swap the words left and right in the "
-                    "caption and the texts.",
+                    "caption, the texts and the regions' negatives.",
                 ),
             ],
             outputs=[layout_output("It, mirrored.")],

@@ -104,14 +104,15 @@ def flip_layout(
 ) -> Layout:
     """The layout of the mirrored picture.
 
-    swap_words: let a horizontal flip also swap "left" and "right" in the caption and all texts.
+    swap_words: let a horizontal flip also swap "left" and "right" in the caption and all texts of
+        regions, their negatives among them.
     """
     flipped = tuple(_flipped(region, horizontal, vertical) for region in layout.regions)
     layout = replace(layout, regions=flipped)
     if not (horizontal and swap_words):
         return layout
-    regions = tuple(replace(r, text=swap_left_right(r.text)) for r in layout.regions)
-    return replace(layout, caption=swap_left_right(layout.caption), regions=regions)
+    swapped = tuple(map(_swapped, layout.regions))
+    return replace(layout, caption=swap_left_right(layout.caption), regions=swapped)
 
 
 def swap_left_right(text: str) -> str:
@@ -151,6 +152,11 @@ def _flipped(region: Region, horizontal: bool, vertical: bool) -> Region:
     y0, y1 = (1 - box.y1, 1 - box.y0) if vertical else (box.y0, box.y1)
     mask = region.mask and region.mask.flipped(horizontal, vertical)
     return replace(region, box=Box(x0, y0, x1, y1), mask=mask)
+
+
+def _swapped(region: Region) -> Region:
+    control = replace(region.control, negative=swap_left_right(region.control.negative))
+    return replace(region, text=swap_left_right(region.text), control=control)
 
 
 def _scaled(index: int, region: Region, factor: float) -> Region:

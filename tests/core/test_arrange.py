@@ -16,6 +16,7 @@ from reco_core.arrange import (
     select_regions,
     swap_left_right,
 )
+from reco_core.control import Control
 from reco_core.layout import Box, Layout, Region
 
 LAYOUTS = st.from_type(Layout)
@@ -155,6 +156,14 @@ def test_a_horizontal_flip_mirrors_boxes_and_swaps_sides_in_words():
     flipped = flip_layout(Layout("a cat right of a dog", (region,)))
     assert flipped.caption == "a cat left of a dog"
     assert flipped.regions == (Region("the right dog", Box(0.75, 0.25, 1, 1), color="#010203"),)
+
+
+def test_sides_are_swapped_in_what_is_kept_out_of_a_box_too():
+    control = Control(strength=2, negative="the left hand")
+    layout = Layout("", (Region("a dog", Box(0, 0, 1, 1), control=control),))
+    assert flip_layout(layout).regions[0].control == replace(control, negative="the right hand")
+    assert flip_layout(layout, swap_words=False).regions[0].control == control
+    assert flip_layout(layout, False, True).regions[0].control == control
 
 
 def test_words_stay_when_asked_and_on_a_vertical_flip():

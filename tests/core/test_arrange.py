@@ -1,6 +1,7 @@
 """Merging, reordering, scaling and flipping layouts."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given

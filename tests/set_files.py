@@ -56,8 +56,9 @@ def write_lines(path: Path, *lines) -> Path:
     return path
 
 
-def write_shard(path: Path, members: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w") as tar:
+def write_shard(path: Path, members: dict[str, bytes], form: str = "") -> Path:
+    """form: how it is compressed, as tarfile names it."""
+    with tarfile.open(path, f"w:{form}") as tar:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)

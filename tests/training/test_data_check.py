@@ -18,6 +18,9 @@ from train.data.shards import ShardsConfig
 ROOT = Path(__file__).resolve().parents[2]
 
 
+SAMPLE = {"jpg": encoded(), "txt": b"two dogs"}
+
+
 def run(*words):
     return train("data", "check", *words)
 
@@ -120,6 +123,16 @@ def test_shards_are_checked_too(tmp_path):
     report = check(ShardsConfig(path=str(tmp_path / "set.tar")))
     assert (report.samples, report.captions) == (1, 1)
     assert [problem.key for problem in report.problems] == ["set.tar/b"]
+
+
+def test_a_cut_shard_is_a_problem_of_its_set(tmp_path):
+    members = {f"{n}.{suffix}": data for n in "ab" for suffix, data in SAMPLE.items()}
+    path = write_shard(tmp_path / "set.tar", members)
+    path.write_bytes(path.read_bytes().rstrip(b"\0"))
+    result = run("--kind", "shards", "--path", path)
+    assert result.returncode == 0 and "1 samples, 1 captions" in result.stdout
+    assert "left out: 0 samples (0 for their pictures), 0 regions and 1 files" in result.stdout
+    assert f"  {path}: only 1 samples of it were read, the rest is cut" in result.stdout
 
 
 def test_the_command_prints_and_writes_what_it_found(tmp_path):

@@ -150,6 +150,23 @@ def test_the_command_says_what_is_left_out_and_how_to_go_on(tmp_path):
     assert "wrote 2 samples of coco" in result.stdout and "  b.png: the picture" in result.stdout
 
 
+def test_the_command_fails_by_name_where_shards_are_not_whole_and_packs_the_rest(tmp_path):
+    members = {"a.jpg": encoded(), "a.txt": b"x"}
+    for number in range(6):
+        write_shard(tmp_path / f"{number}.tar", members)
+    cut = [tmp_path / f"{number}.tar" for number in range(4)]
+    for path in cut:
+        path.write_bytes(path.read_bytes()[: -8 * 1024])
+    (tmp_path / "5.tar").unlink()
+    words = "--kind", "shards", "--path", tmp_path / "{0..5}.tar", "--output", tmp_path / "packed"
+    result = train("data", "pack", *words)
+    assert result.returncode == 1 and "wrote 1 samples of shards" in result.stdout
+    assert "error: 5 shards were not read to their end" in result.stderr
+    for path in (*cut, tmp_path / "5.tar"):
+        assert f"  {path}" in result.stderr.splitlines()
+    assert len(open_set(PackedConfig(path=str(tmp_path / "packed")))) == 1
+
+
 def test_a_folder_that_is_there_is_left_alone(tmp_path, small):
     with pytest.raises(ValueError, match="is there already: name a new folder"):
         packed(lines(tmp_path / "own"), tmp_path / "small")

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -442,6 +443,82 @@ def test_what_is_broken_in_shards_is_named_once(tmp_path, shards):
         assert {"00", "01", "02", "03", "04"} <= set(captions(opened, epoch, 0))
     keys = sorted(problem.key.removeprefix(f"{tmp_path}/") for problem in opened.problems)
     assert keys == ["set-1.tar/a", "set-1.tar/b", "set-1.tar/c", "set-2.tar", "set-3.tar"]
+
+
+SAMPLES, BLOCK = 6, 512
+
+
+def whole_tar(path, form=""):
+    """A shard of SAMPLES; returns the place in it of the fourth, in bytes where it is plain."""
+    members = {}
+    for number in range(SAMPLES):
+        members |= {f"{number}.jpg": encoded(), f"{number}.txt": f"{number}".encode()}
+    write_shard(path, members, form)
+    return [member.offset for member in tarfile.open(path)][6]
+
+
+def cut_at_a_sample(data, place):
+    return data[:place]
+
+
+def cut_in_a_picture(data, place):
+    return data[: place + BLOCK + 100]
+
+
+def a_hole(data, place):
+    return data[:place] + bytes(2 * BLOCK) + data[place + 2 * BLOCK :]
+
+
+def bad_bytes(data, place):
+    return data[:place] + b"\xff" * BLOCK + data[place + BLOCK :]
+
+
+def half_an_end(data, place):
+    return data[:place] + bytes(BLOCK)
+
+
+def two_after_one_another(data, place):
+    return data + data
+
+
+@pytest.mark.parametrize(
+    ("damage", "kept", "reason"),
+    [
+        (cut_at_a_sample, 2, "it ends without the mark"),
+        (cut_in_a_picture, 2, "unexpected end of data"),
+        (a_hole, 2, "more follows the mark"),
+        (bad_bytes, 2, "what follows is no file's header"),
+        (half_an_end, 2, "it ends with half of the mark"),
+        (two_after_one_another, SAMPLES - 1, "more follows the mark"),
+    ],
+)
+def test_a_shard_that_is_not_read_to_its_end_is_named(damage, kept, reason, tmp_path):
+    """The sample before the damage is left out too, as some of its members may be missing."""
+    path = tmp_path / "set.tar"
+    place = whole_tar(path)
+    path.write_bytes(damage(path.read_bytes(), place))
+    opened = open_set(ShardsConfig(path=str(path)))
+    assert sorted(captions(opened, 0, 0)) == [str(number) for number in range(kept)]
+    (problem,) = opened.problems
+    assert (problem.key, problem.kind) == (str(path), "shard")
+    assert problem.reason.startswith(f"only {kept} samples of it were read, the rest is cut or dam")
+    assert reason in problem.reason
+
+
+@pytest.mark.parametrize("form", ["", "gz", "bz2", "xz"])
+def test_a_whole_shard_has_no_problem_and_a_cut_one_has_however_it_is_compressed(form, tmp_path):
+    path = tmp_path / "set.tar"
+    whole_tar(path, form)
+    opened = open_set(ShardsConfig(path=str(path)))
+    assert len(captions(opened, 0, 0)) == SAMPLES and not opened.problems
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(captions(opened, 0, 0)) < SAMPLES and len(opened.problems) == 1
+
+
+def test_a_shard_from_a_pipe_is_read_to_its_end(tmp_path):
+    whole_tar(tmp_path / "set.tar")
+    opened = open_set(ShardsConfig(path=f"pipe:cat {tmp_path / 'set.tar'}"))
+    assert len(captions(opened, 0, 0)) == SAMPLES and not opened.problems
 
 
 # all of them

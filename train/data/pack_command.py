@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,7 @@ def add_pack_options(parser: argparse.ArgumentParser) -> None:
 
 
 def pack(sets: list[SetConfig], size: int, arguments: argparse.Namespace) -> int:
-    """Pack sets and say how a configuration names them.
+    """Pack sets and say how a configuration names them; 1 where shards were not read to their end.
 
     size: side of pictures that are drawn, in pixels. Raises ValueError for a user's mistake.
     """
@@ -42,6 +43,7 @@ def pack(sets: list[SetConfig], size: int, arguments: argparse.Namespace) -> int
 
     output: Path = arguments.output
     folders = [output if len(sets) == 1 else output / str(place) for place in range(len(sets))]
+    lost: list[str] = []
     for one, folder in zip(sets, folders, strict=True):
         name = f"{one.kind} {one.place!r}"
         shard_bytes = arguments.shard_size * 10**6
@@ -53,6 +55,15 @@ def pack(sets: list[SetConfig], size: int, arguments: argparse.Namespace) -> int
         if report.problems:
             print(f"{len(report.problems)} problems; left out: {counted(report.problems)}")
             print("\n".join(problem_table(report.problems)))
+        lost += [problem.key for problem in report.problems if problem.kind == "shard"]
         repeats = f", repeats = {one.repeats}" if one.repeats > 1 else ""
         print(f'in a configuration: {{kind = "packed", path = "{folder.as_posix()}"{repeats}}}')
-    return 0
+    if lost:
+        print(
+            f"error: {len(lost)} shards were not read to their end, so what was written lacks an "
+            "unknown number of samples: write or fetch these anew, and pack again:",
+            *lost,
+            sep="\n  ",
+            file=sys.stderr,
+        )
+    return 1 if lost else 0

@@ -85,9 +85,9 @@ KINDS = {
         "correct them, or make them anew for this set (python -m train data caption)",
     ),
     "shard": Kind(
-        "shards that cannot be read",
+        "shards that are missing, cut or damaged",
         "file",
-        "write or fetch them anew",
+        "write or fetch them anew: what follows in them is lost",
     ),
 }
 """By the names that reports have."""

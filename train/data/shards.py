@@ -21,6 +21,7 @@ from train.data.regions import FoundRegions, choose_captions
 from train.data.sample import Sample
 from train.data.set_config import SetConfig
 from train.data.sidecars import parse_boxes
+from train.data.tar_members import tar_members
 from train.options import Place, options
 
 BUFFER = 1000
@@ -87,14 +88,21 @@ class ShardStream:
                 yield sample
 
     def _members(self, urls: list[str]) -> Iterator[dict[str, Any]]:
-        """The members of every sample, by suffix; shards that cannot be read are named."""
-        import webdataset
+        """The members of every sample, by suffix; shards that are not read to their end are named.
+
+        A sample that a shard breaks off in, or after, is left out: members of it may be missing.
+        """
+        from webdataset.tariterators import group_by_keys
 
         for url in urls:
+            count = 0
             try:
-                yield from webdataset.tariterators.tarfile_samples([{"url": url}])
+                for sample in group_by_keys(tar_members(url)):
+                    count += 1
+                    yield sample
             except Exception as error:  # files, pipes and archives break in many ways
-                self._name(Problem(url, f"it, or the rest of it, cannot be read: {error}", "shard"))
+                read = f"only {count} samples of it were read, the rest is cut or damaged"
+                self._name(Problem(url, f"{read if count else 'cannot be read'}: {error}", "shard"))
 
     def _sample(self, members: Mapping[str, Any]) -> Sample | None:
         shard = PurePosixPath(members["__url__"]).name

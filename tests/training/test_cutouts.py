@@ -225,6 +225,16 @@ def test_a_tint_turns_the_main_hue_and_leaves_grays(folder):
     assert np.array_equal(cutout(folder / "ball.png", "red", "red"), cutout(folder / "ball.png"))
 
 
+@pytest.mark.parametrize("gray", [(0, 0, 0, 255), (255, 255, 255, 255), (120, 122, 121, 255)])
+def test_a_thing_without_hue_has_no_colour_that_could_be_turned(gray, tmp_path):
+    write_cutout(tmp_path / "coal.png", colour=gray)
+    (tmp_path / "list.toml").write_text('coal = { colour = "red" }\n')
+    with pytest.raises(ValueError, match="'coal' in .*colour = 'red', but only 0.0% of coal.png"):
+        opened(tmp_path, str(tmp_path / "list.toml"))
+    (tmp_path / "list.toml").write_text("coal = {}\n")
+    assert opened(tmp_path, str(tmp_path / "list.toml"), tint=1.0)[0].regions
+
+
 def test_files_are_named_by_their_names_or_by_the_words_beside_them(tmp_path):
     for name in ("red-Car_2", "red car 1", "x17"):
         write_cutout(tmp_path / f"{name}.png")

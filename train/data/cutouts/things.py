@@ -48,6 +48,10 @@ OPAQUE = 8
 """Alpha, of 255, from which on a pixel is part of a thing."""
 HUE_SPAN = 70.0
 """Degrees around a thing's own hue that turn with it: a red car keeps its blue windows."""
+HUE = 0.1
+"""Difference of the highest and lowest channel, of 1, from which on a pixel has a hue."""
+MIN_HUED = 0.02
+"""Share of a thing's pixels that have a hue, below which there is nothing to turn."""
 MAX_WORDS = 60
 """Characters of a wording."""
 
@@ -132,8 +136,22 @@ def _thing(folder: Path, name: str, entry: Any) -> Thing:
         raise ValueError(f"colour = {colour!r}: choose from {', '.join(TINTS)}")
     file = _find(folder, entry.get("file", name))
     check_cutout(file)
+    if colour:
+        _check_hue(file, colour)
     plural = entry.get("plural", plural_of(words[0]))
     return Thing(name, (file,), words, plural, entry.get("article"), colour)
+
+
+def _check_hue(file: Path, colour: str) -> None:
+    """Raise ValueError when a picture is too gray for its tints to be seen."""
+    data = np.asarray(_read(file), np.float32) / 255
+    hued = np.ptp(data[..., :3], axis=-1) >= HUE
+    share = float(np.average(hued, weights=data[..., 3]))
+    if share < MIN_HUED:
+        raise ValueError(
+            f"colour = {colour!r}, but only {share:.1%} of {file.name} has a hue that can be "
+            f"turned, less than {MIN_HUED:.0%}: leave colour out, or put a coloured picture there"
+        )
 
 
 def _find(folder: Path, stem: str) -> Path:

@@ -28,9 +28,16 @@ OFF = "off"
 CONTAINMENTS = [OFF, "its tokens", "its tokens, and no padding", "its tokens, encoded apart"]
 
 
-def _share(name: str, default: float, tooltip: str) -> io.Float.Input:
+def _share(name: str, default: float, what: str) -> io.Float.Input:
     return io.Float.Input(
-        name, default=default, min=0.0, max=1.0, step=0.01, optional=True, tooltip=tooltip
+        name,
+        default=default,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        optional=True,
+        tooltip=f"{what}: a share of the whole noise schedule, as in Set Timestep Range. At "
+        "denoise 0.5 only what lies between 0.5 and 1 is sampled.",
     )
 
 
@@ -78,8 +85,8 @@ class ReCoControl(io.ComfyNode):
                     optional=True,
                     tooltip="Over how many pixels outside of it a box fades, for containment.",
                 ),
-                _share("contain_from", 0.0, "The share of the sampling at which it begins."),
-                _share("contain_until", 1.0, "The share of the sampling at which it ends."),
+                _share("contain_from", 0.0, "When containment begins"),
+                _share("contain_until", 1.0, "When containment ends"),
                 batch_size_input(),
                 overflow_input(),
             ],
@@ -171,8 +178,8 @@ class ReCoRegionSettings(io.ComfyNode):
                     step=0.05,
                     tooltip="Multiplies how much the picture attends to it; 1 is as trained.",
                 ),
-                _share("start", 0.0, "The share of the sampling from which it counts."),
-                _share("end", 1.0, "The share of the sampling until which it counts."),
+                _share("start", 0.0, "From when on it counts"),
+                _share("end", 1.0, "Until when it counts"),
                 io.String.Input(
                     "negative",
                     multiline=True,

@@ -14,10 +14,11 @@ from ..reco_core.layout import Layout, Region
 from ..reco_core.remarks import Reading
 from ..reco_core.sequence import Span
 from .account import Account, read_prompt
+from .controlled import Controlled, States
 from .encoding import Encoded, encode_parts, reco_tokenizer
 from .inputs import OVERFLOW_ERROR
 from .joined import Part, describe, left_out, sequences_of
-from .region_sampling import KEY, NEEDS, Controlled, NeedsControl, States
+from .region_sampling import KEY, NEEDS, NeedsControl
 from .tokenizer import ReCoTokenizer
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -20,72 +21,13 @@ from comfy.ldm.modules.attention import SpatialTransformer
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
-from ..reco_core.containment import Containment, Seen, attention_bias
-from ..reco_core.layout import Layout
-from ..reco_core.sequence import Span
 from .biased_attention import BIASES, BiasedAttention
+from .controlled import Bias, Controlled
+from .never_held import never_held
+from .remarks import log
 
 KEY = "reco_control"  # of a conditioning's options, with a Controlled
 NEEDS = "reco_needs_control"  # of its model_conds
-
-
-@dataclass(frozen=True, eq=False)
-class States:
-    """What the text encoder made of the regions that count from start to end, fractions of the
-    sampling: states (1, L, C), where each region is in them, and spans that no cell sees."""
-
-    start: float
-    end: float
-    states: torch.Tensor
-    seen: tuple[Seen, ...]
-    hidden: tuple[Span, ...]
-    biases: dict[float | None, Bias] = field(default_factory=dict)  # by feather, as they are needed
-
-
-@dataclass(frozen=True, eq=False)
-class Controlled:
-    """A prompt with control. phases: of which one holds at any moment. caption: states of the
-    caption alone, where guidance is not 1."""
-
-    layout: Layout
-    phases: tuple[States, ...]
-    caption: torch.Tensor | None
-    guidance: float
-    containment: Containment | None
-
-    def at(self, sigma: float, percent_to_sigma: Callable[[float], float]) -> States:
-        """The phase that holds at a step's noise level."""
-        later = (phase for phase in self.phases[::-1] if sigma <= percent_to_sigma(phase.start))
-        return next(later, self.phases[0])
-
-    def containment_at(
-        self, sigma: float, percent_to_sigma: Callable[[float], float]
-    ) -> Containment | None:
-        """The containment, if it holds at a step's noise level."""
-        bounds = self.containment
-        if bounds and percent_to_sigma(bounds.end) < sigma <= percent_to_sigma(bounds.start):
-            return bounds
-        return None
-
-
-@dataclass(frozen=True, eq=False)
-class Bias:
-    """What the cells see of a row's tokens. made: (cells, L) by grid, as they are needed."""
-
-    layout: Layout
-    phase: States
-    feather: float | None
-    made: dict[tuple, torch.Tensor | None] = field(default_factory=dict)
-
-    def on(self, grid: tuple[int, int], like: torch.Tensor) -> torch.Tensor | None:
-        """(cells, L) of the kind of a tensor, or None where nothing is hidden or stressed."""
-        key = (grid, like.dtype, like.device)
-        if key not in self.made:
-            length = self.phase.states.shape[1]
-            hidden = self.phase.hidden if self.feather is not None else ()
-            bias = attention_bias(self.layout, self.phase.seen, length, grid, self.feather, hidden)
-            self.made[key] = None if bias is None else bias.to(like)
-        return self.made[key]
 
 
 class NeedsControl(CONDConstant):
@@ -117,19 +59,25 @@ class RegionSampling:
         sigmas: torch.Tensor,
         model_options: dict,
     ) -> list[torch.Tensor]:
-        self._check(conds)
-        step = Step(float(sigmas[0]), model.model_sampling.percent_to_sigma)
+        percent_to_sigma = model.model_sampling.percent_to_sigma
+        if fresh := self._checked_now(conds):
+            _say_what_never_holds(fresh, percent_to_sigma, model_options)
+        step = Step(float(sigmas[0]), percent_to_sigma)
         rows = [None if some is None else list(step.rows(some)) for some in conds]
         if step.biases:
             model_options = _with_biases(model, model_options, step.biases)
         return execute(model, rows, x, sigmas, model_options)
 
-    def _check(self, conds: list[list[dict] | None]) -> None:
-        """Raise ValueError where another node has changed the states. Once: it waits for a GPU."""
+    def _checked_now(self, conds: list[list[dict] | None]) -> list[Controlled]:
+        """What is sampled for the first time in a run: it is checked once, for that waits for a
+        GPU. Raises ValueError where another node has changed the states."""
+        fresh = []
         for cond in (cond for some in conds for cond in some or ()):
             if KEY in cond and cond["uuid"] not in self._checked:
                 _check(cond, cond[KEY])
                 self._checked.append(cond["uuid"])
+                fresh.append(cond[KEY])
+        return fresh
 
 
 @dataclass
@@ -189,6 +137,17 @@ def _check(cond: dict, controlled: Controlled) -> None:
             "this conditioning of ReCo Control was averaged or joined with another, which its "
             "regions do not outlast: use Conditioning (Combine), or take that node out"
         )
+
+
+def _say_what_never_holds(
+    some: Sequence[Controlled], percent_to_sigma: Callable[[float], float], model_options: dict
+) -> None:
+    sigmas = model_options.get("transformer_options", {}).get("sample_sigmas")
+    if sigmas is None:
+        return
+    found = (never_held(one, sigmas.tolist(), percent_to_sigma) for one in some)
+    for message in dict.fromkeys(chain.from_iterable(found)):  # positive and negative may agree
+        log(message)
 
 
 def _row(cond: dict, states: torch.Tensor, weight: float) -> dict:

@@ -32,13 +32,18 @@ def unlogged() -> Iterator[None]:
         _IS_LOGGED.reset(token)
 
 
+def log(message: str) -> None:
+    if _IS_LOGGED.get():
+        logging.warning(f"ReCo: {message}")
+
+
 def told(remarks: Sequence[Remark], report: str = "") -> dict[str, list]:
     """Log the remarks; the `ui` output that shows a report and them on the node.
 
     Return it also without remarks: it takes away those of an earlier run. report: plain text.
     """
-    for remark in remarks if _IS_LOGGED.get() else ():
-        logging.warning(f"ReCo: {remark.message}")
+    for remark in remarks:
+        log(remark.message)
     return {UI_KEY: [{"report": report, "remarks": [remark.to_data() for remark in remarks]}]}
 
 

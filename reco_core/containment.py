@@ -32,7 +32,7 @@ that the encoder reads apart from one another, they are not."""
 @dataclass(frozen=True)
 class Containment:
     """how: one of HOW. feather: pixels over which boxes fade outside. start, end: fractions of the
-    sampling between which it holds.
+    whole noise schedule between which it holds.
 
     Raises:
         ValueError: start is not before end.

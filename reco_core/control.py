@@ -21,7 +21,8 @@ class Control:
 
     strength: multiplies how much the picture attends to its tokens, from 0 to 10; 1 is as trained,
         and 0 leaves the region out.
-    start, end: it counts from the one to the other, fractions of the sampling from 0 to 1.
+    start, end: it counts from the one to the other, fractions of the whole noise schedule from 0 to
+        1, of which a run may sample a part.
     negative: what is to be kept out of its box, a text for the negative; "" is nothing.
 
     Raises:

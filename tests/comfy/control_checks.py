@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import comfy.hooks
 import comfy.sample
 import comfy.sd
@@ -44,6 +46,7 @@ def sampled(
     scheduler="normal",
     noise=None,
     seed=3,
+    denoise=1.0,
 ):
     """Latents, and a Recorder of what the UNet got."""
     recorder = Recorder(model)
@@ -60,6 +63,7 @@ def sampled(
         negative,
         latent["samples"],
         seed=seed,
+        denoise=denoise,
     )
     return latents.detach(), recorder
 
@@ -116,6 +120,20 @@ def states_of_steps(path: str, layout: str, steps: int) -> list[int]:
             kinds.append(states)
         numbers.append(number)
     return numbers
+
+
+def said(path: str, layout: str, **options) -> list[str]:
+    """What the log warns of in a run."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = records.append
+    logging.getLogger().addHandler(handler)
+    try:
+        controlled(path, layout, **options)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    messages = (record.getMessage() for record in records)
+    return [message for message in messages if message.startswith("ReCo: ")]
 
 
 def attention(path: str, layout: str, settings: dict) -> dict[str, float]:

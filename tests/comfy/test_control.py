@@ -106,6 +106,31 @@ def test_containment_has_a_time(ask):
     assert changes[0] == 0 < changes[1] < changes[2]
 
 
+def test_what_holds_at_no_step_of_a_run_is_said_once(ask):
+    """Of the normal scheduler's eight steps a run at denoise 0.5 samples the last four."""
+    half = {"denoise": 0.5}
+    [region] = ask("said", layout(Control(end=0.5)), **half)
+    assert region == (
+        "ReCo: region 1 ('a red circle') counts at no step: its start = 0 and end = 0.5 are shares "
+        "of the whole noise schedule, of which this run samples 0.57 to 1.00; move them into that, "
+        "or sample with a higher denoise or more steps."
+    )
+    bounds = {"containment": CONTAINMENTS[0], "contain_until": 0.5}
+    negative = layout(Control(negative="green"))  # contained too
+    [containment] = ask("said", negative, settings=bounds, **half)
+    assert "containment holds at no step: contain_from = 0 and contain_until = 0.5" in containment
+    assert len(ask("said", layout(Control(start=0.4, end=0.6)))) == 1  # between two steps
+
+
+def test_of_what_holds_at_a_step_nothing_is_said(ask):
+    bounds = {"containment": CONTAINMENTS[0], "contain_until": 0.5}
+    times = layout(Control(end=0.5), Control(start=0.6))
+    assert ask("said", times, settings=bounds) == []
+    late = {"containment": CONTAINMENTS[0], "contain_until": 0.6}
+    assert ask("said", layout(Control(end=0.6)), settings=late, denoise=0.5) == []
+    assert ask("said", layout(Control(strength=0)), settings=late, denoise=0.5) == []
+
+
 def test_negatives_of_regions_are_in_the_negative_in_their_boxes(ask):
     report = ask("negative_report", layout(Control(negative="green")), negative="a black circle")
     assert "region 1: 7 tokens: (0, 0) to (64, 128): green" in report

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from editor_page import TEXTS, EditorPage
 from playwright.sync_api import Locator, expect
@@ -81,40 +83,64 @@ def test_the_menu_key_opens_it_and_arrows_choose(comfy, editor):
 
 
 FIELDS = [".reco-in-place", ".reco-caption", ".reco-text >> nth=0"]
+PANEL = ".reco-exchange-text"  # what is typed there is not in the drawing yet
 
 
-@pytest.mark.parametrize("field", FIELDS)
-def test_comfyuis_keys_work_in_its_fields_with_what_was_typed(comfy, editor, field):
+def write_into(editor: EditorPage, field: str, text: str) -> None:
+    if field == ".reco-in-place":
+        editor.press("PageDown", "F2")
+    elif field == PANEL:
+        editor.root.get_by_label("Copy or paste the layout as text").first.click()
+    else:
+        editor.root.locator(field).focus()
+    editor.comfy.page.keyboard.press("Control+a")
+    editor.comfy.page.keyboard.type(text)
+
+
+@pytest.fixture
+def heard(comfy) -> Iterator[Callable[[], list]]:
+    """What ComfyUI is told to save or run: the command, and whether a zebra is in the workflow."""
     comfy.page.evaluate(
         """() => {
-            window.done = [];
+            window.heard = [];
             const { command } = app.extensionManager;
             for (const id of ["Comfy.QueuePrompt", "Comfy.SaveWorkflow"]) {
                 const found = command.commands.find((each) => each.id === id);
                 window.kept ??= new Map();
                 window.kept.set(found, found.function);
-                found.function = () => window.done.push(
+                found.function = () => window.heard.push(
                     [id, app.rootGraph.serialize().nodes[0].widgets_values[2].includes("zebra")]);
             }
         }"""
     )
-    try:
-        for keys, command in (
-            ("Control+s", "Comfy.SaveWorkflow"),
-            ("Control+Enter", "Comfy.QueuePrompt"),
-        ):
-            if field == ".reco-in-place":
-                editor.press("PageDown", "F2")
-            else:
-                editor.root.locator(field).focus()
-            comfy.page.keyboard.press("Control+a")
-            comfy.page.keyboard.type("zebra")
-            comfy.page.keyboard.press(keys)
-            comfy.page.wait_for_function("() => window.done.length")
-            assert comfy.page.evaluate("() => window.done.splice(0)") == [[command, True]]
-            comfy.page.keyboard.press("Escape")
-    finally:
-        comfy.page.evaluate("() => { for (const [c, f] of window.kept) c.function = f; }")
+
+    def hear() -> list:
+        comfy.page.wait_for_function("() => window.heard.length")
+        return comfy.page.evaluate("() => window.heard.splice(0)")
+
+    yield hear
+    comfy.page.evaluate("() => { for (const [c, f] of window.kept) c.function = f; }")
+
+
+COMMANDS = {"Control+s": "Comfy.SaveWorkflow", "Control+Enter": "Comfy.QueuePrompt"}
+
+
+@pytest.mark.parametrize("field", [*FIELDS, PANEL])
+def test_comfyuis_keys_work_in_its_fields_with_what_was_typed(comfy, editor, field, heard):
+    for keys, command in COMMANDS.items():
+        write_into(editor, field, "zebra")
+        comfy.page.keyboard.press(keys)
+        assert heard() == [[command, field != PANEL]]
+        comfy.page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("keys", COMMANDS)
+def test_comfyuis_keys_close_the_menu_and_do_what_they_do(comfy, editor, heard, keys):
+    editor.press("PageDown", "ContextMenu")
+    comfy.page.keyboard.press(keys)
+    assert heard() == [[COMMANDS[keys], False]]
+    expect(menu(editor)).to_have_count(0)
+    assert editor.selected == [0]
 
 
 def test_escape_leaves_a_subgraph_only_when_it_means_nothing_here(comfy, editor):
@@ -145,12 +171,7 @@ def test_escape_leaves_a_subgraph_only_when_it_means_nothing_here(comfy, editor)
 def test_what_is_being_typed_is_in_the_workflows_draft(comfy, editor, field):
     """And is one step of undo when the field is left."""
     steps = comfy.page.evaluate("() => harness.history().undo")
-    if field == ".reco-in-place":
-        editor.press("PageDown", "F2")
-    else:
-        editor.root.locator(field).focus()
-    comfy.page.keyboard.press("Control+a")
-    comfy.page.keyboard.type("a zebra")
+    write_into(editor, field, "a zebra")
     comfy.page.wait_for_function(
         """() => harness.drafts().some(({ data }) => data.includes("a zebra"))"""
     )

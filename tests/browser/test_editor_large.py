@@ -7,7 +7,7 @@ import json
 import pytest
 from comfy_page import ComfyPage
 from editor_page import BOXES, EditorPage
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 
 @pytest.fixture
@@ -58,6 +58,59 @@ def test_undo_works_in_the_large_view_and_leaves_it_open(comfy, editor):
     comfy.page.keyboard.press("Escape")
     comfy.page.wait_for_function("() => !document.querySelector('dialog.reco-editor:modal')")
     assert len(editor.boxes) == 4
+
+
+@pytest.mark.parametrize("field", [".reco-stage", ".reco-caption"])
+def test_saving_leaves_it_for_what_comfyui_asks(comfy, editor, field):
+    """A workflow that was never saved needs a name."""
+    editor.press("Alt+Enter")
+    editor.root.locator(field).focus()
+    comfy.page.keyboard.press("Control+s")
+    comfy.page.wait_for_function(
+        "() => document.activeElement.matches('[role=dialog]:not(.reco-editor) input')"
+    )
+    expect(editor.root).to_have_attribute("role", "group")
+    comfy.page.keyboard.press("Control+a")
+    comfy.page.keyboard.type("zoo")
+    assert comfy.page.evaluate("() => document.activeElement.value") == "zoo"
+    comfy.page.keyboard.press("Escape")
+    comfy.page.wait_for_function("() => !document.activeElement.matches('input')")
+
+
+def status(editor: EditorPage) -> Locator:
+    return editor.root.locator(".reco-status")
+
+
+def test_what_a_run_is_refused_for_is_said_in_it(comfy, editor):
+    words = comfy.add_node("ReCoLayoutToText", at=(700, 0))
+    shown = comfy.add_node("PreviewAny", at=(1000, 0))
+    comfy.connect(editor.node, "layout", words, "layout")
+    comfy.connect(words, 0, shown, 0)
+    editor.fill(0, "Text of", "")
+    editor.choose("Regions without a text", "stop")
+    editor.press("Alt+Enter")
+    comfy.page.keyboard.press("Control+Enter")
+    expect(status(editor)).to_contain_text(
+        "Run is refused. ReCo Layout Editor: region 1 has no text"
+    )
+    assert editor.root.get_attribute("role") == "dialog"
+    editor.choose("Regions without a text", "leave out")
+    editor.stage.focus()
+    comfy.page.keyboard.press("Control+Enter")
+    expect(status(editor)).to_be_empty()
+    editor.press("Escape")
+
+
+def test_where_a_run_failed_is_said_in_it(comfy, editor):
+    chain = ("PrimitiveString", "ReCoLayoutFromText", "ReCoLayoutToText", "PreviewAny")
+    nodes = [comfy.add_node(type, at=(700 + 300 * i, 0)) for i, type in enumerate(chain)]
+    comfy.set_value(nodes[0], "value", '{"version": 9, "regions": []}')
+    for source, target, name in zip(nodes, nodes[1:], ("text", "layout", "source"), strict=False):
+        comfy.connect(source, 0, target, name)
+    editor.press("Alt+Enter")
+    comfy.page.keyboard.press("Control+Enter")
+    expect(status(editor)).to_contain_text("Run failed at ReCo Layout From Text:")
+    editor.press("Escape")
 
 
 def test_the_canvas_is_zoomed_and_panned_in_the_node(comfy, editor):

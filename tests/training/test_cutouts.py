@@ -17,8 +17,9 @@ from reco_core.prompt import normalize_text
 from train.__main__ import main
 from train.data.cutouts import fluent_emoji
 from train.data.cutouts.cutouts_set import CutoutsConfig, open_cutouts
+from train.data.cutouts.file_words import names_of, plural_of
 from train.data.cutouts.scenes import draw_boxes, render
-from train.data.cutouts.things import TINTS, cutout, plural_of, read_things, words_of_name
+from train.data.cutouts.things import TINTS, cutout, read_things
 from train.data.options import DataConfig
 from train.data.sets import CONFIGS, open_set
 from train.options import build
@@ -247,11 +248,44 @@ def test_files_are_named_by_their_names_or_by_the_words_beside_them(tmp_path):
     }
 
 
+def test_pictures_of_one_thing_share_their_wordings(tmp_path):
+    told = {"dog 1": "dog\nhound\n", "dog 2": "dog\npuppy\nhound\n", "x": "dog\nmutt\n", "cat": ""}
+    for name, text in told.items():
+        write_cutout(tmp_path / f"{name}.png")
+        if text:
+            (tmp_path / f"{name}.txt").write_text(text)
+    cat, dog = read_things(str(tmp_path))[0]
+    assert dog.words == ("dog", "hound", "puppy", "mutt") and len(dog.files) == 3
+    assert cat.words == ("cat",)
+
+
 @pytest.mark.parametrize(
-    ("stem", "words"), [("Palm_tree-02", "palm tree"), ("éclair", "éclair"), ("a (3)", "a")]
+    ("names", "stems"),
+    [
+        ("palm tree", "Palm_tree-02"),
+        ("éclair", "éclair"),
+        ("a, a", "a (3)/A(12)"),
+        ("dog, dog, dog", "dog/dog 1/dog_2"),
+        ("dog, dog", "dog1/dog2"),
+        ("boeing 747, boeing", "boeing 747/boeing"),
+        ("iphone 12, iphone 13", "iphone 12/iphone-13"),
+        ("ps4, ps5, mp3", "ps4/ps5/mp3"),
+        ("7up, 747, route 66", "7up/747/route 66 (2)"),
+        (", ".join(["cup"] * 12), "/".join(f"cup {number}" for number in range(1, 13))),
+    ],
 )
-def test_names_become_words(stem, words):
-    assert words_of_name(stem) == words
+def test_numbers_at_the_end_of_names_count_copies_where_they_are_small(names, stems):
+    stems = stems.split("/")
+    assert ", ".join(names_of(stems)[stem] for stem in stems) == names
+
+
+def test_the_command_says_which_pictures_are_one_thing(tmp_path, monkeypatch, capsys):
+    for name in ("dog 1", "dog 2", "boeing 747", "boeing 737"):
+        write_cutout(tmp_path / f"{name}.png")
+    monkeypatch.setattr("sys.argv", f"train data cutouts --path {tmp_path}".split())
+    assert main() == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "one thing: dog: dog 1.png, dog 2.png" and second.startswith("3 things")
 
 
 @pytest.mark.parametrize(

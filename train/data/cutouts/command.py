@@ -47,6 +47,9 @@ def run_cutouts(arguments: argparse.Namespace) -> int:
     opened = open_cutouts(build(CutoutsConfig, {**asked, "sizes": sizes}, flag_of), SIDE)
     for problem in opened.problems:
         print(f"left out: {problem.key}: {problem.reason}")
+    for thing in opened.things:
+        if len(thing.files) > 1:
+            print(f"one thing: {thing.name}: {', '.join(file.name for file in thing.files)}")
     tinted = sum(bool(thing.colour) for thing in opened.things)
     print(
         f"{len(opened.things)} things, {tinted} of which can be tinted, "

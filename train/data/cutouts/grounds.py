@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from reco_core.checks import quote
-from train.data.cutouts.things import check_words, lines_of, words_of_name
+from train.data.cutouts.file_words import check_words, lines_of, names_of
 from train.data.decode import UNREADABLE, PictureFile, is_picture
 from train.data.files import folder_of
 from train.data.problems import Problem
@@ -102,10 +102,12 @@ def read_grounds(path: str) -> tuple[tuple[GivenGround, ...], list[Problem]]:
         return (), []
     folder = folder_of(path, "folder of grounds")
     found, problems = [], []
-    for file in sorted(f for f in folder.iterdir() if is_picture(f.name)):
+    files = sorted(file for file in folder.iterdir() if is_picture(file.name))
+    names = names_of(file.stem for file in files)
+    for file in files:
         try:
             _given(file)
-            found.append(GivenGround(file, _wheres(file)))
+            found.append(GivenGround(file, _wheres(file, names)))
         except UNREADABLE as error:
             reason = f"the ground cannot be used: {error}"
             problems.append(Problem(file.name, reason, "unreadable"))
@@ -114,12 +116,12 @@ def read_grounds(path: str) -> tuple[tuple[GivenGround, ...], list[Problem]]:
     return tuple(found), problems
 
 
-def _wheres(file: Path) -> tuple[str, ...]:
+def _wheres(file: Path, names: Mapping[str, str]) -> tuple[str, ...]:
     text = file.with_suffix(".txt")
     if text.is_file():
         wheres = lines_of(text, 'write where things on it are, as "in a kitchen"')
     else:
-        name = words_of_name(file.stem)
+        name = names[file.stem]
         check_words(name)
         wheres = (f"in front of {'an' if name[0] in 'aeiou' else 'a'} {name}",)
     for where in wheres:

@@ -1,7 +1,8 @@
 """Things cut out of their pictures: files with transparency, their words, and their tints.
 
 A folder of pictures becomes things by their names (`palm_tree.png`, `dog 1.png`, `dog 2.png`), or
-by a text file each (`x17.txt` beside `x17.png`: a wording a line). A list (TOML) can say more:
+by a text file each (`x17.txt` beside `x17.png`: a wording a line). Pictures of one name are one
+thing, with the wordings of all. A list (TOML) can say more:
 
     "red car" = { file = "1f697", words = ["car", "automobile"], colour = "red" }
     sun = { article = "the" }
@@ -11,7 +12,6 @@ by a text file each (`x17.txt` beside `x17.png`: a wording a line). A list (TOML
 from __future__ import annotations
 
 import colorsys
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from reco_core.checks import quote
+from train.data.cutouts.file_words import check_words, names_of, plural_of, text_of, words_beside
 from train.data.decode import check_file, decoding, eight_bits, is_picture, picture_suffixes
 from train.data.files import folder_of
 from train.data.problems import Problem
@@ -52,8 +53,6 @@ HUE = 0.1
 """Difference of the highest and lowest channel, of 1, from which on a pixel has a hue."""
 MIN_HUED = 0.02
 """Share of a thing's pixels that have a hue, below which there is nothing to turn."""
-MAX_WORDS = 60
-"""Characters of a wording."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +90,18 @@ def read_things(path: str, list_file: str = "") -> tuple[tuple[Thing, ...], list
         return tuple(_listed(folder, Path(list_file).expanduser())), []
     things: dict[str, Thing] = {}
     problems = []
-    for file in sorted(f for f in folder.iterdir() if is_picture(f.name)):
+    files = sorted(file for file in folder.iterdir() if is_picture(file.name))
+    names = names_of(file.stem for file in files)
+    for file in files:
         try:
-            words = _words_beside(file)
+            words = words_beside(file, names)
             check_cutout(file)
         except ValueError as error:
             problems.append(Problem.of(file.name, error, "unreadable"))
             continue
-        known = things.get(words[0])
-        things[words[0]] = (
-            replace(known, files=(*known.files, file))
-            if known
-            else Thing(words[0], (file,), words, plural_of(words[0]))
-        )
+        known = things.get(words[0], Thing(words[0], (), (), plural_of(words[0])))
+        united = tuple(dict.fromkeys((*known.words, *words)))
+        things[words[0]] = replace(known, files=(*known.files, file), words=united)
     if not things:
         why = f"; {problems[0].key}: {problems[0].reason}" if problems else ""
         raise ValueError(f"no picture in {path!r} can be used as a thing{why}")
@@ -162,60 +160,6 @@ def _find(folder: Path, stem: str) -> Path:
         f"there is no {stem}.jpg, {stem}.png or the like in {str(folder)!r}: put the picture "
         "there, or take the thing out of the list"
     )
-
-
-def _words_beside(file: Path) -> tuple[str, ...]:
-    """The wordings in the text file beside a picture, else its name in words."""
-    text = file.with_suffix(".txt")
-    if text.is_file():
-        words = lines_of(text, "write what the thing is called into it")
-    else:
-        words = (words_of_name(file.stem),)
-    for word in words:
-        check_words(word)
-    return words
-
-
-def lines_of(file: Path, hint: str) -> tuple[str, ...]:
-    """The lines of a text file that are not empty. Raises ValueError, with the hint, for none."""
-    lines = tuple(line.strip() for line in text_of(file, "text file").splitlines() if line.strip())
-    if not lines:
-        raise ValueError(f"{file.name} is empty: {hint}")
-    return lines
-
-
-def text_of(file: Path, what: str) -> str:
-    """A small UTF-8 file. Raises ValueError that says what was to be read."""
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise ValueError(f"cannot read the {what} {str(file)!r}: {error}") from None
-
-
-def words_of_name(stem: str) -> str:
-    """A file's name as words: `Palm_tree-02` is a "palm tree"."""
-    words = " ".join(re.sub(r"[_\-\s]+", " ", stem).split()).lower()
-    return re.sub(r"\s*\(?\d+\)?$", "", words)
-
-
-def check_words(words: Any) -> None:
-    """Raise ValueError for what cannot be told apart from a layout's own signs, or is no word."""
-    if not isinstance(words, str) or not re.fullmatch(r"[^\W_]([^\W_]|[ '’.&-])*", words):
-        raise ValueError(
-            f"{quote(words)} cannot be a thing's words: use letters, digits, spaces, ' and -, in "
-            "the file's name or in a text file beside it"
-        )
-    if not any(c.isalpha() for c in words) or len(words) > MAX_WORDS:
-        raise ValueError(f"{quote(words)} cannot be a thing's words: 1 to {MAX_WORDS} letters")
-
-
-def plural_of(words: str) -> str:
-    """The regular English plural."""
-    if re.search(r"(s|x|z|ch|sh)$", words):
-        return f"{words}es"
-    if re.search(r"[^aeiou]y$", words):
-        return f"{words[:-1]}ies"
-    return f"{words}s"
 
 
 def check_cutout(file: Path) -> None:

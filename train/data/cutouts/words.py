@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from train.data.cutouts.things import TINTS, Thing, plural_of
+from train.data.cutouts.file_words import plural_of
+from train.data.cutouts.things import TINTS, Thing
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 CAPTIONS = (

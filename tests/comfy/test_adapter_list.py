@@ -89,7 +89,7 @@ def test_hundreds_of_files_are_looked_at_soon(inside, tmp_path):
     found = inside("adapter_checks.listing", folder=str(tmp_path))
     assert found["names"] == ["last.safetensors"]
     first, second = found["seconds"]
-    assert second < 0.05 and first < 0.2, found["seconds"]  # of a machine with others on it
+    assert first < 0.2 and second < first / 2, found["seconds"]
 
 
 @pytest.fixture(scope="module")

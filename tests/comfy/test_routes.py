@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import threading
-import time
-from pathlib import Path
 
 import pytest
+from processor_time import spent
 from workflows import node
 
 from comfy_server import Failure
@@ -25,12 +23,6 @@ def region(text: str = "a", **more) -> dict:
 
 def layout(*regions: dict, **more) -> dict:
     return {"caption": "a", "width": 64, "height": 64, "regions": list(regions), **more}
-
-
-def spent(server) -> float:
-    """Seconds of processor time that the server has taken so far; other work does not count."""
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def post(server, path: str, body: bytes, chunked: bool = False) -> tuple[int, dict]:
@@ -122,15 +114,13 @@ def test_the_server_answers_others_meanwhile(server):
     many = layout(*[region(f"w{i}") for i in range(MAX_REGIONS // 2)])
     body = json.dumps({"layout": many}).encode()
     asking = [threading.Thread(target=ask, args=(server, "write", body)) for _ in range(4)]
-    began = time.monotonic()
     for thread in asking:
         thread.start()
-    slowest = 0.0
+    answers = 0
     while any(thread.is_alive() for thread in asking):
-        started = time.monotonic()
         server.get("/queue")
-        slowest = max(slowest, time.monotonic() - started)
-    assert slowest < (time.monotonic() - began) / 2  # if writing held it up, it waited for all
+        answers += 1
+    assert answers >= 10  # if writing held it up, each would wait for one of the four
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,16 @@ export class FrontEnd {
     return !subgraph._projectPromotedWidget;
   }
 
+  /** Why ComfyUI refused the last prompt: {node id: {class_type, errors}}, or null. */
+  get refusal() {
+    return this.app.lastNodeErrors;
+  }
+
+  /** Where the last run failed: {node_id, node_type, exception_message}, or null. */
+  get failure() {
+    return this.app.lastExecutionError;
+  }
+
   get zoom() {
     return this.app.canvas?.ds?.scale || 1;
   }

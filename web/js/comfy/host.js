@@ -3,6 +3,7 @@
 import { isLinked, linkedValue, placeOf } from "./graph.js";
 import { pictureInto } from "./pictures.js";
 import { readersOf } from "./readers.js";
+import { troubleOf } from "./trouble.js";
 
 const DRAFT_MS = 300; // after a key, until the next
 const SIDE_PX = 512; // where nothing tells the picture's
@@ -115,6 +116,11 @@ export class ComfyHost {
   staysInside() {
     const around = placeOf(this.node, this.frontEnd.root).within.at(-1);
     return Boolean(around) && !this.frontEnd.canShowEditors(around);
+  }
+
+  /** {cause, words} of why the last run was refused or failed, or null. */
+  trouble() {
+    return troubleOf(this.frontEnd);
   }
 
   // The page

@@ -203,7 +203,9 @@ export class Exchange {
     this.say("Copied.");
   }
 
+  /** What ComfyUI has on Control, such as to run, it does: see keys.js. */
   keyDown(event) {
+    if (event.ctrlKey || event.metaKey) return;
     event.stopPropagation();
     if (event.key !== "Escape") return;
     event.preventDefault(); // the large view stays

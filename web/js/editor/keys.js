@@ -11,6 +11,7 @@ const WRITE = Symbol("write the text");
 
 /** Handle a key pressed in the editor; one that is handled goes no further. */
 export function keyDown(editor, event) {
+  if (asksSomething(event)) editor.large.close(); // which would cover it
   if (opensMenu(event)) {
     swallow(event);
     return editor.menu.openByKey(event.target);
@@ -35,6 +36,10 @@ function swallow(event) {
 /** A field keeps the browser's menu. */
 const opensMenu = ({ key, shiftKey, target }) =>
   (key === "ContextMenu" || (key === "F10" && shiftKey)) && !target.matches("textarea, input");
+
+/** Whether ComfyUI may answer a key by a dialog: to save, to open, or its settings. */
+const asksSomething = ({ key, ctrlKey, metaKey }) =>
+  (ctrlKey || metaKey) && ["s", "o", ","].includes(key.toLowerCase());
 
 /** "undo" or "redo" if a key means ComfyUI's and not the browser's, in a field. */
 function wayThroughHistory({ key, shiftKey, ctrlKey, metaKey, altKey, repeat, target }) {

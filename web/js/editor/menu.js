@@ -81,6 +81,7 @@ export class Menu {
   }
 
   keyDown(event) {
+    if (event.ctrlKey || event.metaKey) return this.leaveTo(event);
     event.stopPropagation();
     const { buttons } = this;
     const at = buttons.indexOf(document.activeElement);
@@ -94,5 +95,10 @@ export class Menu {
     else if (event.key === "Escape" || event.key === "Tab") this.close();
     else return;
     event.preventDefault();
+  }
+
+  /** What ComfyUI has on Control it does; what the menu is about may be gone then. */
+  leaveTo({ key }) {
+    if (!["Control", "Meta"].includes(key)) this.close();
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 from dataclasses import replace
@@ -422,6 +423,22 @@ def test_the_command_draws_a_sheet_and_writes_sets_that_others_read(
         assert again[index].open().tobytes() == wanted[index].open().tobytes()
 
 
+def test_an_exported_coco_set_has_a_category_for_each_thing(folder, told, tmp_path, monkeypatch):
+    """The same ones however few are drawn; what is said of a thing is its annotation's caption."""
+    out = tmp_path / "out"
+    command = f"train data cutouts --path {folder} --things {told} --samples 3 --export {out}"
+    monkeypatch.setattr("sys.argv", [*command.split(), "--form", "coco"])
+    assert main() == 0
+    exported = json.loads((out / "instances.json").read_text("utf-8"))
+    names = {category["id"]: category["name"] for category in exported["categories"]}
+    assert list(names.values()) == ["ball", "kite", "crate", "tree"]
+    drawn = opened(folder, told, samples=3)
+    found = [(one["image_id"], names[one["category_id"]]) for one in exported["annotations"]]
+    assert found == [(i, thing.name) for i in range(3) for thing in drawn.draw(i)[0].things]
+    texts = [one["caption"] for one in exported["annotations"]]
+    assert texts == [region.text for i in range(3) for region in drawn[i].regions]
+
+
 COCO = {"annotations": "instances", "captions": "captions"}
 
 
@@ -463,5 +480,6 @@ def test_the_exported_file_is_what_json_lines_reads(folder, tmp_path):
     from train.data.export_set import export_set
 
     drawn = opened(folder, samples=3)
-    assert export_set((drawn[i] for i in range(3)), tmp_path / "out", "json_lines") == 3
+    shown = ((drawn[i], drawn.shown(i)) for i in range(3))
+    assert export_set(shown, tmp_path / "out", "json_lines", THINGS) == 3
     assert len(open_set(CONFIGS["json_lines"](path=str(tmp_path / "out" / "set.jsonl")))) == 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ from reco_core.layout import Box, Layout
 from reco_core.sidecar import SUFFIX, layout_to_sidecar
 from train.data.sample import Sample
 
+Shown = tuple[Sample, Sequence[str]]
+"""A sample, and the name of the thing in each of its regions."""
 
-def export_set(samples: Iterable[Sample], folder: Path, form: str) -> int:
+
+def export_set(samples: Iterable[Shown], folder: Path, form: str, things: Sequence[str]) -> int:
     """Write samples to a new folder, pictures as PNG; returns how many.
 
     form: json_lines: `set.jsonl` beside the pictures; bbox: X.bbox and X.txt beside each; coco:
-        `instances.json` and `captions.json`, a category for each text.
+        `instances.json`, with a category for each thing and the regions' texts as captions, and
+        `captions.json`. things: the names of all, so that categories are the same in every export.
 
     Raises:
         ValueError: an unknown form, or the folder is there already.
@@ -32,12 +36,12 @@ def export_set(samples: Iterable[Sample], folder: Path, form: str) -> int:
 
     def write(new: Path) -> None:
         nonlocal count
-        writer = _WRITERS[form](new)
-        for count, sample in enumerate(samples, 1):
+        writer = _WRITERS[form](new, things)
+        for count, (sample, shown) in enumerate(samples, 1):
             name = f"{count - 1:06d}.png"
             image = sample.open()
             image.save(new / name)
-            writer.add(name, image, sample)
+            writer.add(name, image, sample, shown)
         writer.finish()
 
     write_folder_atomically(folder, write)
@@ -45,10 +49,10 @@ def export_set(samples: Iterable[Sample], folder: Path, form: str) -> int:
 
 
 class _JsonLines:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, things: Sequence[str]):
         self.file = (folder / "set.jsonl").open("w", encoding="utf-8")
 
-    def add(self, name: str, image: Image.Image, sample: Sample) -> None:
+    def add(self, name: str, image: Image.Image, sample: Sample, shown: Sequence[str]) -> None:
         regions = [{"text": region.text, "box": _corners(region.box)} for region in sample.regions]
         line = {
             "image": name,
@@ -64,10 +68,10 @@ class _JsonLines:
 
 
 class _Sidecars:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, things: Sequence[str]):
         self.folder = folder
 
-    def add(self, name: str, image: Image.Image, sample: Sample) -> None:
+    def add(self, name: str, image: Image.Image, sample: Sample, shown: Sequence[str]) -> None:
         path = self.folder / name
         boxes = layout_to_sidecar(Layout("", sample.regions))
         path.with_suffix(SUFFIX).write_text(boxes, encoding="utf-8")
@@ -78,29 +82,29 @@ class _Sidecars:
 
 
 class _Coco:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, things: Sequence[str]):
         self.folder = folder
+        self.categories = {name: number for number, name in enumerate(things, 1)}
         self.images: list[Any] = []
         self.annotations: list[Any] = []
         self.captions: list[Any] = []
-        self.categories: dict[str, int] = {}
 
-    def add(self, name: str, image: Image.Image, sample: Sample) -> None:
+    def add(self, name: str, image: Image.Image, sample: Sample, shown: Sequence[str]) -> None:
         number, (width, height) = len(self.images), image.size
         self.images.append({"id": number, "file_name": name, "width": width, "height": height})
         self.captions += [
             {"id": len(self.captions) + i, "image_id": number, "caption": caption}
             for i, caption in enumerate(sample.captions)
         ]
-        for region in sample.regions:
+        for region, thing in zip(sample.regions, shown, strict=True):
             box = region.box
             sides = (box.x1 - box.x0) * width, (box.y1 - box.y0) * height
-            category = self.categories.setdefault(region.text, len(self.categories) + 1)
             self.annotations.append(
                 {
                     "id": len(self.annotations),
                     "image_id": number,
-                    "category_id": category,
+                    "category_id": self.categories[thing],
+                    "caption": region.text,
                     "bbox": [box.x0 * width, box.y0 * height, *sides],
                     "area": sides[0] * sides[1],
                     "iscrowd": 0,
@@ -116,7 +120,7 @@ class _Coco:
             (self.folder / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-_WRITERS: dict[str, Callable[[Path], Any]] = {
+_WRITERS: dict[str, Callable[[Path, Sequence[str]], Any]] = {
     "json_lines": _JsonLines,
     "bbox": _Sidecars,
     "coco": _Coco,

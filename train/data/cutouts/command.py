@@ -60,9 +60,11 @@ def run_cutouts(arguments: argparse.Namespace) -> int:
         write_contact_sheet([opened[index] for index in range(count)], arguments.sheet)
         print(f"wrote {arguments.sheet}")
     if arguments.export:
-        samples = tqdm((opened[i] for i in range(len(opened))), "drawing", len(opened), delay=2)
+        drawn = ((opened[i], opened.shown(i)) for i in range(len(opened)))
+        samples = tqdm(drawn, "drawing", len(opened), delay=2)
+        things = [thing.name for thing in opened.things]
         start = time.monotonic()
-        count = export_set(samples, arguments.export, arguments.form)
+        count = export_set(samples, arguments.export, arguments.form, things)
         rate = count / (time.monotonic() - start)
         print(f"wrote {count} pictures to {arguments.export}, {rate:.0f} a second")
     return 0

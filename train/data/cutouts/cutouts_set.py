@@ -156,6 +156,11 @@ class CutoutsSet:
             version=self.version,
         )
 
+    def shown(self, index: int) -> tuple[str, ...]:
+        """The name of the thing in each region of a sample."""
+        scene, *_ = self.draw(index)
+        return tuple(thing.name for thing in scene.things)
+
     def draw(self, index: int) -> tuple[Scene, tuple[str, ...], tuple[Region, ...]]:
         """Scene, captions and regions of a sample. Raises IndexError where there is none."""
         if not 0 <= index < len(self):

@@ -105,15 +105,17 @@ def _encoded(p: Prompt, parts: tuple[Part, ...]) -> list:
 
 
 def _seen(p: Prompt, parts: tuple[Part, ...]) -> tuple[tuple[Seen, ...], tuple[Span, ...]]:
-    """The regions and where their tokens are, and what no cell is to see."""
+    """The regions and where their tokens are, and what no cell is to see: padding that has read
+    them."""
     seen = [
         Seen(p.regions[index], (_shifted(span, offset),))
         for part, offset in _offsets(parts)
         for index, span in zip(part.regions, part.sequence.region_spans, strict=True)
     ]
+    if not seen or not p.containment or p.containment.how != PADDING:
+        return tuple(seen), ()
     padding = [_shifted(part.sequence.padding_span, offset) for part, offset in _offsets(parts)]
-    is_hidden = p.containment and p.containment.how == PADDING
-    return tuple(seen), tuple(padding) if is_hidden else ()
+    return tuple(seen), tuple(padding)
 
 
 def _offsets(parts: Sequence[Part]) -> Iterator[tuple[Part, int]]:

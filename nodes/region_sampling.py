@@ -134,8 +134,9 @@ def _check(cond: dict, controlled: Controlled) -> None:
     own = controlled.phases[0].states
     if states.shape != own.shape or not torch.equal(states.to(own), own):
         raise ValueError(
-            "this conditioning of ReCo Control was averaged or joined with another, which its "
-            "regions do not outlast: use Conditioning (Combine), or take that node out"
+            "this conditioning of ReCo Control was averaged or joined with another, or zeroed out, "
+            "which its regions do not outlast: join by Conditioning (Combine), zero out that of "
+            "ReCo Conditioning, or take that node out"
         )
 
 

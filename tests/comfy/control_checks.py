@@ -12,6 +12,8 @@ import torch
 from inside_checks import Layout, load, module
 from safetensors.torch import save_file
 
+import nodes
+
 control = module("nodes.control")
 biased = module("nodes.biased_attention")
 choice = module("reco_core.choice")
@@ -136,6 +138,16 @@ def said(path: str, layout: str, **options) -> list[str]:
     return [message for message in messages if message.startswith("ReCo: ")]
 
 
+def hidden(path: str, layout: str, how: str, negative: str = "") -> list[list[list[int]]]:
+    """Of positive and negative: the spans of tokens that no cell sees, of each of their phases."""
+    model, clip = load(path)[:2]
+    made = control.ReCoControl.execute(
+        model, clip, Layout.from_json(layout), negative, containment=how
+    )
+    both = (some[0][1]["reco_control"].phases for some in made.args[1:3])
+    return [[list(phase.hidden) for phase in phases] for phases in both]
+
+
 def attention(path: str, layout: str, settings: dict) -> dict[str, float]:
     """How much the cells attend to the first region's tokens in the first step: the most of any
     head and block inside of its box, the left half, and outside of it, and the mean of all."""
@@ -219,6 +231,8 @@ def refusal(path: str, layout: str, spoil: str, settings: dict | None = None) ->
         with_control = model
     elif spoil == "average":
         positive = [[states * 0.5, options] for states, options in positive]
+    elif spoil == "zero out":
+        negative = nodes.ConditioningZeroOut().zero_out(negative)[0]
     elif spoil == "area":
         area = {"area": (8, 8, 0, 0), "strength": 1.0}
         positive = [[states, {**options, **area}] for states, options in positive]

@@ -93,6 +93,15 @@ def test_a_contained_region_is_seen_in_its_box_alone(ask, how):
     assert seen["outside"] == 0 < 0.01 < seen["inside"]
 
 
+def test_padding_is_hidden_where_it_has_read_regions(ask):
+    found = ask("hidden", layout(Control(end=0.5), Control(end=0.5)), how=CONTAINMENTS[1])
+    assert [len(spans) for spans in found[0]] == [1, 0]
+    assert found[1] == [[]]
+    [_, [spans]] = ask("hidden", layout(Control(negative="green")), how=CONTAINMENTS[1])
+    assert len(spans) == 1
+    assert ask("hidden", how=CONTAINMENTS[0]) == [[[]], [[]]]
+
+
 def test_a_feather_lets_it_be_seen_beyond(ask):
     settings = {"containment": CONTAINMENTS[0], "feather": 32}
     assert ask("attention", settings=settings)["outside"] > 0.001
@@ -180,12 +189,15 @@ def test_what_has_no_room_in_any_part_is_told(ask):
     [
         ("another model", "connect the model output of ReCo Control"),
         ("average", "averaged or joined with another"),
+        ("zero out", "or zeroed out"),
         ("area", "use ConditioningSetMask in place of the area"),
     ],
 )
 def test_what_would_be_sampled_as_if_nothing_were_set_is_refused(ask, spoil, why):
-    assert why in ask("refusal", layout(Control(strength=2)), spoil=spoil)
-    assert ask("refusal", layout(Control(strength=2)), spoil="") == ""
+    strong = layout(Control(strength=2, negative="green"))
+    settings = {"containment": CONTAINMENTS[0]}
+    assert why in ask("refusal", strong, spoil=spoil, settings=settings)
+    assert ask("refusal", strong, spoil="", settings=settings) == ""
 
 
 def test_what_needs_no_control_goes_with_any_model(ask):

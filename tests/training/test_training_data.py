@@ -18,7 +18,10 @@ from train.data.json_lines import JsonLinesConfig
 from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import open_mixture
 from train.data.options import DataConfig
+from train.data.pack import pack_set
+from train.data.packed import PackedConfig
 from train.data.plan import Draw, Plan, Share
+from train.data.sets import open_set
 from train.data.shards import ShardsConfig
 from train.fit import training_data
 from train.fit.loop import fit
@@ -151,6 +154,17 @@ def test_training_goes_on_past_a_broken_picture_and_counts_it(train, pictures, c
     _, log = train("run", pictures, f"data.cache_latents={cached}")
     said = notes(log)
     assert len(said) == 2 and "skipped 11.png" in said[0] and said[1].startswith("1 samples")
+
+
+@pytest.mark.parametrize("cached", ["true", "false"])
+def test_training_goes_on_past_a_damaged_sample_of_a_packed_set(train, pictures, tmp_path, cached):
+    pack_set(open_set(pictures), tmp_path / "packed", 10**9, "set", 1)
+    shard = tmp_path / "packed" / "000000.tar"
+    shard.write_bytes(shard.read_bytes().replace(b'"picture 3"', b'"picture ?"'))
+    found = PackedConfig(path=(tmp_path / "packed").as_posix())
+    _, log = train("run", found, f"data.cache_latents={cached}")
+    said = notes(log)
+    assert len(said) == 2 and "skipped sample 4" in said[0] and said[1].startswith("1 samples")
 
 
 def test_cached_latents_give_the_losses_of_fresh_ones(train, pictures, tmp_path):

@@ -88,9 +88,13 @@ class LatentCache:
     ) -> Iterator[tuple[str, Tensor]]:
         rng = np.random.default_rng(0)  # a centred view draws nothing that counts
         for number in numbers:
-            sample, target = self.mixture.sample(number), self.mixture.target(number)
+            try:
+                sample = self.mixture.sample(number)
+            except UNREADABLE as error:
+                problems[number] = self.mixture.lost(number, error)
+                continue
+            size, target = (sample.width, sample.height), self.mixture.target(number)
             for flipped in self.flips:
-                size = sample.width, sample.height
                 view = draw_view(rng, *size, target, "centre", float(flipped))
                 try:
                     yield _name(number, flipped), read_picture(sample, view)
@@ -129,11 +133,18 @@ def _grouped(pictures: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[list[str]
 
 
 def cache_key(codec: LatentCodec, mixture: Mixture, flips: bool) -> str:
-    """A digest of the encoder's weights, and of every sample's name, version and size."""
+    """A digest of the encoder's weights, and of every sample's name, version and size.
+
+    A sample that can no longer be made counts as one without a name.
+    """
     digest = hashlib.sha256(json.dumps([flips, PART]).encode())
     for number in range(len(mixture)):
-        sample, target = mixture.sample(number), mixture.target(number)
-        digest.update(json.dumps([sample.key, sample.version, target]).encode())
+        try:
+            sample = mixture.sample(number)
+            told = [sample.key, sample.version]
+        except UNREADABLE:
+            told = []
+        digest.update(json.dumps([*told, mixture.target(number)]).encode())
     for name, tensor in codec.autoencoder.state_dict().items():
         if name.startswith(("encoder.", "quant_conv.")):
             digest.update(tensor.contiguous().cpu().view(torch.uint8).numpy().tobytes())

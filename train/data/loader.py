@@ -57,7 +57,7 @@ class TrainingSet(Dataset):
         picture, spread = torch.zeros(3, height, width), None
         if self.cache is not None:
             picture, spread = self.cache.read(number)
-        problem = Problem.of(f"sample {number + 1}", error)
+        problem = self.mixture.lost(number, error)
         words = self.words.encode(Layout("", ()))
         return Row(picture=picture, spread=spread, problem=problem, **words)
 

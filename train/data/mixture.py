@@ -55,6 +55,10 @@ class Mixture:
                 "was changed since it was opened; bring back what it was and run the same command"
             ) from error
 
+    def lost(self, number: int, error: Exception) -> Problem:
+        """The problem of a sample that `sample` raised for."""
+        return Problem.of(f"sample {number + 1}", error)
+
     def take(self, numbers: np.ndarray | Sequence[int]) -> Mixture:
         """The same with only these samples, by number."""
         taken = {name: getattr(self, name)[numbers] for name in ("entries", "sizes", "blocks")}

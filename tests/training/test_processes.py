@@ -10,6 +10,7 @@ from accelerate.state import AcceleratorState
 from launched import launch_program
 from on_base import on_base
 from safetensors.torch import load_file
+from set_files import write_lines, write_picture
 
 from train.config import load_config
 from train.fit.loop import fit
@@ -18,6 +19,7 @@ BRIEF = ("optimizer.batch_size=4", "optimizer.steps=3", "sample.every=0", "compu
 FULL = ("data.flip=0.5", "data.text_dropout=0.2", "compute.gradient_checkpointing=true")
 ADAPTER = ("lora.rank=2", "lora.text_rank=2", "image_size=64", "data.cache_latents=false")
 ONE_BY_ONE = "optimizer.micro_batch=1"
+SIZES = ("data.bucket_sizes=[[64,64],[64,96]]", "optimizer.steps=8", "data.cache_latents=false")
 # All trainings, and what becomes of processes that differ or run out of memory, in one launch. A
 # process says where it is, and digests of all its weights after every step, from inside of the run.
 PROGRAM = """
@@ -33,6 +35,7 @@ from train.config import load_config
 told, steps, rank = {}, [], int(os.environ["RANK"])
 start_model, backward, taken = module.start_model, Accelerator.backward, passes.taken
 compress = engine.bf16_compress_hook
+probe = passes.Stepper._probe
 FAILS = {"halved": 2, "stopped": 4}
 open_mixture = training_data.open_mixture
 
@@ -74,6 +77,13 @@ def noting(size, device):
     told["reserved"] = told.get("reserved", []) + [size]
     return taken(size, device)
 
+def probed(self, parts):
+    # the sizes of a process's pictures, step by step
+    told.setdefault("sizes met", []).extend(
+        "{}x{}".format(*reversed(part.batch.pictures.shape[2:])) for part in parts
+    )
+    return probe(self, parts)
+
 def compressed(group, bucket):
     told["sent"] = told.get("sent", []) + [bucket.is_last()]
     told["bytes"] = told.get("bytes", 0) + bucket.buffer().nbytes
@@ -82,6 +92,7 @@ def compressed(group, bucket):
 module.start_model, module.share_weights = started_apart, watched
 Accelerator.backward, passes.taken, engine.bf16_compress_hook = fails_once, noting, compressed
 training_data.open_mixture = opened
+passes.Stepper._probe = probed
 here = Path(sys.argv[1])
 for name in sys.argv[3:]:
     words = json.loads((here / f"{name}.json").read_text())
@@ -110,14 +121,28 @@ for name in sys.argv[3:]:
 
 
 @pytest.fixture(scope="module")
-def options(base):
+def two_sizes(tmp_path_factory):
+    """A set of pictures in two sizes."""
+    folder = tmp_path_factory.mktemp("two-sizes")
+    lines = []
+    for number in range(24):
+        write_picture(folder / f"{number}.png", size=(64, 96) if number % 2 else (64, 64))
+        region = {"text": "red thing", "box": [0.25, 0.1, 0.9, 0.8]}
+        lines.append({"image": f"{number}.png", "caption": "a thing", "regions": [region]})
+    return write_lines(folder / "set.jsonl", *lines)
+
+
+@pytest.fixture(scope="module")
+def options(base, two_sizes):
     """Of every training, beside BRIEF, in the order in which they run; the last ends the launch."""
+    sets = f'data.sets=[{{kind="json_lines", path={json.dumps(str(two_sizes))}}}]'
     adapter = (*ADAPTER, *on_base(base))
     return {
         "full": FULL,
         "adapter": (*adapter, ONE_BY_ONE),
         "half": (*adapter, ONE_BY_ONE, "compute.gradient_precision=bf16"),
         "halved": adapter,
+        "sizes": (sets, *SIZES),
         "apart": (*adapter, "save_every=2"),
         "stopped": (*adapter, "save_every=1"),
     }
@@ -197,6 +222,16 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_same_batch(runs, alon
     assert losses(runs[1] / kind) == pytest.approx(one, rel=1e-4)
     assert norms(runs[1] / kind) == pytest.approx(norms(alone / kind), rel=1e-3)
     assert_close_files(runs[1] / f"{kind}.safetensors", alone / f"{kind}.safetensors")
+
+
+def test_processes_meet_new_sizes_at_different_steps(runs):
+    """What a process then tries out, it does without the others."""
+    said, here = runs
+    assert [one["failure"] for one in said["sizes"]] == ["", ""]
+    assert said["sizes"][0]["digests"] == said["sizes"][1]["digests"]
+    assert len(losses(here / "sizes")) == 8
+    first, second = (one["sizes met"] for one in said["sizes"])
+    assert first != second and set(first) == set(second) == {"64x64", "64x96"}
 
 
 @pytest.mark.slow

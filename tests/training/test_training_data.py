@@ -197,6 +197,32 @@ def test_a_run_on_shards_continues_as_if_it_had_not_stopped(train, tmp_path):
     assert any("broken" in message for message in notes(log))
 
 
+def test_shards_go_on_in_as_many_processes_as_before(train, tmp_path):
+    """Their number says which samples each of them has read."""
+    members = {}
+    for i in range(8):
+        members[f"{i}.jpg"] = encoded(size=(64, 64), box=(8, 8, 30 + i, 50))
+        members[f"{i}.json"] = json.dumps({"caption": "one"}).encode()
+    write_shard(tmp_path / "set.tar", members)
+    found = ShardsConfig(path=f"{tmp_path.as_posix()}/set.tar")
+    words = ("data.cache_latents=false", "optimizer.steps=2")
+    train("run", found, *words)
+    [path] = (tmp_path / "run" / "states").iterdir()
+    state = torch.load(path, weights_only=True)
+    assert state["processes"] == 1
+    torch.save(state | {"processes": 2}, path)
+    with pytest.raises(ValueError, match=r"in 2 process.*now there are 1: shards.*data pack"):
+        train("run", found, *words[:1])
+
+
+def test_the_micro_batch_that_orders_pictures_of_several_sizes_stays(train, pictures):
+    words = ("data.buckets=true", "data.bucket_step=8", "optimizer.micro_batch=0")
+    train("run", pictures, *words, "optimizer.steps=1", "save_every=1")
+    train("run", pictures, *words, "optimizer.steps=2")
+    with pytest.raises(ValueError, match=r"optimizer.micro_batch was 4 and is 2"):
+        train("run", pictures, *words[:2])
+
+
 def test_repeats_show_a_set_more_often(pictures):
     mixture = open_mixture([pictures, replace(pictures, repeats=3)], PLAIN, 64)
     assert len(mixture) == 12 + 36

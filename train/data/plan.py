@@ -57,6 +57,11 @@ class Plan:
         self._epoch, self._order = -1, np.empty((0, chunk, 2), int)
 
     @property
+    def depends_on_chunk(self) -> bool:
+        """Whether the order of samples is another with other chunks, as with several sizes."""
+        return len(self.members) > 1
+
+    @property
     def chunks_per_epoch(self) -> int:
         """Of the first epoch; later ones have less where chunks were not full of it."""
         return self._before(1)
@@ -82,7 +87,7 @@ class Plan:
         """(chunks, chunk, 2) epoch and number of the draws of an epoch."""
         sizes = [self._of_size(place, epoch) for place in range(len(self.members))]
         order = np.concatenate(sizes)
-        if len(self.members) == 1:
+        if not self.depends_on_chunk:
             # In random order already, and so the order does not depend on the chunk's size.
             return order
         rng = np.random.default_rng([self.seed, epoch, len(self.members)])

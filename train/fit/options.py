@@ -45,6 +45,11 @@ Timestep = Annotated[int, Range(0, 999)]
 """Of training's noise schedule."""
 
 
+def _as_chosen(value: Any, run: Any) -> int:
+    """A micro-batch, or the run's where it was left open."""
+    return value or run.optimizer.micro_batch
+
+
 @options
 class OptimizerConfig:
     """What is learned, and how fast."""
@@ -56,9 +61,10 @@ class OptimizerConfig:
     """Of the whole training; more of them continue a finished one."""
     batch_size: Positive = 32
     """Samples of one step over all devices together."""
-    micro_batch: Count = 0
+    micro_batch: Annotated[Count, Free(but=_as_chosen)] = 0
     """Samples that go through the model at once on a device; 0: a device's whole share. Gradients
-    are accumulated in between. Halved when memory runs out."""
+    are accumulated in between. Halved when memory runs out. With pictures of several sizes samples
+    come in an order that depends on it."""
     learning_rate: Rate = 1e-4
     """Of the UNet."""
     text_learning_rate: Share = 0.0

@@ -117,6 +117,9 @@ def start_run(config: FitConfig, accelerator: Accelerator) -> Run:
     if config.data.cache_text:
         model = cache_text(model, config.data.use_regions, Path(config.folder) / "cache")
     data = open_training_data(config, model, share, accelerator)
+    if data.depends_on_micro_batch:  # which a state has to tell
+        optimizer = replace(config.optimizer, micro_batch=share.micro_batch)
+        config = replace(config, optimizer=optimizer)
     copy = shard_model(model, config.compute, accelerator)
     recorders = record_cross_attention(model.unet) if config.loss.grounding_weight else []
     learner = Learner(model, config, accelerator)

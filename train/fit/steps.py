@@ -66,6 +66,8 @@ class Stepper:
     reserve: int = 0
     failure: str = ""
     """What the last error said."""
+    is_settled: bool = False
+    """Whether processes have ordered what they average for good."""
 
     def __post_init__(self) -> None:
         self.loss = BatchLoss(self.model, self.recorders, self.config.loss)
@@ -110,7 +112,10 @@ class Stepper:
         fits = self._fits(lambda: self._alone(first, last, sums))
         if any_process(not fits, self.accelerator):
             return None
-        return self._try_together([last], sums)
+        found = self._try_together([last], sums)
+        if found is not None and self.accelerator.num_processes > 1 and not self.is_settled:
+            self._settle(last)
+        return found
 
     def _try_together(
         self, parts: Sequence[Part], sums: dict[str, Tensor]
@@ -145,6 +150,14 @@ class Stepper:
         self.reserve = 0
         self.shapes |= shapes.keys()
         self._clear_gradients()
+
+    def _settle(self, part: Part) -> None:
+        """A forward pass of all processes after the first average. DDP orders its buckets anew in
+        the next one, and processes wait for each other in that; later ones are of each alone, as
+        those that probe a shape."""
+        with self.accelerator.no_sync(self.engine), forgotten(self.recorders):
+            self._losses(self.engine, part)
+        self.is_settled = True
 
     def _fits(self, passes: Callable[[], None]) -> bool:
         """Whether there was memory for them."""

@@ -16,6 +16,7 @@ from reco_core.checkpoint_input import read_any
 from train.data.batch import Batch
 from train.data.cache import LatentCache, cache_key
 from train.data.check import Limits, TrainedSets
+from train.data.decode import UNREADABLE
 from train.data.loader import TrainingSet, training_batches
 from train.data.mixture import Mixture, PictureSizes, open_mixture
 from train.data.plan import Plan, Share
@@ -30,6 +31,9 @@ from train.model.options import ModelConfig
 from train.model.text_to_image import TextToImage, extends, new_tables
 from train.model.words import Words
 
+_TRIED = 3
+"""Samples of a set that are looked for, since one may be damaged."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -42,6 +46,8 @@ class TrainingData:
     problems: tuple[Problem, ...]
     trained: Callable[[], Iterator[Sample]]
     """Samples that are trained on, from the first."""
+    depends_on_micro_batch: bool
+    """Whether the order of samples does."""
 
 
 def open_training_data(
@@ -71,20 +77,29 @@ def open_training_data(
     pin = accelerator.device.type == "cuda"
     batches = partial(training_batches, rows, plan, share, pin)
     trained = partial(map, mixture.sample, usable.tolist())
-    return TrainingData(batches, held_out, words, tuple(problems), trained)
+    told = tuple(problems)
+    return TrainingData(batches, held_out, words, told, trained, plan.depends_on_chunk)
 
 
 def _check_reach(mixture: Mixture) -> None:
     """Raise ValueError for a set that the main process found, whose files are not here."""
-    _, firsts = np.unique(mixture.entries[:, 0], return_index=True)
-    for number in firsts.tolist():
-        try:
-            mixture.sample(number)
-        except ValueError as error:
+    for place in np.unique(mixture.entries[:, 0]):
+        numbers = np.flatnonzero(mixture.entries[:, 0] == place)[:_TRIED]
+        failures = [error for number in numbers.tolist() if (error := _failure(mixture, number))]
+        if len(failures) == len(numbers):
             raise ValueError(
                 f"this process does not find what the main one read: all machines need a set's "
-                f"files in the same place; {error}"
-            ) from error
+                f"files in the same place; {failures[0]}"
+            ) from failures[0]
+
+
+def _failure(mixture: Mixture, number: int) -> Exception | None:
+    """Why a sample cannot be read; None where it can."""
+    try:
+        mixture.sample(number)
+    except UNREADABLE as error:
+        return error
+    return None
 
 
 def open_pictures(config: FitConfig) -> tuple[Mixture, Mixture | None]:
@@ -112,7 +127,7 @@ def _open_stream(
         opened = partial(_open_validation, config, config.validation.set)
         held_out = from_main(accelerator, opened)
     trained = partial(stream.epoch, 0, config.seed, 0, 1)
-    return TrainingData(batches, held_out, words, tuple(stream.problems), trained)
+    return TrainingData(batches, held_out, words, tuple(stream.problems), trained, True)
 
 
 def _fill_cache(

@@ -65,6 +65,7 @@ def save_state(
     path = state_path(Path(config.folder), step, in_parts)
     state = {name: part.state_dict() for name, part in parts.items() if part is not None}
     state |= {"step": step, "halvings": halvings, "options": json.dumps(to_dict(config))}
+    state["processes"] = accelerator.num_processes
     try:
         if in_parts:
             from train.fit.state_in_parts import write_in_parts
@@ -96,6 +97,7 @@ def restore_state(parts: dict[str, Any], config: FitConfig, accelerator: Acceler
         try:
             state = _read(path) if path.suffix else _read_by_main(path, accelerator)
             _check_run(state, parts, config, path)
+            _check_stream(state, config, accelerator.num_processes, path)
             if not path.suffix:
                 state = _filled(state, path, parts, accelerator)
             check_finite({name: state[name] for name in parts if name in state}, str(path), REMOVE)
@@ -201,6 +203,17 @@ def _check_run(state: dict[str, Any], parts: dict[str, Any], config: FitConfig, 
             "options, or another folder (with model.base to go on from its weights)"
         )
     check_frozen(state.get(FROZEN), parts.get(FROZEN), path)
+
+
+def _check_stream(state: dict[str, Any], config: FitConfig, processes: int, path: Path) -> None:
+    """Raise ValueError where what is read from front to back was shared out otherwise."""
+    before = state.get("processes", processes)
+    if config.data.sets[0].is_stream and before != processes:
+        raise ValueError(
+            f"{str(path)!r} is of a run in {before} process(es), and now there are {processes}: "
+            f"{config.data.sets[0].kind} are shared out by their number, so go on with {before}, "
+            "or pack them (python -m train data pack) for a new run with any number"
+        )
 
 
 def _check_cause(error: Exception, path: Path) -> None:

@@ -64,7 +64,7 @@ def _fit(run: Run, after_step: Callable[[int], None]) -> Path:
                     run.health.check_weights(run.step, learner.parts, loss_now)
                     check_agreement(learner.tensors(), {}, accelerator, f"After step {run.step}")
                     run.keep(due)
-            accelerator.wait_for_everyone()
+                accelerator.wait_for_everyone()
             after_step(run.step)
             if stop and run.step < config.optimizer.steps:
                 raise KeyboardInterrupt

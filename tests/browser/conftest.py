@@ -45,6 +45,7 @@ def closed(server: ComfyServer, chromium: Browser) -> Iterator[ComfyPage]:
     """A page on which nothing is open yet, for a test that wants to choose how."""
     with new_page(server, chromium) as page:
         yield page
+        page.restore_settings()
     check_errors(page)
 
 

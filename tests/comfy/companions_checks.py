@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import comfy.cldm.cldm
 import comfy.controlnet
+import comfy.hooks
 import comfy.model_patcher
 import comfy.ops
 import comfy.samplers
@@ -22,8 +23,10 @@ from comfy_extras.nodes_perpneg import PerpNeg
 from comfy_extras.nodes_sag import SelfAttentionGuidance
 from comfy_extras.nodes_tomesd import TomePatchModel
 from comfy_extras.nodes_torch_compile import TorchCompileModel
-from control_checks import _some_lora, control, sampled, text_encode
+from control_checks import _some_lora, control, region_lora, sampled, text_encode
 from inside_checks import Layout, load
+
+import nodes
 
 SETTINGS = {"region_guidance": 2.0, "containment": "its tokens"}
 
@@ -225,3 +228,100 @@ def compiled(path: str, layout: str) -> dict[str, object]:
         "of the node": _apart(eager, faster),
         "of the control": _apart(faster, sampled(model, *plain, steps=2)[0]),
     }
+
+
+COMBINE = nodes.ConditioningCombine().combine
+RANGE = nodes.ConditioningSetTimestepRange().set_range
+MASK = nodes.ConditioningSetMask().append
+AREA = nodes.ConditioningSetArea().append
+AVERAGE = nodes.ConditioningAverage().addWeighted
+CONCAT = nodes.ConditioningConcat().concat
+
+
+def _halves(some):
+    left = torch.zeros(1, 128, 128)
+    left[..., :64] = 1
+    (one,), (other,) = (MASK(some, mask, "default", 1.0) for mask in (left, 1 - left))
+    return COMBINE(one, other)[0]
+
+
+def _times(some):
+    return COMBINE(RANGE(some, 0.0, 0.5)[0], RANGE(some, 0.5, 1.0)[0])[0]
+
+
+CONDITIONED = {
+    "Combine": lambda some, other: COMBINE(some, some)[0],
+    "Combine with another": lambda some, other: COMBINE(some, other)[0],
+    "timestep ranges": lambda some, other: _times(some),
+    "Set Mask": lambda some, other: _halves(some),
+    "Set Area": lambda some, other: AREA(some, 64, 128, 0, 0, 1.0)[0],
+    "Average, to": lambda some, other: AVERAGE(some, other, 0.5)[0],
+    "Average, from": lambda some, other: AVERAGE(other, some, 0.0)[0],
+    "Concat, to": lambda some, other: CONCAT(some, other)[0],
+    "Concat, from": lambda some, other: CONCAT(other, some)[0],
+}
+
+
+def conditioned(path: str, layout: str, name: str, settings: dict | None = None) -> dict:
+    """What a node of conditioning makes of controlled conditioning: why it is refused, else the
+    rows of its calls, and how far the picture is from that without the node and that without
+    control."""
+    model, clip = load(path)[:2]
+    read = Layout.from_json(layout)
+    settings = SETTINGS if settings is None else settings
+    made, positive, negative, latent = control.ReCoControl.execute(
+        model, clip, read, "", **settings
+    ).args[:4]
+    plain, unwanted, _ = text_encode.ReCoConditioning.execute(clip, read, "").args[:3]
+    try:
+        changed, recorder = sampled(
+            made, CONDITIONED[name](positive, unwanted), negative, latent, steps=2
+        )
+    except ValueError as error:
+        return {"refused": str(error)}
+    return {
+        "rows": recorder.calls,
+        "of the node": _apart(changed, sampled(made, positive, negative, latent, steps=2)[0]),
+        "of the control": _apart(changed, sampled(model, plain, unwanted, latent, steps=2)[0]),
+    }
+
+
+def a_region_lora(path: str, layout: str) -> dict[str, object]:
+    """Beside a LoRA in the left half: the rows of calls, and how far pictures are from those
+    without the LoRA, on either side of its edge, and from those without control."""
+    model, clip = load(path)[:2]
+    read = Layout.from_json(layout)
+    made, *both, latent = control.ReCoControl.execute(model, clip, read, "", **SETTINGS).args[:4]
+    plain = text_encode.ReCoConditioning.execute(clip, read, "").args[:2]
+    hooks = comfy.hooks.create_hook_lora(_some_lora(model), 1.0, 0.0)
+    left = torch.zeros(128, 128)
+    left[:, :64] = 1
+
+    def with_lora(some):
+        shared: dict = {}
+        return [region_lora.bounded(one, left, hooks, shared) for one in some]
+
+    changed, recorder = sampled(made, *with_lora(both), latent, steps=1)
+    inside, outside = (changed - sampled(made, *both, latent, steps=1)[0]).abs().chunk(2, dim=3)
+    return {
+        "rows": recorder.calls,
+        "of the LoRA, inside": float(inside.max()),
+        "of the LoRA, outside": float(outside.max()),
+        "of the control": _apart(changed, sampled(model, *with_lora(plain), latent, steps=1)[0]),
+    }
+
+
+def merged_cells(path: str, layout: str, settings: dict) -> str:
+    """Why a model is refused of whose cells every other one is left out in cross-attention."""
+    model, clip = load(path)[:2]
+    made, *rest = control.ReCoControl.execute(
+        model, clip, Layout.from_json(layout), "", **settings
+    ).args[:4]
+    merging = made.clone()
+    merging.set_model_attn2_patch(lambda q, k, v, options: (q[:, ::2], k, v))
+    merging.set_model_attn2_output_patch(lambda n, options: n.repeat_interleave(2, dim=1))
+    try:
+        sampled(merging, *rest, steps=1)
+    except ValueError as error:
+        return str(error)
+    return ""

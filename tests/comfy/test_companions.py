@@ -85,6 +85,50 @@ def test_a_control_net_reaches_all_rows_in_one_call(ask):
     assert 0.01 < found["of the node"] < float("inf") and found["rows"] == [3, 3]
 
 
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("Combine", 5), ("Combine with another", 4), ("timestep ranges", 3), ("Set Mask", 5)],
+)
+def test_nodes_of_conditioning(ask, name, rows):
+    found = ask("conditioned", name=name)
+    assert 0.01 < found["of the control"] < float("inf")
+    if name == "Combine with another":
+        assert found["of the node"] > 0.01
+    else:
+        assert found["of the node"] < 1e-3  # its parts are the whole again
+    assert found["rows"] == [rows, rows]
+
+
+def test_an_area_takes_region_guidance_and_refuses_containment(ask):
+    assert "use ConditioningSetMask in place" in ask("conditioned", name="Set Area")["refused"]
+    found = ask("conditioned", name="Set Area", settings={"region_guidance": 2.0})
+    assert 0.01 < found["of the control"] < float("inf")
+
+
+@pytest.mark.parametrize("node", ["Average", "Concat"])
+def test_what_mixes_states_is_refused_where_it_keeps_what_was_set(ask, node):
+    assert "averaged or joined" in ask("conditioned", name=f"{node}, to")["refused"]
+
+
+def test_what_is_averaged_into_another_has_no_control_left(ask):
+    """All that ComfyUI keeps of it is its states."""
+    assert ask("conditioned", name="Average, from")["rows"] == [2, 2]
+    assert ask("conditioned", name="Concat, from")["rows"] == [2, 2]
+
+
+def test_a_region_lora(ask):
+    found = ask("a_region_lora")
+    assert found["of the LoRA, outside"] < 1e-3 < 0.01 < found["of the LoRA, inside"]
+    assert 0.01 < found["of the control"] < float("inf")
+    assert found["rows"] == [3, 3]
+
+
+def test_merged_cells_are_refused_where_cells_matter(ask):
+    bounds = {"containment": "its tokens"}
+    assert "another node merges or splits them" in ask("merged_cells", settings=bounds)
+    assert ask("merged_cells", settings={"region_guidance": 2.0}) == ""
+
+
 @pytest.mark.slow
 def test_a_compiled_model(ask):
     found = ask("compiled")

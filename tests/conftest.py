@@ -5,6 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time: chance is what `-m fuzz` is for.
+settings.register_profile("reco", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("reco")
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

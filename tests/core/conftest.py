@@ -4,14 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from reco_core.control import STRONGEST, Control
 from reco_core.layout import Box, Layout, Region
-
-settings.register_profile("reco", deadline=None, max_examples=60)
-settings.load_profile("reco")
 
 FRACTIONS = st.floats(0, 1)
 # Rich in what the prompt grammar is made of.

@@ -51,7 +51,7 @@ DOORS = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-@settings(max_examples=20, deadline=2_000)
+@settings(max_examples=20)
 @given(JSON)
 def test_any_json_is_read_right_or_refused(door, data):
     try:

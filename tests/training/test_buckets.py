@@ -13,7 +13,7 @@ from train.data.buckets import buckets, nearest_bucket, nearest_size
 area_sides = st.integers(64, 1024)
 steps = st.sampled_from([8, 16, 32, 64])
 aspects = st.floats(1, 4)
-few = settings(deadline=None, max_examples=50)
+few = settings(max_examples=50)
 
 
 def aspect(size):

@@ -265,7 +265,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path):
     assert notes.read_text() == "dear diary\nno newline at the end"
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.tuples(*[st.floats(0, 1)] * 4),
     st.integers(1, 500),

@@ -76,7 +76,7 @@ def shared(a, b):
     return max(width, 0) * max(height, 0) / smaller
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500)), min_size=1, max_size=6),

@@ -217,7 +217,7 @@ def test_shares_are_those_that_were_given(tmp_path):
     }
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(
     said=st.lists(
         st.tuples(st.booleans(), st.booleans(), st.sampled_from([0, 1, "tie"])),

@@ -20,7 +20,7 @@ from train.data.transforms import (
     view_sample,
 )
 
-few = settings(deadline=None, max_examples=50)
+few = settings(max_examples=50)
 
 sides = st.integers(20, 150)
 targets = st.tuples(st.integers(16, 80), st.integers(16, 80))

@@ -33,7 +33,7 @@ def launch_program(
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == int("stopped" in runs), done.stderr
     found = {name: sorted(here.glob(f"{name}-?.json")) for name in runs}

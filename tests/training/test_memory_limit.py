@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ WORDS = (
     "sample.every=0",
     "validation.every=0",
 )
+# Each thread would take address space of its own.
+LEAN = os.environ | {"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
 # The first run brings in all that torch loads on the way; after it, `room` is what is left to use.
 PROGRAM = """
 import re, resource, sys
@@ -48,7 +51,9 @@ def log_within(config_file, overrides, tmp_path):
         here = tmp_path / str(room)
         words = [word.replace(tmp_path.as_posix(), here.as_posix()) for word in overrides]
         command = [sys.executable, "-c", PROGRAM, str(room), str(config_file), *words, *WORDS]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, cwd=ROOT, env=LEAN, capture_output=True, text=True, timeout=900
+        )
         assert done.returncode == 0, done.stderr
         lines = (here / "large" / "log.jsonl").read_text().splitlines()
         return {line["group"]: line for line in map(json.loads, lines)}

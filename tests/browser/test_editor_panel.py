@@ -167,6 +167,28 @@ def test_the_canvas_follows_linked_sizes(comfy, editor):
     assert editor.boxes == [A, B, C]
 
 
+def test_the_canvas_follows_a_width_that_a_subgraph_shows(comfy, editor):
+    group = comfy.to_subgraph(editor.node)
+    comfy.page.evaluate(
+        """id => {
+            const { subgraph } = harness.node(id);
+            const [inner] = subgraph.nodes;
+            const slot = inner.inputs.find(({ name }) => name === "width");
+            subgraph.addInput("width", "INT").connect(slot, inner);
+            harness.commit();
+        }""",
+        group,
+    )
+    for width in (1024, 768):
+        comfy.set_value(group, "width", width)
+        comfy.enter_subgraph(group)
+        [node] = comfy.nodes()
+        comfy.show(node)
+        stage = EditorPage(comfy, node).stage.bounding_box()
+        assert stage["width"] == pytest.approx(width / 512 * stage["height"], rel=0.01)
+        comfy.leave_subgraph()
+
+
 def test_the_background_is_the_image_that_came_in_with_the_last_run(comfy, editor):
     image = comfy.add_node("EmptyImage", at=(-500, 0))
     comfy.set_value(image, "color", 0x0000FF)

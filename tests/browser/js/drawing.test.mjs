@@ -195,7 +195,7 @@ test("after removing regions the one in the place of the first is selected", () 
   assert.deepEqual(removed([0, 1, 2, 3]), ["", []]);
 });
 
-test("duplicates are shifted, unlocked, selected, and without a chosen color", () => {
+test("duplicates are shifted, unlocked and selected, and else as they were", () => {
   const drawing = drawingOf({ box: A, text: "a cat", weight: 0.5, locked: true }, B);
   const after = editing.duplicateRegions(drawing, [0], [0.05, 0.02]);
   assert.deepEqual(after.selection, [2]);

@@ -67,8 +67,7 @@ test("added regions stay where they were, those that would hide others come to t
 
 test("copies may lack texts, and keep what only another ReCo knows", () => {
   const { model } = farm();
-  pasting.addCopies(model, [{ ...BIRD, text: "", mask: "m", locked: true }], null);
-  const { text, mask, locked, color } = model.drawing.regions[1];
-  assert.deepEqual([text, mask, locked], ["", "m", false]);
-  assert.notEqual(color, BIRD.color);
+  pasting.addCopies(model, [{ ...BIRD, text: "", mask: "m", locked: true, hidden: true }], null);
+  const { text, mask, locked, hidden, color } = model.drawing.regions[1];
+  assert.deepEqual([text, mask, locked, hidden, color], ["", "m", false, true, BIRD.color]);
 });

@@ -230,10 +230,9 @@ export function orderRegions(drawing, selection, last) {
   return { drawing: { ...drawing, regions }, selection: chosen.map((_, i) => first + i) };
 }
 
-/** Some regions as new ones: to be seen, unlocked, and without a chosen color. */
+/** Some regions as new ones, which are not locked. */
 export function copies({ regions }, selection) {
-  const fresh = { color: null, locked: false, hidden: false };
-  return selection.map((index) => ({ ...regions[index], ...fresh }));
+  return selection.map((index) => ({ ...regions[index], locked: false }));
 }
 
 /** Those of a selection that the canvas moves and scales: neither locked nor hidden. */

@@ -373,3 +373,21 @@ def test_a_step_of_a_drag_shows_only_what_it_moves(comfy, editor):
     mouse.up()
     assert 0 < used < len(boxes)
     assert editor.boxes[0] != boxes[0]
+
+
+def test_a_drag_that_counts_draws_something_however_small_the_box(comfy, editor):
+    """Boxes below a cell are as large as one, also at the picture's edge."""
+    for side in ("width", "height"):
+        comfy.set_value(editor.node, side, 160)
+    comfy.set_value(editor.node, "editor", "")
+    comfy.show(editor.node)
+    stage = editor.stage.bounding_box()
+    step = 12 / stage["width"]  # of pixels on the screen
+    assert step < 8 / 160
+    editor.drag((0.5, 0.3), (0.5 + step, 0.3 + step), then_hold="Alt")
+    editor.drag((0.1, 0.9), (0.4, 0.9 + step / 6), then_hold="Alt")
+    editor.drag((0.999, 0.999 - step), (0.999, 0.999), then_hold="Alt")
+    for x0, y0, x1, y1 in editor.boxes:
+        assert min(x1 - x0, y1 - y0) == pytest.approx(8 / 160, abs=0.001)
+        assert 0 <= min(x0, y0) and max(x1, y1) <= 1
+    assert len(editor.boxes) == 3

@@ -47,13 +47,12 @@ test("a drawn box is cut to the image", () => {
   assert.deepEqual(lastBox(run([1.7, -0.3], FREE)), [0.5, 0, 1, 0.5]);
 });
 
-test("what is drawn too small makes no region", () => {
-  const run = gestures.draw(begin({ drawing: drawingOf(A), selection: [0], start: [0.5, 0.5] }));
-  for (const point of [[0.5, 0.5], [0.505, 0.9], [0.9, 0.495]]) {
-    const { drawing, selection } = run(point, FREE);
-    assert.equal(drawing.regions.length, 1);
-    assert.deepEqual(selection, [0]);
-  }
+test("what is drawn too small grows to the least, and stays in the image", () => {
+  const [width, height] = begin({}).minimum;
+  const drawn = (start, point) => lastBox(gestures.draw(begin({ start }))(point, FREE));
+  assertClose(drawn([0.5, 0.5], [0.505, 0.9]), [0.5, 0.5, 0.5 + width, 0.9]);
+  assertClose(drawn([0.5, 0.5], [0.9, 0.495]), [0.5, 0.5 - height, 0.9, 0.5]);
+  assertClose(drawn([0.999, 0.001], [1.5, -0.5]), [1 - width, 0, 1, height]);
 });
 
 test("a box of a single cell can be drawn anywhere, in images of any size", () => {

@@ -9,19 +9,15 @@
 import * as geometry from "../shared/geometry.js";
 import { addRegions, changeRegions, indices, movable } from "./drawing.js";
 
-const ROUNDING = 1e-9; // what arithmetic may lose of a length
-
-/** Draw a new box. One that stays below the minimum is not drawn. */
+/** Draw a new box. One that would be smaller than the minimum is as large. */
 export function draw(context) {
-  const { drawing, selection, start, minimum } = context;
+  const { drawing, start, minimum } = context;
   const targets = snapTargets(drawing, []);
   return (point, keys) => {
     const from = snapPoint(start, targets, context, keys);
     const to = snapPoint(point, targets, context, keys);
-    const box = geometry.boxBetween(from.point, to.point);
-    const drawn = [0, 1].every((axis) => box[axis + 2] - box[axis] >= minimum[axis] - ROUNDING);
-    const state = drawn ? addRegions(drawing, [{ box }]) : { drawing, selection };
-    return { ...state, marquee: null, lines: to.lines };
+    const box = geometry.boxAtLeast(from.point, to.point, minimum);
+    return { ...addRegions(drawing, [{ box }]), marquee: null, lines: to.lines };
   };
 }
 
@@ -101,7 +97,8 @@ export function stackAt({ regions }, point) {
   ).sort((a, b) => size(a) - size(b) || b - a);
 }
 
-const unchanged = ({ drawing, selection }) => ({
+/** As it was before. */
+export const unchanged = ({ drawing, selection }) => ({
   drawing,
   selection,
   marquee: null,

@@ -144,10 +144,13 @@ export class Pointer {
     const draws = drag.does === "draw";
     drag.moved ||= distance >= (draws ? DRAW_PX : DRAG_PX);
     if (!drag.moved) return;
-    drag.run ??= drag.gesture(this.context(drag));
+    drag.context ??= this.context(drag);
+    drag.run ??= drag.gesture(drag.context);
     // A box that shrinks to less than counts is given up.
-    const at = draws && distance < DRAW_PX ? drag.point : this.at;
-    const state = drag.run(at, { free: event.altKey, proportions: event.shiftKey });
+    const state =
+      draws && distance < DRAW_PX
+        ? gestures.unchanged(drag.context)
+        : drag.run(this.at, { free: event.altKey, proportions: event.shiftKey });
     this.stage.showDrag(state.marquee, state.lines);
     this.model.drag(state);
   }

@@ -1,6 +1,8 @@
 // Boxes and how they move. Pure. A box is [x0, y0, x1, y1], fractions of the image, and so is
 // every length here unless its name ends in Px; a point is [x, y].
 
+const ROUNDING = 1e-9; // what arithmetic may lose of a length
+
 export const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -10,6 +12,21 @@ export function boxBetween([ax, ay], [bx, by]) {
   const [x0, x1] = ordered(clamp(ax, 0, 1), clamp(bx, 0, 1));
   const [y0, y1] = ordered(clamp(ay, 0, 1), clamp(by, 0, 1));
   return [x0, y0, x1, y1];
+}
+
+/**
+ * The same, but at least so large, [width, height]: it grows on the sides of the second point, or
+ * where the image ends there on the others.
+ */
+export function boxAtLeast(from, to, least) {
+  const box = boxBetween(from, to);
+  for (const axis of [0, 1]) {
+    if (box[axis + 2] - box[axis] >= least[axis] - ROUNDING) continue;
+    const low = to[axis] < from[axis] ? box[axis + 2] - least[axis] : box[axis];
+    box[axis] = clamp(low, 0, 1 - least[axis]);
+    box[axis + 2] = box[axis] + least[axis];
+  }
+  return box;
 }
 
 /** The smallest box around all of several. */

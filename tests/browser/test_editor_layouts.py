@@ -90,6 +90,27 @@ def test_what_was_read_is_shown_before_it_replaces_anything(comfy, editor):
     assert "2 regions instead of 3 regions" in editor.status
 
 
+def replace_by(editor, width: int, height: int) -> None:
+    editor.root.get_by_label("Copy or paste the layout as text").first.click()
+    text = editor.root.get_by_label("The layout as text", exact=True)
+    expect(text).to_have_value(re.compile("version"))
+    bird = {"text": "a bird", "box": [0, 0, 0.5, 0.5]}
+    text.fill(json.dumps({"width": width, "height": height, "regions": [bird]}))
+    press(editor, "Replace")
+
+
+def test_a_layout_changes_no_side_where_another_comes_in_by_a_link(comfy, editor):
+    number = comfy.add_node("PrimitiveInt", at=(-500, 0))
+    comfy.set_value(number, "value", 640)
+    comfy.connect(number, 0, editor.node, "width")
+    replace_by(editor, 256, 256)
+    assert (editor.texts, comfy.value(editor.node, "height")) == (["a bird"], 512)
+    assert "The picture stays 640 × 512, where the layout's is 256 × 256" in editor.status
+    replace_by(editor, 640, 320)
+    assert comfy.value(editor.node, "height") == 320
+    assert "stays" not in editor.status
+
+
 def test_a_prompt_can_be_pasted_onto_the_canvas(comfy, editor):
     prompt = "a field <100> <200> <300> <400> a bird"
     comfy.page.evaluate("text => navigator.clipboard.writeText(text)", prompt)
@@ -120,6 +141,17 @@ def test_regions_without_texts_are_copied_and_pasted(comfy, editor):
     editor.press("Control+c", "Control+v")
     comfy.page.wait_for_function("() => document.querySelectorAll('.reco-box').length === 5")
     assert editor.texts == [*TEXTS, "", ""]
+
+
+@pytest.mark.parametrize("keys", [("Control+d",), ("Control+c", "Control+v")])
+def test_copies_keep_their_color_and_stay_hidden_and_are_not_locked(comfy, editor, keys):
+    value = editor.drawing
+    value["regions"] = [{**value["regions"][0], "color": "#123456", "hidden": True, "locked": True}]
+    comfy.set_value(editor.node, "editor", json.dumps(value))
+    editor.press("PageDown", *keys)
+    editor.root.locator(".reco-row").nth(1).wait_for()
+    copy = editor.regions[1]
+    assert (copy["color"], copy["hidden"], "locked" in copy) == ("#123456", True, False)
 
 
 def test_a_text_without_regions_becomes_the_caption_and_destroys_nothing(comfy, editor):

@@ -44,13 +44,21 @@ export class ComfyHost {
     return positive(linked) ?? this.sent.size?.[axis] ?? own ?? SIDE_PX;
   }
 
+  /**
+   * Give the picture a size. Where a side that comes in by a link is another, both stay. Returns
+   * whether the picture has this size then.
+   */
   setSize(width, height) {
-    for (const [name, value] of Object.entries({ width, height })) {
+    const wanted = { width, height };
+    const now = this.size();
+    const changed = Object.keys(wanted).filter((name) => wanted[name] !== now[name]);
+    if (changed.some((name) => this.isLinked(name))) return false;
+    for (const name of changed) {
       const widget = this.sideWidget(name);
-      if (!widget || this.isLinked(name) || widget.value === value) continue;
-      widget.value = value;
-      widget.callback?.(value);
+      widget.value = wanted[name];
+      widget.callback?.(wanted[name]);
     }
+    return true;
   }
 
   sizeIsLinked() {

@@ -12,6 +12,7 @@ import { LargeView } from "./large.js";
 import { RegionList } from "./list.js";
 import { gridPx } from "./measures.js";
 import { Model } from "./model.js";
+import { sizeStays } from "./pasting.js";
 import { RegionMenu } from "./region_menu.js";
 import { Stage } from "./stage.js";
 import { TextlessNotice } from "./textless.js";
@@ -142,7 +143,9 @@ export class LayoutEditor {
     this.stage.cancelDrag();
     this.stage.text.keep();
     model.commit();
-    this.host.setSize(layout.width, layout.height);
+    if (!this.host.setSize(layout.width, layout.height)) {
+      this.announce(sizeStays(model.size, layout));
+    }
     const began = { ...model.drawing, incoming: fingerprint };
     model.apply({ drawing: fromLayout(layout, began), selection: [] });
   }

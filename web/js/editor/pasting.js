@@ -40,11 +40,17 @@ export function takeLayout({ model, host }, layout) {
   const { drawing } = model;
   if (!layout.regions.length && drawing.regions.length) return takeCaption(model, layout);
   if (!layout.regions.length && !layout.caption.trim()) return NOTHING;
-  host.setSize(layout.width, layout.height);
+  const isSized = host.setSize(layout.width, layout.height);
   model.apply({ drawing: fromLayout(layout, drawing), selection: [] });
   const before = drawing.regions.length ? ` instead of ${numberOf(drawing.regions)}` : "";
-  return `${numberOf(layout.regions)}${before}. Undo brings back what was.`;
+  const done = `${numberOf(layout.regions)}${before}. Undo brings back what was.`;
+  return isSized ? done : `${done} ${sizeStays(model.size, layout)}`;
 }
+
+/** Why the picture has not got a layout's size, and how it would. */
+export const sizeStays = ({ width, height }, layout) =>
+  `The picture stays ${width} × ${height}, where the layout's is ${layout.width} × ${layout.height}: ` +
+  "width or height comes in by a link; set it where it begins.";
 
 const NOTHING = "This text has neither a caption nor regions: nothing is changed.";
 

@@ -157,14 +157,14 @@ class ReCoRegionLora(io.ComfyNode):
         from comfy.hooks import create_hook_lora
 
         from ..reco_core.choice import choose_region
-        from .masks import EXACT_PIXELS, layout_masks
+        from .region_masks import conditioning_mask
 
         chosen = choose_region(layout, region)
         if strength == 0:
             return io.NodeOutput(positive, negative, ui=told(()))
         weights, remarks = read_lora(lora_name, model)
         hooks = create_hook_lora(weights, strength, 0.0)
-        mask = layout_masks(chosen, feather, EXACT_PIXELS)[0]
+        mask = conditioning_mask(chosen, feather)
         combined: dict = {}
         both = (bounded(some, mask, hooks, combined) for some in (positive, negative))
         return io.NodeOutput(*both, ui=told(remarks))

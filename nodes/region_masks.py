@@ -50,6 +50,20 @@ def union_mask(layout: Layout, feather: int = 0, edges: str = LATENT_CELLS) -> t
     return reduce(torch.maximum, _masks(layout, feather, edges))[None].to(intermediate_device())
 
 
+def conditioning_mask(layout: Layout, feather: int) -> torch.Tensor:
+    """(H, W) in [0, 1]: the mask of a layout's only region, as ComfyUI can read it for latents.
+
+    Its edges are exact, but for a region so thin that no cell has half of it in its middle, where
+    masks are read: that one is of whole cells. feather and errors: as for `layout_masks`.
+    """
+    exact = layout_masks(layout, feather, EXACT_PIXELS)
+    cells = torch.nn.functional.interpolate(
+        exact[None], scale_factor=1 / SIZE_STEP, mode="bilinear"
+    )
+    is_seen = cells.max() >= exact.max() / 2
+    return exact[0] if is_seen else layout_masks(layout, feather, LATENT_CELLS)[0]
+
+
 def bounding_window(mask: torch.Tensor) -> dict[str, int]:
     """The smallest window, xywh in pixels, of whole latent cells around what of an (H, W) mask is
     not 0. The mask's sides are divisible by 8, and some of it is not 0."""

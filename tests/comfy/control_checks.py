@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import comfy.hooks
 import comfy.sample
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 
 import nodes
 
+Mask = module("reco_core.mask").Mask
 control = module("nodes.control")
 biased = module("nodes.biased_attention")
 choice = module("reco_core.choice")
@@ -148,9 +150,14 @@ def hidden(path: str, layout: str, how: str, negative: str = "") -> list[list[li
     return [[list(phase.hidden) for phase in phases] for phases in both]
 
 
-def attention(path: str, layout: str, settings: dict) -> dict[str, float]:
+def attention(
+    path: str, layout: str, settings: dict, shape: list[int] | None = None
+) -> dict[str, float]:
     """How much the cells attend to the first region's tokens in the first step: the most of any
-    head and block inside of its box, the left half, and outside of it, and the mean of all."""
+    head and block inside of its box, the left half, and outside of it, and the mean of all.
+
+    shape: bytes of the region's mask, over equal parts of its box from left to right.
+    """
     read = Layout.from_json(layout)
     start = len(text_tokens(path, read.caption))
     tokens = slice(start, start + 4 + len(text_tokens(path, read.regions[0].text)))
@@ -166,7 +173,7 @@ def attention(path: str, layout: str, settings: dict) -> dict[str, float]:
 
     biased._attention = probe
     try:
-        controlled(path, layout, settings=settings, steps=1)
+        _contained(path, read, settings, shape)
     finally:
         biased._attention = attend
     halves = [share.chunk(2, dim=2) for share in shares if share.shape[2] > 1]
@@ -175,6 +182,16 @@ def attention(path: str, layout: str, settings: dict) -> dict[str, float]:
         "outside": max(float(right.max()) for _, right in halves),
         "mean": sum(float(share.mean()) for share in shares) / len(shares),
     }
+
+
+def _contained(path: str, layout, settings: dict, shape: list[int] | None) -> None:
+    """One step, of which the first region may have a mask: JSON has none."""
+    model, clip = load(path)[:2]
+    if shape:
+        row = bytes(value for value in shape for _ in range(32))
+        masked = replace(layout.regions[0], mask=Mask(len(row), 1, row))
+        layout = replace(layout, regions=(masked, *layout.regions[1:]))
+    sampled(*control.ReCoControl.execute(model, clip, layout, "", **settings).args[:4], steps=1)
 
 
 def _attended(q, k, bias, heads: int) -> torch.Tensor:
@@ -334,6 +351,21 @@ def lora_in_a_masked_batch(path: str, layout: str) -> list[list[float]]:
 def lora_names_refused(path: str, layout: str) -> list:
     names = (region_lora.NO_LORAS, "gone.safetensors", None)
     return [region_lora.ReCoRegionLora.validate_inputs(name) for name in names]
+
+
+def cells_of_a_lora(path: str, layout: str, folder: str, feather: int) -> list[list[float]]:
+    """How much a LoRA of the first region counts in each latent cell, as ComfyUI reads masks."""
+    model, clip = load(path)[:2]
+    read = Layout.from_json(layout)
+    folder_paths.add_model_folder_path("loras", folder)
+    save_file(_some_lora(model), f"{folder}/fits.safetensors")
+    conditioning = text_encode.ReCoTextEncode.execute(clip, read).args[0]
+    positive = region_lora.ReCoRegionLora.execute(
+        conditioning, conditioning, model, read, "1", "fits.safetensors", 1.0, feather
+    ).args[0]
+    [mask] = [options["mask"] for _, options in positive if "hooks" in options]
+    size = (read.height // 8, read.width // 8)
+    return torch.nn.functional.interpolate(mask[None], size, mode="bilinear")[0, 0].tolist()
 
 
 def lora_that_does_not_fit(path: str, layout: str, folder: str) -> list[str]:

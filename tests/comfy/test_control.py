@@ -93,6 +93,17 @@ def test_a_contained_region_is_seen_in_its_box_alone(ask, how):
     assert seen["outside"] == 0 < 0.01 < seen["inside"]
 
 
+@pytest.mark.parametrize("how", CONTAINMENTS)
+def test_a_contained_shape_is_seen_in_itself_alone(ask, how):
+    """In the left quarter of its box, which is all of the picture."""
+    regions = (Region("a red circle", Box(0, 0, 1, 1)), Region("a blue square", RIGHT))
+    whole = Layout("a red circle and a blue square", regions, 128, 128).to_json()
+    settings = {"containment": how, "feather": 0}
+    seen = ask("attention", whole, settings=settings, shape=[255, 0, 0, 0])
+    assert seen["outside"] == 0 < 0.01 < seen["inside"]
+    assert ask("attention", whole, settings=settings)["outside"] > 0.01
+
+
 def test_padding_is_hidden_where_it_has_read_regions(ask):
     found = ask("hidden", layout(Control(end=0.5), Control(end=0.5)), how=CONTAINMENTS[1])
     assert [len(spans) for spans in found[0]] == [1, 0]
@@ -213,6 +224,14 @@ def test_a_lora_counts_in_its_region_alone(ask):
     found = ask("lora_of_a_region")
     assert found["with, inside"] < 1e-4 and found["without, outside"] < 1e-4
     assert found["effect"] > 0.1 and found["rows"] == [2, 2]
+
+
+@pytest.mark.parametrize("x0", [4, 5, 8, 12])  # between the middles of two cells, or over one
+def test_a_lora_counts_in_a_region_that_is_thinner_than_a_latent_cell(ask, tmp_path, x0):
+    thin = Layout("", (Region("a line", Box(x0 / 128, 0.25, (x0 + 3) / 128, 0.75)),), 128, 128)
+    cells = ask("cells_of_a_lora", thin.to_json(), folder=str(tmp_path), feather=16)
+    assert max(cells[8]) >= 0.5 and max(cells[0]) == 0
+    assert max(cells[8][6:]) == 0
 
 
 def test_loras_of_two_regions_share_the_picture_out(ask):

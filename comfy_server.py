@@ -63,27 +63,38 @@ class ComfyServer:
         self.base_dir = Path(base_dir).resolve()
         self.log = self.base_dir / "comfyui.log"
         self.timeout = timeout
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port, self.url = 0, ""
         self.process: subprocess.Popen[bytes] | None = None
         source = Path(comfyui) if comfyui else given_comfyui() or FETCHED_COMFYUI
         device = ("--cpu",) if is_on_cpu else ()
-        flags = ("--port", str(self.port), *device, *HEADLESS, *front_end_flags(), *extra_args)
+        flags = (*device, *HEADLESS, *front_end_flags(), *extra_args)
         self.command = comfyui_command(source, self.base_dir, *flags, packs=packs)
 
     def __enter__(self) -> ComfyServer:
+        for is_last in (False, False, True):
+            try:
+                self._start()
+                break
+            except BaseException as error:
+                self.stop()
+                if is_last or not isinstance(error, Failure) or not self._found_port_taken():
+                    raise
+        return self
+
+    def _start(self) -> None:
+        self.port = free_port()  # which another process may take before ComfyUI does
+        self.url = f"http://127.0.0.1:{self.port}"
         # Idle threads that spin would starve whatever shares the CPU.
         environment = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONIOENCODING": "utf-8", **os.environ}
+        command = [*self.command, "--port", str(self.port)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=subprocess.STDOUT, env=environment
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment
             )
-        try:
-            self._wait_until(lambda: self.get("/system_stats"), self.timeout, "start")
-        except BaseException:
-            self.stop()
-            raise
-        return self
+        self._wait_until(lambda: self.get("/system_stats"), self.timeout, "start")
+
+    def _found_port_taken(self) -> bool:
+        return "already in use" in self._last_words()
 
     def __exit__(self, *_: object) -> None:
         self.stop()

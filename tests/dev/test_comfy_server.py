@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,19 @@ def test_a_comfyui_that_cannot_start_says_why(tmp_path: Path) -> None:
         server.__enter__()
     with pytest.raises(dev.Failure, match="could finish the workflow: .* 'no_such_module'"):
         server.wait("queued-before-it-ended")
+
+
+def test_a_port_that_was_taken_meanwhile_is_changed_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        ports = iter([taken.getsockname()[1], dev.free_port()])
+        monkeypatch.setattr("comfy_server.free_port", lambda: next(ports))
+        comfyui = dev.given_comfyui() or dev.fetch_comfyui()
+        with dev.ComfyServer(tmp_path, comfyui=comfyui) as server:
+            assert server.get("/system_stats")
+    assert not list(ports)
 
 
 def test_a_silent_comfyui_is_stopped_when_its_time_is_over(tmp_path: Path) -> None:

@@ -238,11 +238,11 @@ AVERAGE = nodes.ConditioningAverage().addWeighted
 CONCAT = nodes.ConditioningConcat().concat
 
 
-def _halves(some):
+def _halves(some, other):
+    """One on the left, the other on the right."""
     left = torch.zeros(1, 128, 128)
     left[..., :64] = 1
-    (one,), (other,) = (MASK(some, mask, "default", 1.0) for mask in (left, 1 - left))
-    return COMBINE(one, other)[0]
+    return COMBINE(MASK(some, left, "default", 1.0)[0], MASK(other, 1 - left, "default", 1.0)[0])[0]
 
 
 def _times(some):
@@ -253,7 +253,7 @@ CONDITIONED = {
     "Combine": lambda some, other: COMBINE(some, some)[0],
     "Combine with another": lambda some, other: COMBINE(some, other)[0],
     "timestep ranges": lambda some, other: _times(some),
-    "Set Mask": lambda some, other: _halves(some),
+    "Set Mask": _halves,
     "Set Area": lambda some, other: AREA(some, 64, 128, 0, 0, 1.0)[0],
     "Average, to": lambda some, other: AVERAGE(some, other, 0.5)[0],
     "Average, from": lambda some, other: AVERAGE(other, some, 0.0)[0],
@@ -262,10 +262,12 @@ CONDITIONED = {
 }
 
 
-def conditioned(path: str, layout: str, name: str, settings: dict | None = None) -> dict:
+def conditioned(
+    path: str, layout: str, name: str, settings: dict | None = None, steps: int = 2
+) -> dict:
     """What a node of conditioning makes of controlled conditioning: why it is refused, else the
-    rows of its calls, and how far the picture is from that without the node and that without
-    control."""
+    rows of its calls, and how far the picture is from that without the node, all of it and its
+    left half, from that without control, and on the right from that of the other conditioning."""
     model, clip = load(path)[:2]
     read = Layout.from_json(layout)
     settings = SETTINGS if settings is None else settings
@@ -275,14 +277,18 @@ def conditioned(path: str, layout: str, name: str, settings: dict | None = None)
     plain, unwanted, _ = text_encode.ReCoConditioning.execute(clip, read, "").args[:3]
     try:
         changed, recorder = sampled(
-            made, CONDITIONED[name](positive, unwanted), negative, latent, steps=2
+            made, CONDITIONED[name](positive, unwanted), negative, latent, steps=steps
         )
     except ValueError as error:
         return {"refused": str(error)}
+    without = sampled(made, positive, negative, latent, steps=steps)[0]
+    other = sampled(made, unwanted, negative, latent, steps=steps)[0]
     return {
         "rows": recorder.calls,
-        "of the node": _apart(changed, sampled(made, positive, negative, latent, steps=2)[0]),
-        "of the control": _apart(changed, sampled(model, plain, unwanted, latent, steps=2)[0]),
+        "of the node": _apart(changed, without),
+        "of the node, left": _apart(changed[..., :8], without[..., :8]),
+        "of the other, right": _apart(changed[..., 8:], other[..., 8:]),
+        "of the control": _apart(changed, sampled(model, plain, unwanted, latent, steps=steps)[0]),
     }
 
 

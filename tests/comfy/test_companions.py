@@ -87,7 +87,7 @@ def test_a_control_net_reaches_all_rows_in_one_call(ask):
 
 @pytest.mark.parametrize(
     ("name", "rows"),
-    [("Combine", 5), ("Combine with another", 4), ("timestep ranges", 3), ("Set Mask", 5)],
+    [("Combine", 5), ("Combine with another", 4), ("timestep ranges", 3)],
 )
 def test_nodes_of_conditioning(ask, name, rows):
     found = ask("conditioned", name=name)
@@ -97,6 +97,14 @@ def test_nodes_of_conditioning(ask, name, rows):
     else:
         assert found["of the node"] < 1e-3  # its parts are the whole again
     assert found["rows"] == [rows, rows]
+
+
+def test_a_mask_keeps_it_in_a_part_of_the_picture(ask):
+    found = ask("conditioned", name="Set Mask", steps=1)
+    assert found["of the node, left"] < 1e-3 < 0.01 < found["of the node"]
+    assert found["of the other, right"] < 1e-3
+    assert 0.01 < found["of the control"] < float("inf")
+    assert found["rows"] == [4]
 
 
 def test_an_area_takes_region_guidance_and_refuses_containment(ask):

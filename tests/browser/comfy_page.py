@@ -12,7 +12,8 @@ from playwright.sync_api import ConsoleMessage, Error, Locator, Page, TimeoutErr
 from comfy_server import PACK, ROOT, ComfyServer, front_end_version
 
 Renderer = Literal["classic", "vue"]
-Theme = Literal["dark", "light"]
+Theme = Literal["dark", "light", "solarized", "arc", "nord", "github"]
+"""Each of ComfyUI's own palettes."""
 PICTURES = ROOT / "output" / "browser"
 HARNESS = Path(__file__).with_name("harness.js")
 VIEWPORT = {"width": 1600, "height": 1000}

@@ -32,7 +32,7 @@ _CONTRASTS = """roots => {
     const texts = [];
     for (const root of document.querySelectorAll(roots)) {
         for (const part of root.querySelectorAll("*")) {
-            if (!part.checkVisibility() || part.matches("option")) continue;
+            if (!part.checkVisibility() || part.matches("option, :disabled")) continue;
             const own = [...part.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
             const { placeholder, value } = part;
             if (placeholder && !value) {

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
+from comfy_page import Theme
 from contrast import LEAST, contrasts
 from editor_page import BOXES, TEXTS, EditorPage
 from playwright.sync_api import expect
 from safetensors.torch import save_file
+from tasks.table import ELEMENTS
 
 from reco_core.adapter import POSITION_ROWS, TOKEN_ROWS
 
@@ -269,13 +273,16 @@ def test_everything_can_be_reached_and_is_called_something(comfy, editor):
     raise AssertionError("the canvas is not reached")
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", get_args(Theme))
 def test_it_can_be_read_in_every_theme(comfy, editor, theme):
     comfy.set_theme(theme)
     editor.field(0, "Hide").click()
     editor.fill(1, "Text of", "")  # a placeholder, and a warning
     editor.root.locator(".reco-caption").fill("")
     editor.choose("Guide lines", "thirds")
+    loader = comfy.add_node("ReCoLoadCheckpoint", at=(-500, 0))
+    comfy.set_value(loader, "ckpt_name", "reco-shapes.safetensors")
+    editor.root.locator(".reco-meter-remarks .reco-remark").first.wait_for()
     comfy.screenshot(f"editor-{theme}", editor.node)
     comfy.page.mouse.click(*editor.at((0.25, 0.25)), button="right")
     texts = contrasts(comfy, ".reco-editor, .reco-menu")
@@ -285,6 +292,19 @@ def test_it_can_be_read_in_every_theme(comfy, editor, theme):
     notice = {"⚠", "Region 2 has no text:", "what to paint in this box"}
     assert {text for text, _ in texts} >= toolbar | menu | notice
     assert [text for text in texts if text[1] < LEAST] == []
+    assert [text for text in texts_of_the_panel(editor) if text[1] < LEAST] == []
+
+
+def texts_of_the_panel(editor) -> list[tuple[str, float]]:
+    """Its own, with what a pasted text says and without what lies below."""
+    editor.root.get_by_label("Copy or paste the layout as text").first.click()
+    field = editor.root.get_by_label("The layout as text", exact=True)
+    expect(field).not_to_have_value("")
+    field.fill("")
+    empty = contrasts(editor.comfy, ".reco-exchange")
+    field.fill(ELEMENTS)
+    editor.root.get_by_role("group", name="What was read").wait_for()
+    return empty + contrasts(editor.comfy, ".reco-exchange")
 
 
 def test_preferences_that_a_workflow_cannot_mean_leave_the_editor_usable(comfy, editor):

@@ -121,6 +121,50 @@ def clipped(comfy):
     return editor
 
 
+def stopping(comfy):
+    """In the large view, where Run was refused."""
+    editor = textless(comfy)
+    words = comfy.add_node("ReCoLayoutToText", at=(700, 0))
+    shown = comfy.add_node("PreviewAny", at=(1000, 0))
+    comfy.connect(editor.node, "layout", words, "layout")
+    comfy.connect(words, 0, shown, 0)
+    editor.root.get_by_label("Regions without a text", exact=True).select_option("stop")
+    enlarge(editor)
+    comfy.page.keyboard.press("Control+Enter")
+    editor.root.get_by_text("Run is refused").wait_for()
+    return editor
+
+
+def unreadable(comfy):
+    editor = opened(comfy, *FIVE)
+    comfy.set_value(editor.node, "editor", '{"version": 9, "regions": []}')
+    return editor
+
+
+def masked(comfy):
+    """A region that came with a mask, of two shapes."""
+    editor = opened(comfy, CAT)
+    folder = comfy.server.base_dir / "input"
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = Image.new("L", (300, 300))
+    ImageDraw.Draw(shapes).ellipse((30, 40, 140, 260), fill=255)
+    ImageDraw.Draw(shapes).polygon(((170, 250), (280, 250), (225, 90)), fill=255)
+    Image.merge("RGB", (shapes, shapes, shapes)).save(folder / "shapes.png")
+    loader = comfy.add_node("LoadImageMask", at=(-900, 0))
+    comfy.set_value(loader, "image", "shapes.png")
+    comfy.set_value(loader, "channel", "red")
+    source = comfy.add_node("ReCoLayoutFromMasks", at=(-500, 0))
+    shown = comfy.add_node("PreviewAny", at=(700, 0))
+    comfy.set_value(source, "texts", "a pond and a tent")
+    comfy.connect(loader, 0, source, "masks")
+    comfy.connect(source, "layout", editor.node, "layout")
+    comfy.connect(editor.node, "width", shown, 0)
+    comfy.queue()
+    comfy.show(editor.node, margin=20)
+    editor.root.locator(".reco-masked").first.wait_for()
+    return editor
+
+
 def crowd(comfy):
     return opened(comfy, *many(40))
 
@@ -129,10 +173,17 @@ def writings(comfy):
     return opened(comfy, *WORDS)
 
 
-def large(comfy):
-    editor = opened(comfy, *FIVE)
+def enlarge(editor: ReCoEditor) -> ReCoEditor:
     editor.hand.click_on(editor.root.get_by_label("Large view"))
     return editor
+
+
+def large(comfy):
+    return enlarge(opened(comfy, *FIVE))
+
+
+def large_crowd(comfy):
+    return enlarge(crowd(comfy))
 
 
 STATES: dict[str, State] = {
@@ -147,10 +198,15 @@ STATES: dict[str, State] = {
     "what a checkpoint cannot do, with a button": meter,
     "a text that is too long for it": clipped,
     "menu of a region": menu,
+    "a region in the shape of its mask": masked,
+    "a drawing of a newer ReCo": unreadable,
     "what a pasted text says": preview,
     "from right to left, and Japanese": writings,
     "large view": large,
+    "forty boxes in the large view": large_crowd,
+    "a region without a text stops Run": stopping,
 }
+ON_ALL_OF_THE_PAGE = (large, large_crowd, stopping)
 
 
 def take(comfy: ComfyPage, suffix: str = "", states: dict[str, State] = STATES) -> None:
@@ -198,7 +254,7 @@ def tiles_of(
             print(f"no picture of {name} ({renderer}): {str(error)[:200]}", flush=True)
             continue
         comfy.page.evaluate("() => harness.frames()")
-        box = None if state is large else around(comfy.rect(editor.node))
+        box = None if state in ON_ALL_OF_THE_PAGE else around(comfy.rect(editor.node))
         shot = comfy.page.screenshot(clip=box)
         comfy.page.keyboard.press("Escape")
         yield f"{name} ({renderer})", Image.open(io.BytesIO(shot)).convert("RGB")

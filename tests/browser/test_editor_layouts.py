@@ -62,6 +62,15 @@ def test_the_layout_is_copied_and_pasted_as_text_in_every_form(comfy, editor):
     assert editor.texts == [*TEXTS, "a bird"]
 
 
+def test_forms_can_be_chosen_of_the_drawings_own_text_alone(comfy, editor):
+    text, _ = open_panel(editor)
+    forms, own = editor.root.get_by_label("Form of the text"), text.input_value()
+    text.fill("a field in spring")
+    expect(forms).to_be_hidden()
+    text.fill(own)
+    expect(forms).to_be_visible()
+
+
 def test_what_was_read_is_shown_before_it_replaces_anything(comfy, editor):
     value = comfy.value(editor.node, "editor")
     text, message = open_panel(editor)

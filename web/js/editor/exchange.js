@@ -156,6 +156,7 @@ export class Exchange {
 
   readSoon() {
     this.forget();
+    this.choice.hidden = this.text.value !== this.forms[this.form]?.text; // as in offer()
     this.say(this.text.value.trim() ? "Reading…" : "");
     if (this.text.value.trim()) this.timer = setTimeout(() => this.read(), DELAY_MS);
   }

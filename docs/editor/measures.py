@@ -17,6 +17,8 @@ PAGE = Path(__file__).with_name("page.js")
 NODE_WIDTH = 480
 MOVES = 30
 COUNTS = (5, 40, 200)
+BLUEPRINT = "ReCo text to image"
+MIDDLE = (800, 200)  # of an empty canvas, near its top
 
 
 def many(count: int) -> list[Region]:
@@ -116,6 +118,25 @@ def first_picture(comfy: ComfyPage) -> int:
     return hand.actions + 1
 
 
+def first_picture_by_blueprint(comfy: ComfyPage) -> int:
+    """The same by the blueprint, which the search box finds."""
+    comfy.load_workflow(EMPTY)
+    hand, page = Hand(comfy.page), comfy.page
+    hand.click(MIDDLE, times=2)
+    page.wait_for_function("() => document.activeElement.matches('input')")
+    hand.type(BLUEPRINT)
+    found = page.get_by_test_id("result-item").or_(page.get_by_role("option"))
+    found.filter(has_text=BLUEPRINT).first.wait_for()
+    hand.press("Enter")
+    page.get_by_role("dialog").first.wait_for(state="hidden")
+    page.mouse.move(*MIDDLE, steps=3)
+    hand.click(MIDDLE)
+    page.wait_for_function("() => harness.nodes().length > 1")  # those beside it are there too
+    outputs = comfy.queue()["outputs"].values()
+    assert any(output.get("images") for output in outputs), "no picture was made"
+    return hand.actions + 1
+
+
 def all_of(comfy: ComfyPage) -> dict:
     """Every measure in the renderer that is open."""
     kinds = [ReCoEditor, CoreEditor] if comfy.renderer == "vue" else [ReCoEditor]
@@ -127,6 +148,7 @@ def all_of(comfy: ComfyPage) -> dict:
         },
         "contrast": {},
         "first_picture": first_picture(comfy),
+        "first_picture_by_blueprint": first_picture_by_blueprint(comfy),
     }
     for theme in ("light", "dark"):
         texts = contrasts(comfy, theme)

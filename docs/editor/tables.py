@@ -66,6 +66,8 @@ def others_table(figures: dict) -> str:
             )
     for when, renderer, count in runs_of(figures, "first_picture"):
         rows.append((f"actions from an empty graph to a picture, {when}", renderer, count))
+    for when, renderer, count in runs_of(figures, "first_picture_by_blueprint"):
+        rows.append((f"the same by the blueprint, {when}", renderer, count))
     return table(("", "renderer", ""), rows)
 
 

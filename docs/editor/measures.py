@@ -148,8 +148,9 @@ def all_of(comfy: ComfyPage) -> dict:
         },
         "contrast": {},
         "first_picture": first_picture(comfy),
-        "first_picture_by_blueprint": first_picture_by_blueprint(comfy),
     }
+    if BLUEPRINT in comfy.server.get("/global_subgraphs").decode():  # checkouts before have none
+        found["first_picture_by_blueprint"] = first_picture_by_blueprint(comfy)
     for theme in ("light", "dark"):
         texts = contrasts(comfy, theme)
         least = texts[0]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from typing import get_args
 
 import pytest
 import torch
-from comfy_page import ComfyPage
+from comfy_page import ComfyPage, Theme
 from contrast import LEAST, contrasts
 from editor_page import EditorPage
 from playwright.sync_api import Locator, expect
@@ -122,7 +123,7 @@ def test_what_a_run_found_stays_until_a_run_finds_nothing(comfy, encoding):
 
 def test_the_words_can_be_read_and_copied_in_every_theme_and_renderer(comfy, encoding):
     encoding.run("a dog")
-    for theme in ("light", "dark"):
+    for theme in get_args(Theme):
         comfy.set_theme(theme)
         comfy.screenshot(f"words-{theme}", *comfy.nodes())
         texts = contrasts(comfy, ".reco-remarks")

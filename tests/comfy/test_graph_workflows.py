@@ -133,7 +133,8 @@ def test_one_region_is_painted_and_no_pixel_outside_of_its_soft_edge(server, run
     assert changed[mask == 0].max() <= 1  # where the mask is less than half a level
     assert not changed[~grown(mask > 0)].any()
     assert abs(after - before)[mask == 255].mean() > 20
-    assert seam(after - before, mask > 0) <= 3
+    softest = seam(mask[..., None].astype(int), mask > 0)  # the first level that is let through
+    assert seam(after - before, mask > 0) <= softest < 20
 
 
 def region_mask(run, layout: Layout) -> np.ndarray:

@@ -100,12 +100,18 @@ def publish(name: str, machines: Mapping[str, Any], figures: Any, made: Mapping[
     text = json.dumps({"machines": machines, "figures": figures}, indent=1)
     write_text_atomically(HERE / f"{name}.json", text + "\n")
     page = PAGE.read_text("utf-8")
-    for place, one in {**made, "machine": _described(machines)}.items():
+    for place, one in {**made, "machine": described()}.items():
         page = put(page, place, one)
         print(f"{place}\n{one}\n", flush=True)
     write_text_atomically(PAGE, page)
 
 
-def _described(machines: Mapping[str, Mapping[str, Any]]) -> str:
-    columns = next(iter(machines.values()))
-    return table(["", *columns], ((name, *one.values()) for name, one in machines.items()))
+def described() -> str:
+    """Each machine, with the benchmarks whose figures are of it."""
+    found: dict[str, tuple[Any, list[str]]] = {}
+    for path in sorted(HERE.glob("*.json")):
+        for row in json.loads(path.read_text("utf-8")).get("machines", {}).items():
+            found.setdefault(json.dumps(row), (row, []))[1].append(path.stem)
+    columns = next(iter(found.values()))[0][1]
+    rows = [(name, *about.values(), ", ".join(of)) for (name, about), of in found.values()]
+    return table(["", *columns, "benchmarks"], rows)

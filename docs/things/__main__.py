@@ -36,7 +36,7 @@ JUDGE = ROOT / "train" / "evaluate" / "judge" / "fluent_emoji.safetensors"
 THINGS = ROOT / "train" / "data" / "cutouts" / "fluent_emoji.toml"
 PAGE, FIGURES = DOCS / "reco-things.md", DOCS / "reco-things.json"
 CURVES = DOCS / "images" / "reco-things-curves.png"
-SHEETS = {"first.png": "reco-things-first.jpg", "worst.png": "reco-things-worst.jpg"}
+SHEETS = {f"{name}.png": f"reco-things-{name}.jpg" for name in ("first", "best", "worst")}
 """Of the scores' folder, by their names in docs/images."""
 PARTS = {
     "mixed": "one to four things, 160 x 160",

@@ -11,6 +11,7 @@ from statistics import median
 import pytest
 
 from train.bench.command import EQUAL, PEER, BenchConfig, Speed, bench, profiled, summary, table
+from train.bench.process import run_process
 from train.bench.profile import PARTS
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,19 @@ def test_the_table_shows_ours_beside_a_peer(peer, tmp_path):
     runs = tmp_path / "out" / "runs"
     assert list((runs / "cached" / "cache").glob("text-*/*"))
     assert list((runs / "cached" / "cache").glob("*/part-*"))
+
+
+def test_a_bar_of_as_many_files_is_not_that_of_the_steps(tmp_path):
+    script = tmp_path / "peer.py"
+    script.write_text(
+        "import time\nfrom tqdm import tqdm\n"
+        "for wait in (0, 0.1):\n    for _ in tqdm(range(5), mininterval=0):\n"
+        "        time.sleep(wait)\n"
+    )
+    run = run_process([sys.executable, str(script)], tmp_path / "log.txt", 1, 5)
+    assert [stamp.step for stamp in run.stamps] == [0, 1, 2, 3, 4, 5]
+    steady = run.steady("the peer")
+    assert steady.step == 3 and steady.wall > 0.2
 
 
 def test_ratios_are_of_the_same_round():

@@ -90,7 +90,8 @@ def run_process(command: list[str], log: Path, threads: int, steps: int) -> Run:
 
 
 def _watch(process: subprocess.Popen, log: Path, steps: int) -> tuple[Stamp, ...]:
-    """Copy the output to `log` until it ends; note when each step first shows."""
+    """Copy the output to `log` until it ends; note when each step first shows, of the last bar of
+    so many: one before it may have been of files that were loaded."""
     assert process.stdout is not None
     shown = re.compile(rb"\b(\d+)/%d \[" % steps)
     seen = psutil.Process(process.pid)
@@ -102,6 +103,8 @@ def _watch(process: subprocess.Popen, log: Path, steps: int) -> tuple[Stamp, ...
             *lines, rest = re.split(rb"(?<=\[)", rest + piece)
             for match in filter(None, map(shown.search, lines)):
                 step = int(match[1])
+                if stamps and step < stamps[-1].step:
+                    stamps.clear()
                 if step > (stamps[-1].step if stamps else -1):
                     stamps.append(Stamp(step, time.monotonic(), _used(seen)))
     return tuple(stamps)

@@ -67,6 +67,8 @@ LEFT_OUT = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")  # pytest-xdist: each file is of one process
 
+TESTS_WRITE = 4  # GB at most, in the folder for temporary files
+
 DISK_FULL = "the disk is full. Free 8 GB and run this again."
 CAUSES = (
     ("No space left on device|Errno 28", DISK_FULL),
@@ -118,6 +120,7 @@ def test(words: list[str]) -> int:
         browser.get_chromium(say)
         browser.get_font(say)
     if not words:
+        look_for_room(Path(tempfile.gettempdir()), TESTS_WRITE)
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of both would be in their way
     return in_foreground([PYTHON.with_name("pytest"), *(words or SIDE_BY_SIDE)])
 
@@ -285,6 +288,16 @@ def explain(output: str, what: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()] or ["it said nothing."]
     errors = [line for line in lines if line.lstrip().startswith("ERROR")]
     return f"{what}: {(errors or lines)[-1].strip()}"
+
+
+def look_for_room(folder: Path, gigabytes: float) -> None:
+    """Raise Failure where a folder has less room than that: a full disk fails a thousand tests."""
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < gigabytes:
+        raise Failure(
+            f"{folder} has room for {free:.1f} GB, and the tests write up to {gigabytes} GB there. "
+            "Free some, or let TMPDIR name another folder."
+        )
 
 
 def in_foreground(command: Sequence[str | Path]) -> int:

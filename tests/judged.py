@@ -11,9 +11,8 @@ from PIL import Image
 
 from reco_core.layout import Layout
 from train.data.cutouts.grounds import Ground
-from train.data.cutouts.scenes import Scene, ThingDrawn
 from train.evaluate.judge.network import Judge, read_judge
-from train.evaluate.judge.scores import ThingScore, score_regions
+from train.evaluate.judge.scores import ThingScore, score_layout
 
 JUDGE = Path(__file__).parents[1] / "train" / "evaluate" / "judge" / "fluent_emoji.safetensors"
 
@@ -26,20 +25,8 @@ def judge() -> Judge:
 def judged(picture: np.ndarray, layout: Layout) -> list[ThingScore]:
     """Of each region in a picture, (H, W, 3), of the layout's size."""
     assert picture.shape == (layout.height, layout.width, 3)
-    things = tuple(
-        ThingDrawn(
-            name=name_of(region.text),
-            file=Path(),
-            colour="",
-            tint="",
-            pixels=region.box.covered_pixels(layout.width, layout.height),
-            flipped=False,
-        )
-        for region in layout.regions
-    )
     image = Image.fromarray(picture.astype(np.uint8))
-    scene = Scene(Ground("grass", "day"), things, image.size)
-    return score_regions(judge(), image, scene, layout.regions)
+    return score_layout(judge(), image, layout, Ground("grass", "day"))
 
 
 def assert_all_there(picture: np.ndarray, layout: Layout, texts: str) -> None:
@@ -54,8 +41,3 @@ def assert_all_there(picture: np.ndarray, layout: Layout, texts: str) -> None:
     )
     elsewhere = judged(picture, replace(layout, regions=tuple(moved)))
     assert not any(score.right for score in elsewhere), elsewhere
-
-
-def name_of(text: str) -> str:
-    """The judge's name of a region's thing: "car" of "a red car"."""
-    return max((name for name in judge().names if text.endswith(name)), key=len)

@@ -1,37 +1,22 @@
-"""The settings of ReCo Control that are compared, and the workflow that draws with one."""
+"""Pairs of shapes that are hard to keep apart, with every setting of ReCo Control."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator
 
-from docs.control.pairs import Pair
+from PIL import Image
+
+from comfy_server import ComfyServer
+from docs.control.drawing import Setting, draw, percent, sheet
+from docs.control.pairs import GROUND, PAIRS, Pair
+from docs.tables import table
 from reco_core.containment import HOW, TOKENS
 from reco_core.control import Control
-from reco_core.layout import Layout
+from train.evaluate.shape_finder import ShapeScore, score_scene
 
-STEPS, CFG = 20, 3.0
-CHECKPOINT = "reco-shapes.safetensors"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """inputs: of ReCo Control. control: of the first region."""
-
-    name: str
-    inputs: dict[str, Any] = field(default_factory=dict)
-    control: Control = Control()
-    cfg: float = CFG
-
-    @property
-    def file(self) -> str:
-        return self.name.replace(",", "")
-
-    def on(self, layout: Layout) -> Layout:
-        first, *others = layout.regions
-        return replace(layout, regions=(replace(first, control=self.control), *others))
-
-
+NAME, PICTURE = "settings", "control.jpg"
+SHOWN = 8
+"""Pairs of the picture."""
 SETTINGS = (
     Setting("as trained"),
     *(
@@ -56,38 +41,52 @@ SETTINGS = (
 )
 
 
-def workflow(pair: Pair, setting: Setting) -> dict[str, dict]:
-    """In API format; its picture is of the node named save."""
+def measure(server: ComfyServer) -> Iterator[tuple[str, dict]]:
+    """Of each setting: what was right and what leaked, by kind of pairs and of all."""
+    for setting in SETTINGS:
+        scores: dict[str, list[ShapeScore]] = {}
+        for pair in PAIRS:
+            found = score_scene(draw(server, pair, setting), pair.scene)
+            for kind in (pair.kind, "all"):
+                scores.setdefault(kind, []).extend(found)
+        yield setting.name, {kind: _summary(found) for kind, found in scores.items()}
 
-    def node(kind: str, **inputs: Any) -> dict:
-        return {"class_type": kind, "inputs": inputs}
 
-    text = setting.on(pair.layout).to_json()
-    size = {"width": pair.layout.width, "height": pair.layout.height}
+def _summary(scores: list[ShapeScore]) -> dict[str, float]:
+    first = scores[::2]
     return {
-        "loader": node("ReCoLoadCheckpoint", ckpt_name=CHECKPOINT),
-        "layout": node("ReCoLayoutFromText", text=text, **size),
-        "control": node(
-            "ReCoControl",
-            model=["loader", 0],
-            clip=["loader", 1],
-            layout=["layout", 0],
-            negative="",
-            **setting.inputs,
-        ),
-        "sampler": node(
-            "KSampler",
-            model=["control", 0],
-            positive=["control", 1],
-            negative=["control", 2],
-            latent_image=["control", 3],
-            seed=pair.seed,
-            steps=STEPS,
-            cfg=setting.cfg,
-            sampler_name="euler",
-            scheduler="normal",
-            denoise=1.0,
-        ),
-        "decode": node("VAEDecode", samples=["sampler", 0], vae=["loader", 2]),
-        "save": node("SaveImage", images=["decode", 0], filename_prefix="control"),
+        "right": sum(score.right for score in scores) / len(scores),
+        "leakage": sum(score.leakage for score in scores) / len(scores),
+        "first": sum(score.right for score in first) / len(first),
     }
+
+
+def rows(found: dict[str, dict]) -> str:
+    """A table with a row for each setting."""
+    kinds = list(next(iter(found.values())))
+    head = ["", *(f"{kind}: {what}" for kind in kinds for what in ("right", "leakage"))]
+    return table(
+        head,
+        (
+            (name, *(cell for kind in kinds for cell in _cells(own[kind])))
+            for name, own in found.items()
+        ),
+    )
+
+
+def _cells(figures: dict[str, float]) -> tuple[str, str]:
+    return percent(figures["right"]), f"{figures['leakage']:.3f}"
+
+
+def picture(server: ComfyServer) -> Image.Image:
+    """Some pairs, one after another of each kind."""
+    return sheet(server, list(_some()), SETTINGS, GROUND)
+
+
+def _some() -> Iterator[Pair]:
+    kinds: dict[str, list[Pair]] = {}
+    for pair in PAIRS:
+        kinds.setdefault(pair.kind, []).append(pair)
+    for number in range(SHOWN):
+        some = list(kinds.values())[number % len(kinds)]
+        yield some[number // len(kinds)]

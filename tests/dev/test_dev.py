@@ -180,3 +180,10 @@ def test_the_help_names_all_there_is_to_measure() -> None:
     names = str(failure.value).partition("of: ")[2].split(", ")
     assert "steps" in names
     assert [name for name in names if name not in dev.__doc__] == []
+
+
+def test_a_full_disk_is_told_before_a_thousand_tests_fail(tmp_path):
+    free = shutil.disk_usage(tmp_path).free / 1e9
+    dev.look_for_room(tmp_path, free / 2)
+    with pytest.raises(dev.Failure, match=f"{tmp_path} has room for .* up to .* GB there. Free"):
+        dev.look_for_room(tmp_path, free * 2)

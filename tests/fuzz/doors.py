@@ -64,7 +64,8 @@ from reco_core.sidecar import layout_from_sidecar, layout_to_sidecar
 from train.checkpoints.diffusers_folder import write_diffusers_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = Path(tempfile.mkdtemp(prefix="reco-fuzz-"))
+_MADE = tempfile.TemporaryDirectory(prefix="reco-fuzz-")  # deleted when Python ends
+FOLDER = Path(_MADE.name)
 SIZES = ((512, 512), (128, 64), (1024, 768))
 SD1 = Size(text_width=8, max_length=77, num_bins=0)
 Door = Callable[[random.Random], Callable[[], Any]]

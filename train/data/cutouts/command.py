@@ -6,13 +6,19 @@ import argparse
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from train.command_line import OptionsParser, flag_of, given, in_range
 from train.options import Positive, build
 
+if TYPE_CHECKING:
+    from train.data.cutouts.cutouts_set import CutoutsSet
+
 SIDE = 128
 """Pixels of a picture's side where no sizes are asked for."""
-FORMS = ("json_lines", "bbox", "coco")
+SHARD_BYTES = 10**9
+PACKED = "packed"
+FORMS = ("json_lines", "bbox", "coco", "voc", "yolo", PACKED)
 
 
 def add_cutouts(parser: OptionsParser) -> None:
@@ -36,11 +42,8 @@ def _kinds() -> Mapping[str, type]:
 
 def run_cutouts(arguments: argparse.Namespace) -> int:
     """Say what a folder holds, draw a sheet, export. Raises ValueError for a user's mistake."""
-    from tqdm import tqdm
-
     from train.data.contact_sheet import write_contact_sheet
     from train.data.cutouts.cutouts_set import CutoutsConfig, open_cutouts
-    from train.data.export_set import export_set
 
     asked = {"samples": arguments.sheet_samples, **given(arguments, CutoutsConfig, ("sizes",))}
     sizes = [_sides(word) for word in arguments.sizes]
@@ -60,14 +63,25 @@ def run_cutouts(arguments: argparse.Namespace) -> int:
         write_contact_sheet([opened[index] for index in range(count)], arguments.sheet)
         print(f"wrote {arguments.sheet}")
     if arguments.export:
-        drawn = ((opened[i], opened.shown(i)) for i in range(len(opened)))
-        samples = tqdm(drawn, "drawing", len(opened), delay=2)
-        things = [thing.name for thing in opened.things]
         start = time.monotonic()
-        count = export_set(samples, arguments.export, arguments.form, things)
+        count = _export(opened, arguments.export, arguments.form)
         rate = count / (time.monotonic() - start)
         print(f"wrote {count} pictures to {arguments.export}, {rate:.0f} a second")
     return 0
+
+
+def _export(opened: CutoutsSet, folder: Path, form: str) -> int:
+    """Write a set to a new folder; returns how many pictures. Raises ValueError as its writers."""
+    from tqdm import tqdm
+
+    from train.data.export_set import export_set
+    from train.data.pack import pack_set
+
+    if form == PACKED:
+        return pack_set(opened, folder, SHARD_BYTES, "cutouts").samples
+    drawn = ((opened[index], opened.shown(index)) for index in range(len(opened)))
+    samples = tqdm(drawn, "drawing", len(opened), delay=2)
+    return export_set(samples, folder, form, [thing.name for thing in opened.things])
 
 
 def _sides(word: str) -> list[int | str]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from reco_core.layout import Region
-from train.data.cutouts.scenes import Scene
+from reco_core.layout import Layout, Region
+from train.data.cutouts.grounds import Ground
+from train.data.cutouts.scenes import Scene, ThingDrawn
 from train.data.shape_boxes import PixelBox
 from train.evaluate.judge.difference import box_of_pieces, pieces_of
 from train.evaluate.judge.finder import (
@@ -80,6 +82,25 @@ def score_regions(
         seen = colour_of(image, thing, box) if colour and box else ""
         scores.append(ThingScore(thing.name, colour, thing.pixels, name, box, iou, seen))
     return scores
+
+
+def score_layout(
+    judge: Judge, image: Image.Image, layout: Layout, ground: Ground
+) -> list[ThingScore]:
+    """Score the regions of a layout in a picture (RGB) of its size; each text ends with a name that
+    the judge knows, and colours are not looked at."""
+    things = tuple(
+        ThingDrawn(
+            name=max((name for name in judge.names if region.text.endswith(name)), key=len),
+            file=Path(),
+            colour="",
+            tint="",
+            pixels=region.box.covered_pixels(layout.width, layout.height),
+            flipped=False,
+        )
+        for region in layout.regions
+    )
+    return score_regions(judge, image, Scene(ground, things, image.size), layout.regions)
 
 
 def _best(

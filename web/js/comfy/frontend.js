@@ -94,6 +94,12 @@ export class FrontEnd {
     });
   }
 
+  /** Run the workflow, before all that waits if it is urgent: what Control and Enter are in ComfyUI. */
+  queue(isUrgent) {
+    const command = isUrgent ? "Comfy.QueuePromptFront" : "Comfy.QueuePrompt";
+    this.app.extensionManager?.command?.execute(command);
+  }
+
   /** Have the draft of the workflow saved as it is now, without a step of undo. */
   keepDraft() {
     const { workflow } = this;

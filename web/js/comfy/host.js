@@ -96,6 +96,12 @@ export class ComfyHost {
     this.frontEnd.followUndo(way);
   }
 
+  /** Control and Enter were pressed while the editor is a dialog, where front ends from 1.58 on hear
+   * no key. */
+  queue(isUrgent) {
+    this.frontEnd.queue(isUrgent);
+  }
+
   /** Whether there is a step to "undo" or to "redo"; true when that cannot be told. */
   canTravel(way) {
     return this.frontEnd.stepsTo(way) !== 0;

@@ -16,8 +16,11 @@ export function keyDown(editor, event) {
     swallow(event);
     return editor.menu.openByKey(event.target);
   }
-  const way = editor.large.isLarge && wayThroughHistory(event);
-  if (way) return editor.host.followUndo(way);
+  if (editor.large.isLarge) {
+    const way = wayThroughHistory(event);
+    if (way) return editor.host.followUndo(way);
+    if (asksToRun(event)) return run(editor, event);
+  }
   if (event.target !== editor.stage.element) return keepFromComfyUI(editor, event);
   if (editor.model.dragging && event.key !== "Escape") return swallow(event);
   const command = commandFor(editor, event);
@@ -40,6 +43,16 @@ const opensMenu = ({ key, shiftKey, target }) =>
 /** Whether ComfyUI may answer a key by a dialog: to save, to open, or its settings. */
 const asksSomething = ({ key, ctrlKey, metaKey }) =>
   (ctrlKey || metaKey) && ["s", "o", ","].includes(key.toLowerCase());
+
+const asksToRun = ({ key, ctrlKey, metaKey, altKey }) =>
+  (ctrlKey || metaKey) && !altKey && key === "Enter";
+
+/** With what was typed until then. */
+function run(editor, event) {
+  editor.model.commitChanges();
+  swallow(event);
+  if (!event.repeat) editor.host.queue(event.shiftKey);
+}
 
 /** "undo" or "redo" if a key means ComfyUI's and not the browser's, in a field. */
 function wayThroughHistory({ key, shiftKey, ctrlKey, metaKey, altKey, repeat, target }) {

@@ -134,6 +134,18 @@ def test_comfyuis_keys_work_in_its_fields_with_what_was_typed(comfy, editor, fie
         comfy.page.keyboard.press("Escape")
 
 
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_large_view_runs_once_what_was_typed(comfy, editor, field, heard):
+    editor.press("Alt+Enter")
+    write_into(editor, field, "zebra")
+    comfy.page.keyboard.press("Control+Enter")
+    comfy.page.wait_for_timeout(300)  # in which a second listener would have run it too
+    assert heard() == [["Comfy.QueuePrompt", True]]
+    expect(editor.root).to_have_attribute("role", "dialog")
+    editor.root.locator(".reco-stage").focus()
+    editor.press("Escape")
+
+
 @pytest.mark.parametrize("keys", COMMANDS)
 def test_comfyuis_keys_close_the_menu_and_do_what_they_do(comfy, editor, heard, keys):
     editor.press("PageDown", "ContextMenu")

@@ -161,7 +161,7 @@ def _check(networks: tuple[Networks, Networks, Networks], reco: CheckpointInfo) 
         rows = (CLIP_VOCABULARY_SIZE + reco.num_bins, reco.max_length)
         shapes[0] |= {name: (count, size.width) for name, count in zip(tables, rows, strict=True)}
         check_alike("text encoder", TEXTS, shapes, tables)
-    if _are_equal(networks[1], networks[2]):
+    if _are_equal(reco, networks[1], networks[2]):
         raise ValueError(
             f"{UNETS.other} and {UNETS.base} are the same checkpoint: what comes out would be the "
             f"ReCo checkpoint itself; connect the one that is to get boxes as {UNETS.other} and "
@@ -180,11 +180,18 @@ def _check_apart(networks: tuple[Networks, Networks, Networks]) -> None:
             )
 
 
-def _are_equal(one: Networks, two: Networks) -> bool:
-    """Whether UNets and text encoders have equal weights, and no patches."""
-    for ours, theirs in ((one[0], two[0]), (one[1].patcher, two[1].patcher)):
-        others = theirs.get_key_patches()
-        for name, ((weight, _), *patches) in ours.get_key_patches().items():
+def _are_equal(info: CheckpointInfo, one: Networks, two: Networks) -> bool:
+    """Whether UNets and text encoders have equal weights, and no patches.
+
+    Only those that a transplant reads: ComfyUI leaves chance in what a file lacks, such as the
+    projection of SD 1.x's text encoder.
+    """
+    pairs = [(one[0], two[0], _UNET)]
+    for encoder in info.family.encoders:
+        pairs.append((one[1].patcher, two[1].patcher, f"{encoder.module}.{TEXT_MODEL}"))
+    for ours, theirs, prefix in pairs:
+        others = theirs.get_key_patches(prefix)
+        for name, ((weight, _), *patches) in ours.get_key_patches(prefix).items():
             (other, _), *more = others[name]
             if patches or more or not torch.equal(weight, other.to(weight)):
                 return False

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import ConsoleMessage, Error, Locator, Page, TimeoutError
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page
 
 from comfy_server import PACK, ROOT, ComfyServer, front_end_version
 
@@ -224,22 +226,32 @@ class ComfyPage:
         self._focus_graph()
         self.travel("Control+y", "redo")
 
-    def travel(self, keys: str, queue: str) -> None:
+    def travel(self, keys: str, way: str) -> None:
         """Undo or redo by keys pressed where the focus is, and wait until it is done."""
+        with self.travelling(way):
+            self._hold(*keys.split("+"))
+
+    def _hold(self, *keys: str) -> None:
+        """Press keys together for longer than a frame, as hands do.
+
+        A modifier that is let go before the front end has taken note of the other key would make a
+        step of what has changed by itself, such as the size of a node whose picture has come, and
+        there would be nothing to redo.
+        """
+        for key in keys:
+            self.page.keyboard.down(key)
+            self.page.evaluate("() => harness.frames()")
+        for key in reversed(keys):
+            self.page.keyboard.up(key)
+
+    @contextmanager
+    def travelling(self, way: str) -> Iterator[None]:
+        """What is done in it goes a step to "undo" or to "redo": wait until it is restored."""
         # The front end takes note of what keys did a frame after them.
         self.page.evaluate("() => harness.frames()")
-        before = self.page.evaluate("() => harness.history()")
-        assert before[queue], f"there is nothing to {queue}"
-        self.page.keyboard.press(keys)
-        try:
-            self.page.wait_for_function(
-                "([queue, length]) => { const now = harness.history();"
-                " return now[queue] === length && !now.busy; }",
-                arg=[queue, before[queue] - 1],
-            )
-        except TimeoutError as error:
-            now = self.page.evaluate("() => harness.history()")
-            raise AssertionError(f"{keys} went from {before} to {now}") from error
+        assert self.page.evaluate("way => harness.aim(way)", way), f"there is nothing to {way}"
+        yield
+        self.page.wait_for_function("() => harness.isRestored()")
         self._settle()
 
     def select(self, *nodes: str) -> None:

@@ -114,10 +114,10 @@ class EditorPage:
         for key in keys:
             self.comfy.page.keyboard.press(key)
 
-    def travel(self, keys: str, queue: str) -> None:
+    def travel(self, keys: str, way: str) -> None:
         """Undo or redo by keys pressed on the canvas, and wait until it is done."""
         self.stage.focus()
-        self.comfy.travel(keys, queue)
+        self.comfy.travel(keys, way)
 
     def type(self, text: str) -> None:
         self.comfy.page.keyboard.type(text)

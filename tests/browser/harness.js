@@ -97,8 +97,19 @@ window.harness = {
   },
 
   history() {
-    const { undoQueue, redoQueue, _restoringState } = this.tracker();
-    return { undo: undoQueue.length, redo: redoQueue.length, busy: _restoringState };
+    const { undoQueue, redoQueue } = this.tracker();
+    return { undo: undoQueue.length, redo: redoQueue.length };
+  },
+
+  // Whether there is a step to "undo" or to "redo"; isRestored tells when it is gone.
+  aim(way) {
+    this.aimed = this.tracker()[`${way}Queue`].at(-1);
+    return Boolean(this.aimed);
+  },
+
+  isRestored() {
+    const { activeState, _restoringState } = this.tracker();
+    return !_restoringState && activeState === this.aimed;
   },
 
   // The draft that a reload restores has the nodes and links of now: it is saved with some delay.

@@ -161,6 +161,7 @@ REFUSED = {
     "SDXL as base": "base_clip is of SDXL",
     "SD2 as other": "other_clip is of Stable Diffusion 2.x",
     "base as other": "other_model and base_model are the same checkpoint",
+    "base read again as other": "other_model and base_model are the same checkpoint",
     "base's unet as reco": "reco_model and base_model are one and the same UNet",
     "other's unet as reco": "reco_model and other_model are one and the same UNet",
     "nothing as other": "other_model: there is no MODEL",

@@ -208,6 +208,8 @@ def _odd(folder: str, case: str) -> dict[str, Networks]:
     model, clip = networks[role]
     if kind in ("reco", "base", "other"):
         return {role: networks[kind]}
+    if kind == "base read again":
+        return {role: _read_again(f"{folder}/base.safetensors")}
     if kind.endswith("'s unet"):
         return {role: (networks[kind.removesuffix("'s unet")][0], clip)}
     if kind == "reco's text encoder":
@@ -226,6 +228,14 @@ def _odd(folder: str, case: str) -> dict[str, Networks]:
     if kind == "nothing":
         return {role: (None, clip)}
     return {role: (odd_model(f"{folder}/{role}.safetensors", kind), clip)}
+
+
+def _read_again(path: str) -> Networks:
+    """A plain file's MODEL and CLIP, with chance where ComfyUI leaves it: the file has no
+    projection of texts."""
+    model, clip = stock_parts(path)[:2]
+    torch.nn.init.normal_(clip.cond_stage_model.clip_l.transformer.text_projection.weight)
+    return model, clip
 
 
 def found_base(folder: str, connected: list[str], reco: str = "reco") -> dict:

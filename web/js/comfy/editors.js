@@ -54,6 +54,7 @@ export class Editors {
     });
     this.frontEnd.keepWidth(widget);
     widget.serializeValue = () => editor.queued;
+    widget.afterQueued = () => this.frontEnd.acceptPrompt();
     return widget;
   }
 

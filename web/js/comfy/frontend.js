@@ -18,6 +18,8 @@ function scrolls({ target, ctrlKey, metaKey, deltaX, deltaY }) {
 }
 
 export class FrontEnd {
+  #accepted = null; // what there was of errors when a prompt was last accepted
+
   constructor(app, api) {
     this.app = app;
     this.api = api;
@@ -124,7 +126,14 @@ export class FrontEnd {
 
   /** Why ComfyUI refused the last prompt: {node id: {class_type, errors}}, or null. */
   get refusal() {
-    return this.app.lastNodeErrors;
+    const { lastNodeErrors: errors } = this.app;
+    const isNone = errors === this.#accepted && !Object.keys(errors ?? {}).length;
+    return isNone ? null : errors;
+  }
+
+  /** The last prompt was accepted: what the first front ends with Nodes 2.0 then say is empty, not null. */
+  acceptPrompt() {
+    this.#accepted = this.app.lastNodeErrors;
   }
 
   /** Where the last run failed: {node_id, node_type, exception_message}, or null. */

@@ -61,6 +61,11 @@ class Encoding:
 
     @property
     def words(self) -> Locator:
+        """What is on it, as soon as there is something: undo makes a new node first."""
+        self.comfy.page.wait_for_function(
+            "id => harness.node(id).widgets.some(({ name }) => name === 'reco_remarks')",
+            arg=self.node,
+        )
         return self.comfy.element(self.node, "reco_remarks")
 
 

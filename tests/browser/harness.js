@@ -1,6 +1,10 @@
 // What ComfyPage asks of the editor, run inside its page as window.harness.
 // Node ids are those of the graph that is shown: the workflow, or the subgraph that was entered.
 
+// What the nodes of a workflow are set to, without what they add to it by themselves, as sizes.
+const settings = (workflow) =>
+  JSON.stringify(workflow?.nodes.map(({ id, type, widgets_values: set }) => [id, type, set ?? []]));
+
 window.harness = {
   done: new Set(), // ids of prompts that the editor knows to be finished
 
@@ -103,13 +107,15 @@ window.harness = {
 
   // Whether there is a step to "undo" or to "redo"; isRestored tells when it is gone.
   aim(way) {
-    this.aimed = this.tracker()[`${way}Queue`].at(-1);
-    return Boolean(this.aimed);
+    const queue = this.tracker()[`${way}Queue`];
+    this.aimed = { way, left: queue.length - 1, nodes: settings(queue.at(-1)) };
+    return queue.length > 0;
   },
 
   isRestored() {
-    const { activeState, _restoringState } = this.tracker();
-    return !_restoringState && activeState === this.aimed;
+    const { way, left, nodes } = this.aimed;
+    const { activeState, _restoringState, [`${way}Queue`]: queue } = this.tracker();
+    return !_restoringState && queue.length === left && settings(activeState) === nodes;
   },
 
   // The draft that a reload restores has the nodes and links of now: it is saved with some delay.

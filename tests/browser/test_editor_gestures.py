@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from comfy_page import ComfyPage, front_end_is_from
+from comfy_page import ComfyPage
 from editor_page import EditorPage
 from playwright.sync_api import Page, expect
 
@@ -295,8 +295,7 @@ def test_many_regions_are_dragged_without_delay(comfy, editor, count):
     plain = processor_time(comfy.page, PLAIN, count)
     taken = processor_time(comfy.page, DRAGGING, [editor.node, *start])
     print(f"dragging {count} regions takes {taken:.0f} ms, moving elements alone {plain:.0f} ms")
-    # Before 1.40 dragging takes half the time, but elements alone take a seventh or less.
-    assert taken < (1.5 if front_end_is_from(1, 40) else 6) * plain
+    assert taken < 1.5 * plain
 
 
 def test_a_copied_drawing_keeps_its_place_in_another_editor_below_the_pointer(comfy, editor):

@@ -24,17 +24,6 @@ from comfy_server import ComfyServer  # noqa: E402
 expect.set_options(timeout=20_000)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what fails in the browser once more, and say so in the summary.
-
-    On a laden machine frames come late, and a key or a click can fall between two of them: of
-    some 750 such tests one may fail where none is wrong.
-    """
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     with ComfyServer(tmp_path_factory.mktemp("comfyui")) as running:

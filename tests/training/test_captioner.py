@@ -128,7 +128,6 @@ def sizes(crops):
     return [f"{crop.width} by {crop.height}" for crop in crops]
 
 
-@pytest.mark.flaky(reruns=1)  # it may end before it is killed
 def test_a_killed_run_is_continued_to_the_captions_of_one_that_was_not(tmp_path, git_folder):
     path, output = write_set(tmp_path), tmp_path / "captions.jsonl"
     whole = tmp_path / "whole.jsonl"

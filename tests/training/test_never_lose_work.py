@@ -47,7 +47,6 @@ def kill_at(command, tmp_path, step):
     assert process.exitcode == -signal.SIGKILL, "it had ended before it could be killed"
 
 
-@pytest.mark.flaky(reruns=1)  # it may end before it is killed
 def test_kill_9_at_any_moment_changes_nothing_in_the_end(command, tmp_path):
     here, apart = tmp_path.as_posix(), f"{tmp_path.as_posix()}/whole"
     whole = [str(word).replace(here, apart) for word in command]
